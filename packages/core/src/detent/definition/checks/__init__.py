@@ -1,0 +1,41 @@
+"""The rules a definition is checked by. One small function each; `CHECKS` is the table of contents."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from detent.definition.checks import context, events, names, release, states, targets, timeouts
+from detent.definition.workflow import Workflow
+from detent.problems import Problem
+
+Check: TypeAlias = Callable[[Workflow], Iterator[Problem]]
+"""A rule: it yields what breaks it."""
+
+CHECKS: tuple[Check, ...] = (
+    names.allowed_names,
+    names.reserved_names,
+    targets.states_exist,
+    targets.initial_state_exists,
+    targets.targets_exist,
+    events.events_do_something,
+    events.internal_events_stay,
+    events.errors_can_happen,
+    events.branches_end_somewhere,
+    events.branches_differ,
+    events.entries_do_something,
+    events.events_can_be_taken,
+    timeouts.timeouts_are_positive,
+    timeouts.timeouts_fit_the_calendar,
+    timeouts.timeouts_differ,
+    timeouts.timeouts_need_no_payload,
+    context.models_are_schemas,
+    context.patches_fit_the_model,
+    release.no_durable_commands,
+    release.no_retries,
+    release.no_compensation,
+    states.initial_state_goes_on,
+    states.outcomes_are_of_ends,
+    states.entries_come_to_rest,
+    states.states_can_be_reached,
+    states.states_can_end,
+)
+"""Every rule that needs nothing but the definition, in the order problems are listed."""

@@ -1,0 +1,63 @@
+"""Commands: code that runs on a transition, referred to by name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, Field, StrictBool
+
+from detent.definition.named import Named
+from detent.definition.part import constructor
+from detent.definition.retries import RetryField, RetryLike
+from detent.definition.selectors import DotPath, Selector, SelectorLike
+
+
+def _dropped(_: bool | None) -> None:
+    return None
+
+
+_Dropped = Annotated[StrictBool | None, AfterValidator(_dropped)]
+
+
+class CommandRef(Named):
+    """A command by the name it is registered under: `CommandRef("ship", input={"path": "order"})`."""
+
+    input: Selector | None = None
+    """Which part of the context the command is given; all of it where nothing is said."""
+    output: DotPath | None = None
+    """Where in the context its answer is put."""
+    retry: RetryField | None = None
+    """How a failed attempt is repeated. Not available in this release."""
+    compensate: tuple["CommandRef", ...] = ()
+    """Commands that undo this one when a later one fails. Not available in this release."""
+    durable: StrictBool | None = None
+    """Whether a worker runs it outside of the transaction. `true` is not available in this release."""
+    transactional: Annotated[StrictBool | None, AfterValidator(_dropped)] = Field(
+        default=None, exclude=True, repr=False
+    )
+    """Read from duraflows definitions and dropped: it matters only for queued execution there."""
+
+    @constructor
+    def __init__(
+        self,
+        name: str,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        input: SelectorLike | None = None,  # noqa: A002 - the key that is written in JSON
+        output: str | None = None,
+        retry: RetryLike | None = None,
+        compensate: "Sequence[CommandLike]" = (),
+        durable: bool | None = None,
+    ) -> None:
+        super().__init__(
+            name=name,
+            metadata=metadata,
+            input=input,
+            output=output,
+            retry=retry,
+            compensate=compensate,
+            durable=durable,
+        )
+
+
+CommandLike: TypeAlias = str | Mapping[str, Any] | CommandRef
+"""What may be written where a command is wanted."""

@@ -1,0 +1,50 @@
+"""The retry policy of a command as it is written: durations as text, everything optional."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import Field, PlainSerializer, PlainValidator
+
+from detent.definition.duration import Duration
+from detent.definition.part import Part
+from detent.retry import Retry
+
+_DEFAULT = Retry()
+
+
+class WrittenRetry(Part):
+    """A retry policy written as an object: `{attempts: 5, initial: "30s"}`."""
+
+    attempts: int = Field(default=_DEFAULT.attempts, ge=1)
+    """How many attempts there are in all, the first one included."""
+    initial: Duration = Field(default=_DEFAULT.initial, gt=timedelta(0))
+    """The delay after the first failure."""
+    factor: float = Field(default=_DEFAULT.factor, ge=1, allow_inf_nan=False)
+    """What each further delay is multiplied by."""
+    maximum: Duration = Field(default=_DEFAULT.maximum, gt=timedelta(0))
+    """The longest delay."""
+    jitter: float = Field(default=_DEFAULT.jitter, ge=0, le=1)
+    """The share of a delay, up or down, that is left to chance."""
+
+
+def _read(written: object) -> Retry:
+    if isinstance(written, Retry):
+        return written
+    fields = WrittenRetry.model_validate(written)
+    return Retry(**{name: getattr(fields, name) for name in WrittenRetry.model_fields})
+
+
+def _write(retry: Retry) -> dict[str, Any]:
+    fields = {name: getattr(retry, name) for name in WrittenRetry.model_fields}
+    return WrittenRetry.model_construct(**fields).model_dump(mode="json", exclude_defaults=True)
+
+
+RetryField = Annotated[
+    Retry,
+    PlainValidator(_read, json_schema_input_type=WrittenRetry),
+    PlainSerializer(_write),
+]
+"""A field that holds a retry policy."""
+RetryLike: TypeAlias = Retry | Mapping[str, Any]
+"""What may be written where a retry policy is wanted."""

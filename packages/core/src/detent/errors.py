@@ -1,0 +1,358 @@
+"""Everything Detent raises, as one tree.
+
+    DetentError
+    ├── DefinitionInvalid         a definition has problems: all of them at once
+    ├── DefinitionChanged         a version that is already stored was edited in place
+    ├── RegistrationInvalid       a command or guard cannot be called or injected
+    ├── NotStarted                the runtime was used outside its `async with`
+    ├── NotFound
+    │   ├── UnknownWorkflow
+    │   ├── UnknownVersion
+    │   └── InstanceNotFound
+    ├── InvalidValue              a value is not JSON, or breaks its model
+    ├── Conflict                  the instance cannot take this now
+    │   ├── EventNotAvailable     its state does not declare the event
+    │   ├── IncompatibleState     the governing version does not have its state
+    │   ├── InstancePaused
+    │   ├── InstanceBusy          another step holds it
+    │   ├── ReentrantTrigger      a command triggered the instance it runs for
+    │   └── IdempotencyConflict   the key was used for a different request
+    ├── CommandFailed             a command answered Fail and nothing takes it
+    ├── ChainTooLong              more automatic hops than allowed in one commit
+    ├── GotoNotAllowed            a command's Goto cannot be followed
+    ├── AnswerInvalid             a command answered something that is no answer
+    └── StoreError
+        ├── StoreUnavailable      the database cannot be reached; nothing was applied
+        ├── StoreOutdated         its schema is older or newer than this code
+        ├── OutcomeUnknown        the connection was lost at COMMIT and could not be asked again
+        ├── ConnectionNotSupported    what was lent as `connection=` does not belong to this store
+        └── StepRolledBack        the transaction ended under the step; it may be repeated
+
+`code` is stable and for machines, `hint` says what to do, and every error carries its data as attributes. What HTTP
+status an error becomes is decided by the web packages, not here.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+from uuid import UUID
+
+from detent.problems import Problem, did_you_mean, render
+
+
+class DetentError(Exception):
+    """The root of all errors that Detent raises."""
+
+    code: ClassVar[str] = "detent_error"
+    """Stable name of the kind of error, for machines."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class DefinitionInvalid(DetentError):
+    """A definition was refused; `problems` holds every fault found, not only the first."""
+
+    code = "definition_invalid"
+
+    def __init__(self, workflow: str, problems: Sequence[Problem]) -> None:
+        count = f"{len(problems)} problem" + ("" if len(problems) == 1 else "s")
+        super().__init__(f"workflow {workflow!r} has {count}:\n{render(problems)}")
+        self.workflow = workflow
+        self.problems = tuple(problems)
+
+
+class DefinitionChanged(DetentError):
+    """A stored version of a workflow has other content than the one registered under the same number."""
+
+    code = "definition_changed"
+
+    def __init__(self, workflow: str, version: str, stored: str, registered: str) -> None:
+        super().__init__(
+            f"version {version} of workflow {workflow!r} is stored with the fingerprint {stored[:12]} "
+            f"and registered with {registered[:12]}",
+            hint="give the edited definition a new version; live instances stay on the one they started with",
+        )
+        self.workflow = workflow
+        self.version = version
+        self.stored = stored
+        self.registered = registered
+
+
+class RegistrationInvalid(DetentError):
+    """A command or guard that cannot be called as it is declared; found at registration or at start-up."""
+
+    code = "registration_invalid"
+
+    def __init__(self, name: str, reason: str, *, parameter: str | None = None, hint: str | None = None) -> None:
+        place = f"{name!r}, parameter {parameter!r}" if parameter else repr(name)
+        super().__init__(f"{place}: {reason}", hint=hint)
+        self.name = name
+        self.parameter = parameter
+        self.reason = reason
+
+
+class NotStarted(DetentError):
+    """The runtime was used before it was entered or after it was left."""
+
+    code = "not_started"
+
+    def __init__(self) -> None:
+        super().__init__("the runtime is not running", hint="use it inside `async with runtime:`")
+
+
+class NotFound(DetentError):
+    """What was named does not exist."""
+
+    code = "not_found"
+
+
+class UnknownWorkflow(NotFound):
+    """No definition is registered under this name."""
+
+    code = "unknown_workflow"
+
+    def __init__(self, workflow: str, known: Iterable[str]) -> None:
+        super().__init__(f"no workflow is called {workflow!r}", hint=did_you_mean(workflow, known))
+        self.workflow = workflow
+
+
+class UnknownVersion(NotFound):
+    """An instance or a caller names a version that is neither registered nor stored."""
+
+    code = "unknown_version"
+
+    def __init__(self, workflow: str, version: str) -> None:
+        super().__init__(
+            f"version {version} of workflow {workflow!r} is neither registered nor stored",
+            hint="register that version again, or upgrade its instances",
+        )
+        self.workflow = workflow
+        self.version = version
+
+
+class InstanceNotFound(NotFound):
+    """There is no instance with this id."""
+
+    code = "instance_not_found"
+
+    def __init__(self, instance_id: UUID) -> None:
+        super().__init__(f"there is no instance {instance_id}")
+        self.instance_id = instance_id
+
+
+class InvalidValue(DetentError):
+    """A context, payload, metadata or argument was refused before anything ran; `path` says where."""
+
+    code = "invalid_value"
+
+    def __init__(self, path: str, reason: str, *, hint: str | None = None, problems: Sequence[Problem] = ()) -> None:
+        listed = f":\n{render(problems)}" if problems else ""
+        super().__init__(f"{path} {reason}{listed}", hint=hint)
+        self.path = path
+        self.reason = reason
+        self.problems = tuple(problems)
+
+
+class Conflict(DetentError):
+    """The instance exists and cannot take this now; nothing was changed."""
+
+    code = "conflict"
+
+
+class EventNotAvailable(Conflict):
+    """The current state does not declare this event; no history is written."""
+
+    code = "event_not_available"
+
+    def __init__(self, instance_id: UUID, state: str, event: str, available: Iterable[str]) -> None:
+        self.available = tuple(available)
+        hint = did_you_mean(event, self.available) or f"the state {state!r} takes no event from outside"
+        super().__init__(f"instance {instance_id} is in state {state!r}, which has no event {event!r}", hint=hint)
+        self.instance_id = instance_id
+        self.state = state
+        self.event = event
+
+
+class IncompatibleState(Conflict):
+    """The version that governs the instance (policy `latest`) does not have the state it is in."""
+
+    code = "incompatible_state"
+
+    def __init__(self, instance_id: UUID, workflow: str, version: str, state: str) -> None:
+        super().__init__(
+            f"instance {instance_id} is in state {state!r}, which version {version} of {workflow!r} does not have",
+            hint="upgrade the instance with a state mapping, or keep the state",
+        )
+        self.instance_id = instance_id
+        self.workflow = workflow
+        self.version = version
+        self.state = state
+
+
+class InstancePaused(Conflict):
+    """The instance is paused and takes no event until it is resumed."""
+
+    code = "instance_paused"
+
+    def __init__(self, instance_id: UUID) -> None:
+        super().__init__(f"instance {instance_id} is paused", hint="resume it first")
+        self.instance_id = instance_id
+
+
+class InstanceBusy(Conflict):
+    """Another step holds the instance, and the wait for it was limited."""
+
+    code = "instance_busy"
+
+    def __init__(self, instance_id: UUID) -> None:
+        super().__init__(f"instance {instance_id} is held by another step", hint="try again shortly")
+        self.instance_id = instance_id
+
+
+class ReentrantTrigger(Conflict):
+    """A command tried to trigger the instance whose transition it is part of, which would wait for itself."""
+
+    code = "reentrant_trigger"
+
+    def __init__(self, instance_id: UUID) -> None:
+        super().__init__(
+            f"a command of instance {instance_id} triggered that same instance",
+            hint="answer Goto(event) from an on_enter command, or trigger it from an observer after the commit",
+        )
+        self.instance_id = instance_id
+
+
+class IdempotencyConflict(Conflict):
+    """The idempotency key was used before, for a request with another fingerprint."""
+
+    code = "idempotency_conflict"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the idempotency key {key!r} was used for a different request", hint="use a new key")
+        self.key = key
+
+
+class CommandFailed(DetentError):
+    """A command answered `Fail` where no `error` target takes it; the whole step was rolled back."""
+
+    code = "command_failed"
+
+    def __init__(self, command: str, event: str, failure_code: str, failure_message: str | None) -> None:
+        said = f"{failure_code}: {failure_message}" if failure_message else failure_code
+        super().__init__(
+            f"command {command!r} of {event!r} failed with {said}",
+            hint="declare an `error` target to route this failure",
+        )
+        self.command = command
+        self.event = event
+        self.failure_code = failure_code
+        self.failure_message = failure_message
+
+
+class ChainTooLong(DetentError):
+    """One event caused more automatic hops than `max_chain` allows; the whole step was rolled back."""
+
+    code = "chain_too_long"
+
+    def __init__(self, instance_id: UUID, state: str, limit: int) -> None:
+        super().__init__(
+            f"instance {instance_id} made {limit} automatic hops and would go on from state {state!r}",
+            hint="raise max_chain, or let an event or a timeout take the next step",
+        )
+        self.instance_id = instance_id
+        self.state = state
+        self.limit = limit
+
+
+class GotoNotAllowed(DetentError):
+    """A command answered a `Goto` that its place or its state does not allow; the whole step was rolled back."""
+
+    code = "goto_not_allowed"
+
+    def __init__(self, command: str, event: str, reason: str, *, known: Iterable[str] = ()) -> None:
+        super().__init__(f"command {command!r} answered Goto({event!r}): {reason}", hint=did_you_mean(event, known))
+        self.command = command
+        self.event = event
+
+
+class AnswerInvalid(DetentError):
+    """A command answered something that is no answer; the whole step was rolled back."""
+
+    code = "answer_invalid"
+
+    def __init__(self, command: str, answer: object) -> None:
+        super().__init__(
+            f"command {command!r} answered a {type(answer).__name__}", hint="answer Ok, Fail, Goto or None"
+        )
+        self.command = command
+
+
+class StoreError(DetentError):
+    """The store could not do what was asked."""
+
+    code = "store_error"
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached, or broke off before the commit; nothing was applied."""
+
+    code = "store_unavailable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the store is unavailable: {reason}", hint="nothing was applied; it may be tried again")
+        self.reason = reason
+
+
+class StoreOutdated(StoreError):
+    """The schema in the database is not the one this code needs."""
+
+    code = "store_outdated"
+
+    def __init__(self, found: int, needed: int) -> None:
+        hint = "run `detent db upgrade`" if found < needed else "run the newer release of detent-pg"
+        super().__init__(f"the database has schema version {found}, and this code needs {needed}", hint=hint)
+        self.found = found
+        self.needed = needed
+
+
+class OutcomeUnknown(StoreError):
+    """The connection broke at COMMIT, and the database could not be asked whether it was applied."""
+
+    code = "outcome_unknown"
+
+    def __init__(self, instance_id: UUID, version_before: int) -> None:
+        super().__init__(
+            f"it is not known whether the step on instance {instance_id} after version {version_before} was applied",
+            hint="read the instance before trying again",
+        )
+        self.instance_id = instance_id
+        self.version_before = version_before
+
+
+class ConnectionNotSupported(StoreError):
+    """What was passed as `connection=` is not something this store lent or can join."""
+
+    code = "connection_not_supported"
+
+    def __init__(self, store: str, connection: object, accepted: str) -> None:
+        super().__init__(f"{store} cannot join a {type(connection).__name__}", hint=f"pass {accepted}")
+        self.store = store
+
+
+class StepRolledBack(StoreError):
+    """The database rolled the step back for its own reasons (deadlock, serialisation, a lost connection).
+
+    Raised by stores at the end of a transaction that surely did not commit; the runtime repeats the step, and what
+    reaches a caller after the last attempt is `StoreUnavailable`.
+    """
+
+    code = "step_rolled_back"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the step was rolled back: {reason}")
+        self.reason = reason
