@@ -1,0 +1,1 @@
+"""What remains: records, changes, and the contract of every store."""

@@ -1,0 +1,192 @@
+"""The boundary to what remains: what every store promises, in prose.
+
+A store keeps instances, their history, receipts and definition snapshots. It knows nothing of definitions, machines or
+commands: a step arrives as a `Change`, already decided. Four ways lead a change into a store:
+
+* `create` writes a new instance.
+* `apply` reads, lets a pure function decide, and writes: the fast path, where nothing but the decision runs.
+* `transaction` locks an instance, lends a connection to commands, takes the change, commits: the locked path.
+* `join` does the last inside a transaction that the caller owns.
+
+For all of them:
+
+* **Atomic.** Instance, history and effects of a change become visible together or not at all.
+* **Fenced.** An update applies only from `expected_version`; whoever loses that race changes nothing.
+* **Ordered.** `(instance_id, sequence)` is unique and dense; the order of entries is the order of commits.
+* **Durable.** What returned is still there after the process was killed (the memory store excepted).
+* **Time.** `now=None` means the store's own clock (the database's where it has one); a given `now`, a test's, replaces it
+  in decisions and in comparisons alike.
+
+This seam is ours and third-party stores' (`detent.testing.store_contract` is the proof of one); applications use the
+runtime, not the store.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+from detent.store.change import Change
+from detent.store.records import DefinitionSnapshot, HistoryEntry, Receipt, ReceiptKey, WorkflowInstance
+
+A = TypeVar("A")
+
+Decide: TypeAlias = Callable[[WorkflowInstance, Receipt | None, datetime], tuple[Change | None, A]]
+"""Decides over the current record, the receipt under the caller's key, and `now`.
+
+Pure and synchronous; it may be called again on a newer record, so nothing may have happened because of it. It answers
+the change to write (`None`: write nothing) and the answer for the caller. An exception it raises reaches the caller
+unchanged, and nothing is written.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A creation that wrote nothing, because its idempotency key was already answered."""
+
+    receipt: Receipt
+    instance: WorkflowInstance
+
+
+class Unit(Protocol):
+    """One step under way: the locked record, a connection for commands, and the pen.
+
+    Leaving its context without an exception commits (a joined one releases its savepoint); with one, everything since it
+    was entered is undone. A unit is used by one task.
+    """
+
+    @property
+    def record(self) -> WorkflowInstance | None:
+        """The locked instance; `None` while a creation has not written."""
+        ...
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """The unexpired receipt under the key that was asked for, as seen while holding the lock."""
+        ...
+
+    @property
+    def now(self) -> datetime:
+        """The instant of this step."""
+        ...
+
+    @property
+    def connection(self) -> object:
+        """What commands may use to write in the same transaction."""
+        ...
+
+    async def flush(self) -> None:
+        """Send what a command left unsent on `connection`, so that its faults surface with that command."""
+        ...
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """A savepoint around one command: undone when its body raises, kept otherwise."""
+        ...
+
+    async def write(self, change: Change) -> Existing | None:
+        """Write `change`. `None` when written; for an insert whose receipt's key is taken, what exists, with nothing written."""
+        ...
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once the step is committed for good (the caller's commit, when joined); never if it is not."""
+        ...
+
+
+class Store(Protocol):
+    """Where instances live. See the top of this module for what holds for every verb."""
+
+    async def open(self) -> None:
+        """Make the store ready; raises `StoreUnavailable` or `StoreOutdated`. Opening twice needs closing twice."""
+        ...
+
+    async def close(self) -> None:
+        """Release what `open` took. Nothing that was answered is lost."""
+        ...
+
+    def now(self) -> datetime:
+        """The store's clock as well as it is known without asking: process time plus a learnt offset."""
+        ...
+
+    async def create(self, change: Change) -> Existing | None:
+        """Write a new instance (`expected_version` 0). With a `PutReceipt` whose key holds an unexpired receipt, write nothing
+        and answer what exists; two creations at once with one key leave one instance, and both see it.
+        """
+        ...
+
+    async def apply(
+        self, instance_id: UUID, decide: Decide[A], *, key: ReceiptKey | None = None, now: datetime | None = None
+    ) -> A:
+        """Decide over the current record and write the change, as if nothing came between.
+
+        When another writer came between, `decide` is called again on the newer record; under contention the store queues
+        callers rather than letting them race. `key` is looked up together with the record.
+
+        Raises `InstanceNotFound`, `InstanceBusy` (a long step holds the row), `StoreUnavailable`, and `OutcomeUnknown` when a
+        write was cut off and could not be looked up.
+        """
+        ...
+
+    def transaction(
+        self,
+        instance_id: UUID | None,
+        *,
+        key: ReceiptKey | None = None,
+        now: datetime | None = None,
+        wait: bool = True,
+    ) -> AbstractAsyncContextManager[Unit]:
+        """Lock an instance for one step of its own, or with `None` open a step that creates one.
+
+        Entering raises `InstanceNotFound`, or `InstanceBusy` when the lock does not come in time (`wait=False`: at once).
+        Leaving raises `StepRolledBack` when the step surely was not applied and may be repeated, and `OutcomeUnknown` when
+        that cannot be found out.
+        """
+        ...
+
+    def join(
+        self,
+        outside: object,
+        instance_id: UUID | None,
+        *,
+        key: ReceiptKey | None = None,
+        now: datetime | None = None,
+    ) -> AbstractAsyncContextManager[Unit]:
+        """The same inside `outside`, a transaction of the caller: in a savepoint of it, visible when the caller commits.
+
+        After an error the caller's transaction is usable and as it was. Raises `ConnectionNotSupported`.
+        """
+        ...
+
+    def lend(self, outside: object) -> AbstractAsyncContextManager[None]:
+        """Commit `outside` when the block ends well, roll it back otherwise, and only then run the `after_commit` callbacks of
+        the units joined to it. For connections that cannot tell by themselves when they committed.
+        """
+        ...
+
+    async def load(self, instance_id: UUID) -> WorkflowInstance | None:
+        """The committed record, without a lock."""
+        ...
+
+    async def history(self, instance_id: UUID, *, limit: int, before: int | None = None) -> Sequence[HistoryEntry]:
+        """Up to `limit` entries with a sequence below `before`, the newest first."""
+        ...
+
+    async def fire_due(self, decide: Decide[A], *, limit: int, now: datetime | None = None) -> Sequence[tuple[UUID, A]]:
+        """Claim up to `limit` active instances whose `due_at` has come, earliest first, decide each and write, in one commit.
+
+        Instances that another step holds are passed over without waiting, so that several sweepers share the work and no two
+        claim the same row. What `decide` answers comes back with the instance's id; where it wrote nothing (it needs
+        commands), the row is free again after the call. `decide` must not raise.
+        """
+        ...
+
+    async def save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
+        """Store the versions that are not stored yet, in a transaction of its own, never overwriting; answers what is stored
+        under each of these names and versions.
+        """
+        ...
+
+    async def load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
+        """The stored snapshot of one version."""
+        ...

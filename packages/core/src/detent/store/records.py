@@ -1,0 +1,152 @@
+"""What remains of a workflow: plain, frozen values whose JSON parts are ordinary dicts and lists."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from detent.json_values import JsonObject, JsonValue
+
+
+class Status(StrEnum):
+    """Where an instance stands in its life."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Outcome(StrEnum):
+    """How one attempt ended."""
+
+    SUCCESS = "success"
+    """The target was taken."""
+    FAILURE = "failure"
+    """A command failed and the `error` target was taken."""
+    REFUSED = "refused"
+    """A guard said no; state, context and deadlines are as before."""
+    FAILED = "failed"
+    """The attempt was rolled back; only this entry tells of it."""
+    ACCEPTED = "accepted"
+    """A worker will finish it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A deadline of the state an instance is in."""
+
+    event: str
+    """The event that fires by itself."""
+    due: datetime
+    """When it fires, or fires next after a refusal or a failure."""
+    attempts: int = 0
+    """How many firings were refused or failed."""
+    parked: bool = False
+    """Whether it waits for an operator, because its attempts are used up."""
+    reason: str | None = None
+    """Why the last firing did not succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowInstance:
+    """One business object in exactly one state: the row, and what `create_instance` and `get_instance` answer."""
+
+    id: UUID
+    workflow: str
+    state: str
+    status: Status
+    version: int
+    """The sequence of the last history entry: n entries raise it by n, and creation is entry 1."""
+    definition_version: str
+    context: JsonObject
+    """Mutable JSON of the instance."""
+    metadata: JsonObject
+    """Labels given at creation, never changed."""
+    timers: tuple[Timer, ...]
+    """The deadlines of the current state."""
+    due_at: datetime | None
+    """The earliest timer that is not parked."""
+    entered_at: datetime
+    """When the current state was entered."""
+    created_at: datetime
+    updated_at: datetime
+    created: bool = False
+    """Whether this call created it; never stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """What one command answered, as history keeps it."""
+
+    name: str
+    ok: bool
+    code: str | None = None
+    message: str | None = None
+    data: JsonValue = None
+    best_effort: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One thing that happened to an instance; never changed once written."""
+
+    instance_id: UUID
+    sequence: int
+    """1 for the creation, then one more for each entry, without gaps."""
+    event: str
+    """The event's name; names that start with `$` are Detent's own: `$created`, `$on_enter`."""
+    from_state: str | None
+    """`None` for the creation."""
+    to_state: str
+    outcome: Outcome
+    commands: tuple[CommandRecord, ...]
+    """What the commands answered, in the order they ran."""
+    reason: str | None
+    """Why a guard refused, or why a command failed."""
+    error: JsonObject | None
+    """For `failed` entries: `code` and `message` of what was raised."""
+    payload: JsonValue
+    """What came with the event."""
+    trigger_metadata: JsonObject
+    """Who and why; the same on all entries of one commit."""
+    transition_id: UUID
+    """The same on all entries of one commit."""
+    definition_version: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptKey:
+    """What makes an idempotency key unique."""
+
+    scope: str
+    """`workflow:NAME` for creations, the instance's id for its events."""
+    key: str
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an idempotency key was answered."""
+
+    key: ReceiptKey
+    instance_id: UUID
+    fingerprint: str | None
+    """What the caller said identifies the request; another one under the same key is a conflict."""
+    answer: JsonObject
+    """The stored answer, as JSON."""
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionSnapshot:
+    """A version of a workflow as the store keeps it, so that instances pinned to it outlive the code."""
+
+    workflow: str
+    version: str
+    fingerprint: str
+    definition: JsonObject
+    created_at: datetime

@@ -1,0 +1,315 @@
+"""A store in one SQLite file: durable without a server.
+
+One thread owns the connection that writes. A transaction holds it from BEGIN to COMMIT, so that writers of this process
+queue for it, first come, first served, and those of other processes wait for `busy_timeout`; an open transaction blocks every
+other writer of the file. Reads have a connection of their own and wait for nobody.
+
+Decisions are made in the event loop, between two visits to the thread: guards are the application's code and may use what
+belongs to the loop or to the caller's context. The transaction is open meanwhile, so that nobody comes between. Keep the file
+on a local disk: WAL does not work across machines.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+from uuid import UUID
+
+from detent.clock import SystemClock
+from detent.errors import (
+    ConnectionNotSupported,
+    InstanceBusy,
+    InstanceNotFound,
+    StoreError,
+    StoreUnavailable,
+)
+from detent.store.change import Change
+from detent.store.health import Health
+from detent.store.protocol import A, Decide, Existing
+from detent.store.records import DefinitionSnapshot, HistoryEntry, Receipt, ReceiptKey, WorkflowInstance
+from detent.store.row_locks import RowLocks
+from detent.store.sqlite_connection import SqliteConnection
+from detent.store.sqlite_rows import (
+    read_definition,
+    read_due,
+    read_history,
+    read_instance,
+    read_receipt,
+    write_change,
+    write_definitions,
+)
+from detent.store.sqlite_schema import schema_version
+from detent.store.sqlite_thread import (
+    Synchronous,
+    begin,
+    commit,
+    is_busy,
+    rollback,
+    storage_errors,
+    translated,
+)
+from detent.store.sqlite_threads import SqliteThreads
+from detent.store.sqlite_unit import SqliteUnit
+
+R = TypeVar("R")
+
+_Seen: TypeAlias = tuple[WorkflowInstance | None, Receipt | None, datetime]
+"""The record, the receipt and the instant that a step starts with."""
+
+_WRITER = "writer"
+
+
+class SqliteStore:
+    """A `Store` in the file at `path`; `":memory:"` takes a temporary file that goes with the last `close`.
+
+    `synchronous="NORMAL"` commits several times faster and may lose the last commits in a power cut, not more.
+    `busy_timeout` is how many seconds to wait for other processes, `lock_timeout` for other steps of this one.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        synchronous: Synchronous = "FULL",
+        busy_timeout: float = 5.0,
+        lock_timeout: float = 3.0,
+    ) -> None:
+        self._path = str(path)
+        self._synchronous: Synchronous = synchronous
+        self._busy_timeout = busy_timeout
+        self._lock_timeout = lock_timeout
+        self._clock = SystemClock()
+        self._turns = RowLocks()
+        self._opening = asyncio.Lock()
+        self._opened = 0
+        self._threads: SqliteThreads | None = None
+        self._ends: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Open the file, make or upgrade its tables. Raises `StoreUnavailable` or `StoreOutdated`."""
+        async with self._opening:
+            if self._threads is None:
+                self._threads = await SqliteThreads.started(self._path, self._synchronous, self._busy_timeout)
+            self._opened += 1
+
+    async def close(self) -> None:
+        """Wait for the step that is under way, and close the file."""
+        async with self._opening:
+            self._opened = max(0, self._opened - 1)
+            if self._opened or self._threads is None:
+                return
+            threads, self._threads = self._threads, None
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._lock_timeout):
+                        await self._turns.wait(_WRITER)
+                    self._turns.release(_WRITER)
+            finally:
+                await threads.stop()
+
+    def now(self) -> datetime:
+        """The clock of this process, which is the one of the database."""
+        return self._clock.now()
+
+    async def health(self) -> Health:
+        """Whether the file can be read."""
+        try:
+            version = await self._read(schema_version)
+        except StoreError as error:
+            return Health(ok=False, detail=str(error))
+        return Health(ok=True, detail=f"schema version {version} in {self._path}")
+
+    async def create(self, change: Change) -> Existing | None:
+        """Write a new instance, or answer what its idempotency key was answered before."""
+        async with self.transaction(None) as unit:
+            return await unit.write(change)
+
+    async def apply(
+        self, instance_id: UUID, decide: Decide[A], *, key: ReceiptKey | None = None, now: datetime | None = None
+    ) -> A:
+        """Decide and write in one transaction, so that nobody comes between and `decide` is called once."""
+        async with self.transaction(instance_id, key=key, now=now) as unit:
+            if unit.record is None:
+                raise InstanceNotFound(instance_id)
+            change, answer = decide(unit.record, unit.receipt, unit.now)
+            if change is not None:
+                await unit.write(change)
+            return answer
+
+    @asynccontextmanager
+    async def transaction(
+        self,
+        instance_id: UUID | None,
+        *,
+        key: ReceiptKey | None = None,
+        now: datetime | None = None,
+        wait: bool = True,
+    ) -> AsyncIterator[SqliteUnit]:
+        """Take the writer for one step. A creation that does not get it raises `StoreUnavailable`, having no id yet."""
+        busy = _busy if instance_id is None else partial(InstanceBusy, instance_id)
+        look = self._look(instance_id, key, now)
+        async with self._begun(busy, look, wait=wait) as (connection, seen):
+            yield SqliteUnit(connection, *seen)
+
+    @asynccontextmanager
+    async def join(
+        self,
+        outside: object,
+        instance_id: UUID | None,
+        *,
+        key: ReceiptKey | None = None,
+        now: datetime | None = None,
+    ) -> AsyncIterator[SqliteUnit]:
+        """The same inside a `SqliteConnection` that this store lent, in a savepoint of it."""
+        connection = self._own(outside)
+        async with connection.savepoint():
+            with storage_errors():
+                seen = await connection.run(self._look(instance_id, key, now))
+            yield SqliteUnit(connection, *seen)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[SqliteConnection]:
+        """A transaction for the application, to write with and to pass as `connection=`.
+
+        Leaving it commits, unless an exception leaves it. Nobody else writes meanwhile: keep it short.
+        """
+        async with self._begun(_busy, _nothing) as (connection, _):
+            yield connection
+
+    @asynccontextmanager
+    async def lend(self, outside: object) -> AsyncIterator[None]:
+        """Commit the transaction when the block ends well, roll it back otherwise."""
+        async with self._ending(self._own(outside)):
+            yield
+
+    async def load(self, instance_id: UUID) -> WorkflowInstance | None:
+        """The committed record."""
+        return await self._read(lambda connection: read_instance(connection, instance_id))
+
+    async def history(self, instance_id: UUID, *, limit: int, before: int | None = None) -> Sequence[HistoryEntry]:
+        """Up to `limit` entries with a sequence below `before`, the newest first."""
+        return await self._read(lambda connection: read_history(connection, instance_id, before, limit))
+
+    async def fire_due(self, decide: Decide[A], *, limit: int, now: datetime | None = None) -> Sequence[tuple[UUID, A]]:
+        """Fire what is due in one transaction; nothing, when a long step keeps the writer."""
+        instant = now or self.now()
+        answers: list[tuple[UUID, A]] = []
+        changes: list[Change] = []
+        with suppress(_PassedOver):
+            async with self._begun(_PassedOver, lambda sqlite: read_due(sqlite, instant, limit)) as (connection, due):
+                for instance in due:
+                    change, answer = decide(instance, None, instant)
+                    answers.append((instance.id, answer))
+                    changes += [change] if change is not None else []
+                with storage_errors():
+                    await connection.run(lambda sqlite: [write_change(sqlite, change) for change in changes])
+        return answers
+
+    async def save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
+        """Store the versions that are not stored yet; answers what is stored."""
+        async with self._begun(_busy, lambda sqlite: write_definitions(sqlite, snapshots)) as (_, stored):
+            return stored
+
+    async def load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
+        """The stored snapshot of one version."""
+        return await self._read(lambda connection: read_definition(connection, workflow, version))
+
+    @asynccontextmanager
+    async def _begun(
+        self, busy: Callable[[], Exception], first: Callable[[sqlite3.Connection], R], *, wait: bool = True
+    ) -> AsyncIterator[tuple[SqliteConnection, R]]:
+        """A transaction, and what `first` answered in it, in one visit to the thread.
+
+        `busy` makes what is raised when the writer does not come in time.
+        """
+        writer = self._running().writer
+        await self._take_turn(busy, wait=wait)
+        connection = SqliteConnection(writer)
+        async with self._ending(connection):
+            try:
+                answer = await writer.run(partial(begin, first=first, busy_timeout=self._busy_timeout, wait=wait))
+            except sqlite3.Error as error:
+                raise busy() if is_busy(error) else translated(error) from error
+            yield connection, answer
+
+    async def _take_turn(self, busy: Callable[[], Exception], *, wait: bool) -> None:
+        if self._turns.take(_WRITER):
+            return
+        if not wait:
+            raise busy()
+        try:
+            async with asyncio.timeout(self._lock_timeout):
+                await self._turns.wait(_WRITER)
+        except TimeoutError:
+            raise busy() from None
+
+    @asynccontextmanager
+    async def _ending(self, connection: SqliteConnection) -> AsyncIterator[None]:
+        try:
+            yield
+        except BaseException:
+            if connection.is_open:
+                await self._end(connection, keep=False)
+            raise
+        if connection.is_open:
+            await self._end(connection, keep=True)
+
+    async def _end(self, connection: SqliteConnection, *, keep: bool) -> None:
+        connection.shut()
+        # A task of its own, held here: the end is reached and the writer is free, even if the caller is cancelled now.
+        task = asyncio.create_task(self._ended(connection, keep=keep))
+        self._ends.add(task)
+        task.add_done_callback(self._ends.discard)
+        await asyncio.shield(task)
+
+    async def _ended(self, connection: SqliteConnection, *, keep: bool) -> None:
+        try:
+            with storage_errors():
+                await connection.finish(commit if keep else rollback)
+        finally:
+            self._turns.release(_WRITER)
+        if keep:
+            connection.report()
+
+    def _look(
+        self, instance_id: UUID | None, key: ReceiptKey | None, now: datetime | None
+    ) -> Callable[[sqlite3.Connection], _Seen]:
+        def look(connection: sqlite3.Connection) -> _Seen:
+            # The clock is read after the wait for the writer, and the receipt by that clock.
+            instant = now or self.now()
+            record = read_instance(connection, instance_id) if instance_id else None
+            if instance_id and record is None:
+                raise InstanceNotFound(instance_id)
+            return record, read_receipt(connection, key, instant), instant
+
+        return look
+
+    async def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        with storage_errors():
+            return await self._running().reader.run(work)
+
+    def _running(self) -> SqliteThreads:
+        if self._threads is None:
+            raise StoreUnavailable("it is not open")
+        return self._threads
+
+    def _own(self, outside: object) -> SqliteConnection:
+        if isinstance(outside, SqliteConnection) and outside.is_open and outside.belongs_to(self._running().writer):
+            return outside
+        raise ConnectionNotSupported("SqliteStore", outside, "an open transaction from this store's begin()")
+
+
+class _PassedOver(Exception):
+    """The writer did not come in time for a sweep."""
+
+
+def _busy() -> StoreUnavailable:
+    return StoreUnavailable("another step holds the file for writing")
+
+
+def _nothing(_connection: sqlite3.Connection) -> None:
+    """What to do first when there is nothing to do."""

@@ -1,0 +1,65 @@
+"""The proof of a store: every promise of `detent.store.protocol` as a test, one file per topic. Needs pytest.
+
+```python
+class TestMyStore(StoreContract):
+    @pytest.fixture
+    async def kit(self) -> AsyncIterator[StoreKit]:
+        async with opened_and_empty() as store:
+            yield StoreKit(store=store, lend=..., savepoint=..., note=..., noted=...)
+```
+
+Each test asks for a kit with an empty store. A store that does not promise a topic declines it in `StoreKit.declines`.
+Tests and fixtures are coroutines, to be run by pytest-asyncio.
+"""
+
+import pytest
+
+# Asserts of these files explain themselves like those of any test, once pytest hears of the files before they load.
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{name}" for name in ("samples", "instances", "history", "changes", "receipts", "races")),
+    *(f"{__name__}.{name}" for name in ("transactions", "joined", "timers", "row_locks", "sharing", "time")),
+    *(f"{__name__}.{name}" for name in ("definitions", "cancellation", "runtime")),
+)
+
+from detent.testing.store_contract.cancellation import CancellationContract  # noqa: E402
+from detent.testing.store_contract.changes import ChangeContract  # noqa: E402
+from detent.testing.store_contract.definitions import DefinitionContract  # noqa: E402
+from detent.testing.store_contract.history import HistoryContract  # noqa: E402
+from detent.testing.store_contract.instances import InstanceContract  # noqa: E402
+from detent.testing.store_contract.joined import JoinedContract  # noqa: E402
+from detent.testing.store_contract.kit import StoreKit, Topic  # noqa: E402
+from detent.testing.store_contract.races import RaceContract  # noqa: E402
+from detent.testing.store_contract.receipts import ReceiptContract  # noqa: E402
+from detent.testing.store_contract.row_locks import RowLockContract  # noqa: E402
+from detent.testing.store_contract.runtime import RuntimeContract  # noqa: E402
+from detent.testing.store_contract.sharing import SharingContract  # noqa: E402
+from detent.testing.store_contract.time import TimeContract  # noqa: E402
+from detent.testing.store_contract.timers import TimerContract  # noqa: E402
+from detent.testing.store_contract.transactions import TransactionContract  # noqa: E402
+
+__all__ = ["StoreContract", "StoreKit", "Topic"]
+
+
+class StoreContract(
+    InstanceContract,
+    HistoryContract,
+    ChangeContract,
+    ReceiptContract,
+    RaceContract,
+    TransactionContract,
+    JoinedContract,
+    TimerContract,
+    RowLockContract,
+    SharingContract,
+    TimeContract,
+    DefinitionContract,
+    CancellationContract,
+    RuntimeContract,
+):
+    """All topics; inherit from it and bring the fixture `kit`."""
+
+    @pytest.fixture(autouse=True)
+    def _declined_topics_are_skipped(self, request: pytest.FixtureRequest, kit: StoreKit) -> None:
+        topic = request.function.__module__.rpartition(".")[2]
+        if topic in kit.declines:
+            pytest.skip(f"the store declines the topic {topic!r}")

@@ -1,0 +1,55 @@
+"""Definition snapshots: stored once, never overwritten."""
+
+import asyncio
+from dataclasses import replace
+
+from detent.testing.store_contract.kit import StoreKit
+from detent.testing.store_contract.samples import JSON_KINDS, definition, within
+
+
+class DefinitionContract:
+    """What was stored first stays."""
+
+    async def test_every_field_comes_back(self, kit: StoreKit) -> None:
+        snapshot = replace(definition("1.10.0"), definition=dict(JSON_KINDS))
+
+        assert list(await kit.store.save_definitions([snapshot])) == [snapshot]
+        assert await kit.store.load_definition(snapshot.workflow, "1.10.0") == snapshot
+
+    async def test_a_stored_version_is_answered_and_never_overwritten(self, kit: StoreKit) -> None:
+        stored = definition("1")
+        await kit.store.save_definitions([stored])
+        edited = replace(stored, fingerprint="beef", definition={"edited": True})
+        newer = definition("2", workflow=stored.workflow)
+
+        answer = await kit.store.save_definitions([edited, newer])
+
+        assert list(answer) == [stored, newer]
+        assert await kit.store.load_definition(stored.workflow, "1") == stored
+
+    async def test_saving_again_changes_nothing(self, kit: StoreKit) -> None:
+        snapshots = [definition("1"), definition("1")]
+
+        assert list(await kit.store.save_definitions(snapshots)) == snapshots
+        assert list(await kit.store.save_definitions(snapshots)) == snapshots
+
+    async def test_saving_nothing_answers_nothing(self, kit: StoreKit) -> None:
+        assert list(await kit.store.save_definitions([])) == []
+
+    async def test_what_was_never_saved_is_not_there(self, kit: StoreKit) -> None:
+        stored = definition("1")
+        await kit.store.save_definitions([stored])
+
+        assert await kit.store.load_definition(stored.workflow, "2") is None
+        assert await kit.store.load_definition("unheard of", "1") is None
+
+    async def test_of_many_who_save_one_version_at_once_one_wins_and_all_hear_it(self, kit: StoreKit) -> None:
+        candidate = definition("1")
+        candidates = [replace(candidate, fingerprint=f"fingerprint {number}") for number in range(8)]
+
+        async with within():
+            answers = await asyncio.gather(*(kit.store.save_definitions([each]) for each in candidates))
+
+        stored = await kit.store.load_definition(candidate.workflow, "1")
+        assert stored in candidates
+        assert [list(answer) for answer in answers] == [[stored]] * 8
