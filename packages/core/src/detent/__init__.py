@@ -1,0 +1,61 @@
+"""Detent: durable workflows as rows of the application's own database, moved only by declared events."""
+
+from detent.clock import Clock, SystemClock
+from detent.definition import Branch, Event, OnEnter, State, WorkflowDefinition, validate
+from detent.errors import DetentError
+from detent.notation import to_mermaid
+from detent.registry import CommandContext, Fail, Goto, GuardContext, Ok, Refuse, Registry, command, guard
+from detent.retry import Retry
+from detent.runtime.availability import AvailableEvent
+from detent.runtime.firing import SweepReport
+from detent.runtime.handle import WorkflowHandle
+from detent.runtime.observers import WorkflowObserver
+from detent.runtime.parts import Settings
+from detent.runtime.result import TransitionResult
+from detent.runtime.runtime import WorkflowRuntime
+from detent.service.service import WorkflowService
+from detent.store.memory import MemoryStore
+from detent.store.records import CommandRecord, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
+from detent.store.sqlite import SqliteStore
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AvailableEvent",
+    "Branch",
+    "Clock",
+    "CommandContext",
+    "CommandRecord",
+    "DetentError",
+    "Event",
+    "Fail",
+    "Goto",
+    "GuardContext",
+    "HistoryEntry",
+    "MemoryStore",
+    "Ok",
+    "OnEnter",
+    "Outcome",
+    "Refuse",
+    "Registry",
+    "Retry",
+    "Settings",
+    "SqliteStore",
+    "State",
+    "Status",
+    "SweepReport",
+    "SystemClock",
+    "Timer",
+    "TransitionResult",
+    "WorkflowDefinition",
+    "WorkflowHandle",
+    "WorkflowInstance",
+    "WorkflowObserver",
+    "WorkflowRuntime",
+    "WorkflowService",
+    "__version__",
+    "command",
+    "guard",
+    "to_mermaid",
+    "validate",
+]

@@ -1,0 +1,1 @@
+"""What can happen: a definition compiled on the `transitions` library."""

@@ -1,0 +1,83 @@
+"""What can happen: one definition version, compiled. Immutable, shared by all instances, threads and tasks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from detent.definition.event import Event
+from detent.definition.model import WorkflowDefinition
+from detent.definition.state import State
+from detent.definition.timeout import Timeout
+from detent.errors import InvalidValue
+from detent.json_values import JsonObject, JsonValue
+from detent.machine.engine import Choice, CommandStep, Engine, Refused
+from detent.machine.paths import LockedPaths
+from detent.machine.values import ValueCheck
+from detent.machine.verdicts import Need, Verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What happens by itself after a state was entered."""
+
+    commands: tuple[CommandStep, ...]
+    target: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Answers what a state declares, what an event would do, and what it needs. Made by `compile_definition`."""
+
+    definition: WorkflowDefinition
+    fingerprint: str
+    engine: Engine
+    entries: Mapping[str, Entry]
+    locked: LockedPaths
+    context_check: ValueCheck | None
+    payload_checks: Mapping[tuple[str, str], ValueCheck]
+
+    @property
+    def workflow(self) -> str:
+        return self.definition.name
+
+    @property
+    def version(self) -> str:
+        return self.definition.version
+
+    def has_state(self, state: str) -> bool:
+        return state in self.definition.states
+
+    def state(self, state: str) -> State:
+        return self.definition.states[state]
+
+    def events(self, state: str) -> Mapping[str, Event]:
+        """The events that `state` declares, in the order they are declared."""
+        return self.definition.states[state].events
+
+    def choose(self, state: str, event: str, verdicts: Verdicts) -> Choice | Refused | Need:
+        """Where a declared `event` leads from `state`, given the guards' verdicts so far; `Need` names the next to ask."""
+        return self.engine.choose(state, event, verdicts)
+
+    def entry(self, state: str) -> Entry | None:
+        """What follows the entry of `state`, if anything does."""
+        return self.entries.get(state)
+
+    def timeouts(self, state: str) -> list[tuple[str, Timeout]]:
+        """The events of `state` that fire by themselves."""
+        return [(name, event.timeout) for name, event in self.events(state).items() if event.timeout is not None]
+
+    def final_outcome(self, state: str) -> str | None:
+        """`success`, `failure` or `cancelled` when `state` ends the workflow, else `None`."""
+        declared = self.definition.states[state]
+        return (declared.outcome or "success") if declared.terminal else None
+
+    def check_context(self, context: JsonObject) -> None:
+        """Raise `InvalidValue` when `context` breaks the context model."""
+        if self.context_check is not None and (problems := self.context_check(context)):
+            raise InvalidValue("context", f"does not fit the context model of {self.workflow!r}", problems=problems)
+
+    def check_payload(self, state: str, event: str, payload: JsonValue) -> None:
+        """Raise `InvalidValue` when `payload` breaks the event's model."""
+        check = self.payload_checks.get((state, event))
+        if check is not None and (problems := check(payload)):
+            raise InvalidValue("payload", f"does not fit the payload model of event {event!r}", problems=problems)

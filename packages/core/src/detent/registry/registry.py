@@ -1,0 +1,166 @@
+"""Names and the callables behind them."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from detent.errors import RegistrationInvalid
+from detent.registry.context import CommandContext, GuardContext
+from detent.registry.signature import Parameter, Signature, constructor_parameters, read_signature
+from detent.retry import Retry
+
+Target = TypeVar("Target", bound=Callable[..., Any])
+
+_MARK = "__detent_declared__"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOptions:
+    """How a command runs."""
+
+    best_effort: bool = False
+    """Whether a failure or an exception is recorded and otherwise without effect."""
+    durable: bool = False
+    """Whether a worker runs it outside the transaction. Not available in this release."""
+    retry: Retry | None = None
+    """How a durable command is repeated. Not available in this release."""
+    timeout: timedelta | str | None = None
+    """After what time a durable command is cancelled. Not available in this release."""
+    queue: str | None = None
+    """Which workers take a durable command. Not available in this release."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """A registered command."""
+
+    name: str
+    target: Callable[..., Any]
+    """A function, an instance with `__call__`, or a class whose instances have one."""
+    signature: Signature
+    constructor: tuple[Parameter, ...]
+    """What the container must provide to make `target`, where it is a class."""
+    options: CommandOptions
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSpec:
+    """A registered guard."""
+
+    name: str
+    target: Callable[..., Any]
+    signature: Signature
+    constructor: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    name: str
+    options: CommandOptions | None
+    """`None` for a guard."""
+
+
+class Registry:
+    """A set of commands and guards by name. A definition refers to them; a runtime calls them."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, CommandSpec] = {}
+        self._guards: dict[str, GuardSpec] = {}
+
+    @property
+    def commands(self) -> Mapping[str, CommandSpec]:
+        """The commands by name."""
+        return MappingProxyType(self._commands)
+
+    @property
+    def guards(self) -> Mapping[str, GuardSpec]:
+        """The guards by name."""
+        return MappingProxyType(self._guards)
+
+    def command(self, name: str, target: Callable[..., Any], options: CommandOptions | None = None) -> None:
+        """Register `target`, a function, a class or an instance, under `name`.
+
+        Raises `RegistrationInvalid` when the name is taken or the signature cannot be served.
+        """
+        if name in self._commands:
+            raise RegistrationInvalid(name, "a command of this name is already registered")
+        signature = read_signature(name, target, CommandContext)
+        chosen = options or _declared_options(target)
+        self._commands[name] = CommandSpec(name, target, signature, _made_from(name, target), chosen)
+
+    def guard(self, name: str, target: Callable[..., Any]) -> None:
+        """Register `target` as the guard `name`. Raises `RegistrationInvalid` as `command` does."""
+        if name in self._guards:
+            raise RegistrationInvalid(name, "a guard of this name is already registered")
+        signature = read_signature(name, target, GuardContext)
+        self._guards[name] = GuardSpec(name, target, signature, _made_from(name, target))
+
+    def add(self, declared: Iterable[Any]) -> None:
+        """Register what `@command` or `@guard` marked, and all that other registries hold."""
+        for item in declared:
+            if isinstance(item, Registry):
+                self._merge(item)
+            else:
+                self._add_marked(item)
+
+    def _add_marked(self, item: Any) -> None:
+        mark = getattr(item, _MARK, None)
+        if not isinstance(mark, _Declared):
+            shown = getattr(item, "__name__", None) or repr(item)
+            raise RegistrationInvalid(
+                shown, "it has no name to be called by", hint='mark it with @command("name") or @guard("name")'
+            )
+        if mark.options is None:
+            self.guard(mark.name, item)
+        else:
+            self.command(mark.name, item, mark.options)
+
+    def _merge(self, other: "Registry") -> None:
+        for spec in other.commands.values():
+            self.command(spec.name, spec.target, spec.options)
+        for guard_spec in other.guards.values():
+            self.guard(guard_spec.name, guard_spec.target)
+
+
+def command(
+    name: str,
+    *,
+    best_effort: bool = False,
+    durable: bool = False,
+    retry: Retry | None = None,
+    timeout: timedelta | str | None = None,
+    queue: str | None = None,
+) -> Callable[[Target], Target]:
+    """A decorator that names a function or class as the command `name`; register it by `commands=[it]`.
+
+    `best_effort` commands are recorded and never change the outcome. `durable` and its options are kept for the release
+    that runs them; a definition that uses such a command is refused today.
+    """
+    options = CommandOptions(best_effort=best_effort, durable=durable, retry=retry, timeout=timeout, queue=queue)
+    return _marker(_Declared(name, options))
+
+
+def guard(name: str) -> Callable[[Target], Target]:
+    """A decorator that names a function or class as the guard `name`; register it by `guards=[it]`."""
+    return _marker(_Declared(name, None))
+
+
+def _marker(mark: _Declared) -> Callable[[Target], Target]:
+    def decorate(target: Target) -> Target:
+        setattr(target, _MARK, mark)
+        return target
+
+    return decorate
+
+
+def _declared_options(target: Callable[..., Any]) -> CommandOptions:
+    mark = getattr(target, _MARK, None)
+    options = mark.options if isinstance(mark, _Declared) else None
+    return options or CommandOptions()
+
+
+def _made_from(name: str, target: Callable[..., Any]) -> tuple[Parameter, ...]:
+    return constructor_parameters(name, target) if inspect.isclass(target) else ()

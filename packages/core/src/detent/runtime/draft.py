@@ -1,0 +1,202 @@
+"""An instance while a step is being decided: what it is so far, and the entries it has earned."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from detent.json_values import JsonObject, JsonValue, json_object
+from detent.machine.machine import Machine
+from detent.runtime import timers
+from detent.runtime.attempt import CREATED, Attempt
+from detent.runtime.written_context import WrittenContext
+from detent.store.change import Change, Effect
+from detent.store.records import CommandRecord, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
+
+_FINAL_STATUS = {"success": Status.COMPLETED, "failure": Status.FAILED, "cancelled": Status.CANCELLED}
+
+
+class Draft:
+    """The working copy of one step. Made from a record, moved by the step, turned into a `Change` at its end."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        instance: WorkflowInstance,
+        attempt: Attempt,
+        now: datetime,
+        effects: tuple[Effect, ...] = (),
+    ) -> None:
+        self.machine = machine
+        self.attempt = attempt
+        self.now = now
+        self.instance = instance
+        self.entries: list[HistoryEntry] = []
+        self.from_state = instance.state
+        self._earlier: list[HistoryEntry] = []
+        self.effects = effects
+        self.expected_version = instance.version
+        self.outcome = Outcome.SUCCESS
+        self.reason: str | None = None
+        self._written: WrittenContext | None = None
+
+    @property
+    def state(self) -> str:
+        return self.instance.state
+
+    @property
+    def context(self) -> JsonObject:
+        """The context so far, the writes of commands included."""
+        return self.instance.context if self._written is None else self._written
+
+    @property
+    def all_entries(self) -> tuple[HistoryEntry, ...]:
+        """Every entry of the step, those already written included."""
+        return (*self._earlier, *self.entries)
+
+    def writable_context(self) -> WrittenContext:
+        """The context for a command to write to."""
+        if self._written is None:
+            self._written = WrittenContext(self.instance.context)
+        return self._written
+
+    def adopt_context(self, context: WrittenContext) -> None:
+        """Take over a copy that a command has written to."""
+        self._written = context
+
+    def begin(self) -> None:
+        """Come to life in the initial state, whose patch lies under the context already."""
+        self.machine.check_context(self.instance.context)
+        self._arrive(self.state, self.instance.context)
+        self._note(CREATED, None, Outcome.SUCCESS, (), None, None)
+
+    def enter(
+        self,
+        target: str,
+        *,
+        event: str,
+        outcome: Outcome = Outcome.SUCCESS,
+        commands: Iterable[CommandRecord] = (),
+        reason: str | None = None,
+        payload: JsonValue = None,
+    ) -> None:
+        """Enter `target`: its patch applied, its timers armed, its status taken, one entry written."""
+        from_state = self.state
+        context = self._merged(self.machine.state(target).context)
+        self.machine.check_context(context)
+        self._arrive(target, context)
+        self._note(event, from_state, outcome, commands, reason, payload)
+
+    def stay(
+        self, *, event: str, commands: Iterable[CommandRecord] = (), payload: JsonValue = None, fired: bool = False
+    ) -> None:
+        """Keep the state and its deadlines, with what commands wrote: an internal event, or an entry without a hop.
+
+        A timer that has `fired` is spent.
+        """
+        context = self._merged({})
+        self.machine.check_context(context)
+        left = timers.without(self.instance.timers, event) if fired else self.instance.timers
+        self.instance = replace(self.instance, context=context, timers=left, due_at=timers.next_due(left))
+        self._note(event, self.state, Outcome.SUCCESS, commands, None, payload)
+
+    def refuse(self, reason: str, timers_after: tuple[Timer, ...] | None = None) -> None:
+        """Note that a guard refused. State and context stay; a refused timer gets its next deadline in `timers_after`."""
+        if timers_after is not None:
+            self.instance = replace(self.instance, timers=timers_after, due_at=timers.next_due(timers_after))
+        self._note(self.attempt.event, self.state, Outcome.REFUSED, (), reason, self.attempt.payload)
+
+    def change(self) -> Change:
+        """What is to be written for the entries noted since the last `written`."""
+        return Change(
+            self.instance, self.expected_version, self.attempt.transition_id, tuple(self.entries), self.effects
+        )
+
+    def written(self) -> None:
+        """Go on from what was just written: a creation writes its record before its commands run."""
+        self.expected_version = self.instance.version
+        self._earlier.extend(self.entries)
+        self.entries = []
+        self.effects = ()
+
+    def _arrive(self, state: str, context: JsonObject) -> None:
+        armed = timers.arm(self.machine.timeouts(state), self.now, context)
+        self.instance = replace(
+            self.instance,
+            state=state,
+            status=_status_in(self.machine, state),
+            context=context,
+            definition_version=self.machine.version,
+            timers=armed,
+            due_at=timers.next_due(armed),
+            entered_at=self.now,
+        )
+
+    def _merged(self, patch: JsonObject) -> JsonObject:
+        """The context after a step into a state with this `patch`, by the definition's precedence."""
+        written = self._written
+        self._written = None
+        if written is None:
+            return {**self.instance.context, **patch} if patch else self.instance.context
+        checked = json_object(written, "context")
+        if self.machine.definition.context_precedence == "state":
+            return {**checked, **patch}
+        return {**checked, **{key: value for key, value in patch.items() if key not in written.written}}
+
+    def _note(
+        self,
+        event: str,
+        from_state: str | None,
+        outcome: Outcome,
+        commands: Iterable[CommandRecord],
+        reason: str | None,
+        payload: JsonValue,
+    ) -> None:
+        if outcome is not Outcome.SUCCESS:
+            self.outcome, self.reason = outcome, reason
+        self.instance = replace(self.instance, version=self.instance.version + 1, updated_at=self.now)
+        self.entries.append(
+            HistoryEntry(
+                instance_id=self.instance.id,
+                sequence=self.instance.version,
+                event=event,
+                from_state=from_state,
+                to_state=self.state,
+                outcome=outcome,
+                commands=tuple(commands),
+                reason=reason,
+                error=None,
+                payload=payload,
+                trigger_metadata=self.attempt.trigger_metadata,
+                transition_id=self.attempt.transition_id,
+                definition_version=self.machine.version,
+                created_at=self.now,
+            )
+        )
+
+
+def unborn(
+    machine: Machine, instance_id: UUID, context: JsonObject, metadata: JsonObject, now: datetime
+) -> WorkflowInstance:
+    """An instance before its creation: version 0, with the initial state's patch under what the caller gave."""
+    initial = machine.definition.initial_state
+    return WorkflowInstance(
+        id=instance_id,
+        workflow=machine.workflow,
+        state=initial,
+        status=Status.ACTIVE,
+        version=0,
+        definition_version=machine.version,
+        context={**machine.state(initial).context, **context},
+        metadata=metadata,
+        timers=(),
+        due_at=None,
+        entered_at=now,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _status_in(machine: Machine, state: str) -> Status:
+    final = machine.final_outcome(state)
+    return Status.ACTIVE if final is None else _FINAL_STATUS[final]

@@ -1,0 +1,167 @@
+"""Due timeouts: claimed and fired, in batches where nothing but a decision runs, one by one where commands do."""
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from detent.errors import InstanceBusy, InstanceNotFound, StepRolledBack, StoreError
+from detent.runtime.attempt import Attempt, new_attempt
+from detent.runtime.draft import Draft
+from detent.runtime.execution import Execution, locked_record
+from detent.runtime.failure import failure_change
+from detent.runtime.machines import VersionNotLoaded
+from detent.runtime.parts import Parts
+from detent.runtime.performer import run_in_place
+from detent.runtime.timers import due_timer
+from detent.store.change import Change
+from detent.store.records import HistoryEntry, Outcome, Receipt, WorkflowInstance
+
+logger = logging.getLogger("detent.timeouts")
+
+BATCH = 500
+"""How many instances are claimed in one transaction."""
+
+
+class _Fired(Enum):
+    """What became of one due instance."""
+
+    PROCESSED = "processed"
+    REFUSED = "refused"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What one sweep over the due timeouts did."""
+
+    processed: int
+    """Timeouts that fired and moved their instance, or did their work in place."""
+    refused: int
+    """Timeouts that a guard refused; they fire again after a back-off."""
+    failed: int
+    """Timeouts whose attempt was rolled back; they fire again after a back-off."""
+    parked: int
+    """Of the refused and failed ones, those whose attempts are used up."""
+    skipped: int
+    """Instances that another step held or had already moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """One decided firing of a batch, reported once the batch is committed."""
+
+    fired: _Fired
+    instance: WorkflowInstance
+    entries: tuple[HistoryEntry, ...]
+
+
+class Firing:
+    """Fires due timeouts. One per runtime."""
+
+    def __init__(self, parts: Parts, execution: Execution) -> None:
+        self._parts = parts
+        self._execution = execution
+
+    async def sweep(self, limit: int) -> SweepReport:
+        """Fire up to `limit` due timeouts, the longest due first; several sweepers may run at once."""
+        counts: Counter[str] = Counter()
+        left = limit
+        while left > 0:
+            batch = min(left, BATCH)
+            claimed = await self._parts.store.fire_due(self._decide, limit=batch, now=self._parts.now)
+            moved = 0
+            for instance_id, note in claimed:
+                outcome = note or await self._fire_alone(instance_id)
+                moved += self._count(counts, outcome, report=note is not None)
+            left -= len(claimed)
+            if len(claimed) < batch or moved == 0:
+                break
+        return SweepReport(**{name: counts[name] for name in SweepReport.__dataclass_fields__})
+
+    def _count(self, counts: Counter[str], note: _Note | None, *, report: bool) -> int:
+        if note is None:
+            counts[_Fired.SKIPPED.value] += 1
+            return 0
+        counts[note.fired.value] += 1
+        counts["parked"] += any(t.parked and t.event == note.entries[0].event for t in note.instance.timers)
+        if report:
+            self._parts.observers.report(note.instance, note.entries)
+        return 1
+
+    def _decide(
+        self, record: WorkflowInstance, _receipt: Receipt | None, now: datetime
+    ) -> tuple[Change | None, _Note | None]:
+        """Decide one due instance of a batch; `None` leaves it to a transaction of its own. Never raises."""
+        attempt = _attempt_of(record, now)
+        if attempt is None:
+            return None, None
+        try:
+            draft = self._execution.draft_of(record, attempt, now)
+            if draft.machine.locked.event(record.state, attempt.event):
+                return None, None
+            run_in_place(self._execution.step(draft), self._parts.calls, attempt)
+        except VersionNotLoaded:
+            return None, None
+        except Exception as error:
+            return self._failure(record, attempt, error, now)
+        return draft.change(), _note_of(draft)
+
+    def _failure(
+        self, record: WorkflowInstance, attempt: Attempt, error: Exception, now: datetime
+    ) -> tuple[Change, _Note]:
+        logger.warning("timeout %r of instance %s failed: %s", attempt.event, record.id, error)
+        change = failure_change(record, attempt, error, now, self._parts.settings.timeout_retry)
+        return change, _Note(_Fired.FAILED, change.instance, change.entries)
+
+    async def _fire_alone(self, instance_id: UUID) -> _Note | None:
+        """Fire the due timeout of one instance in a transaction of its own; `None` when somebody else has it."""
+        return await self._parts.unbroken(self._execution.fetching(lambda: self._fire(instance_id)))
+
+    async def _fire(self, instance_id: UUID) -> _Note | None:
+        attempt: Attempt | None = None
+        try:
+            async with self._parts.store.transaction(instance_id, now=self._parts.now, wait=False) as unit:
+                attempt = _attempt_of(locked_record(unit), unit.now)
+                draft = None if attempt is None else await self._execution.perform(attempt, unit)
+        except (InstanceBusy, InstanceNotFound, StepRolledBack):
+            return None
+        except (VersionNotLoaded, StoreError):
+            raise
+        except Exception as error:
+            return None if attempt is None else await self._postpone(attempt, error)
+        return None if draft is None else _note_of(draft)
+
+    async def _postpone(self, attempt: Attempt, error: Exception) -> _Note | None:
+        """Note a failed firing and back off, unless the instance has moved on meanwhile."""
+
+        def decide(
+            record: WorkflowInstance, _receipt: Receipt | None, now: datetime
+        ) -> tuple[Change | None, _Note | None]:
+            current = due_timer(record.timers, now)
+            if current is None or current.event != attempt.event:
+                return None, None
+            return self._failure(record, attempt, error, now)
+
+        note = await self._parts.store.apply(attempt.instance_id, decide, now=self._parts.now)
+        if note is not None:
+            self._parts.observers.report(note.instance, note.entries)
+        return note
+
+
+def _attempt_of(record: WorkflowInstance, now: datetime) -> Attempt | None:
+    """The attempt that a due record asks for; `None` when nothing of it is due any more."""
+    timer = due_timer(record.timers, now)
+    if timer is None:
+        return None
+    attempt = new_attempt(record.id, timer.event, subject=None, payload=None, trigger_metadata={"source": "timeout"})
+    attempt.by_timer = True
+    return attempt
+
+
+def _note_of(draft: Draft) -> _Note:
+    fired = _Fired.REFUSED if draft.outcome is Outcome.REFUSED else _Fired.PROCESSED
+    return _Note(fired, draft.instance, draft.all_entries)

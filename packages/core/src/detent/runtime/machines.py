@@ -1,0 +1,102 @@
+"""The machines of a runtime, by workflow and version: compiled at start-up, or on demand from stored snapshots."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from detent.definition.fingerprint import fingerprint
+from detent.definition.model import WorkflowDefinition
+from detent.errors import DefinitionChanged, DefinitionInvalid, IncompatibleState, UnknownVersion, UnknownWorkflow
+from detent.machine.compile import compile_definition
+from detent.machine.machine import Machine
+from detent.problems import Problem
+from detent.registry.registry import Registry
+from detent.store.protocol import Store
+from detent.store.records import DefinitionSnapshot, WorkflowInstance
+
+
+class VersionNotLoaded(Exception):
+    """An instance is governed by a version that is not compiled here yet; fetch it and decide again."""
+
+    def __init__(self, workflow: str, version: str) -> None:
+        super().__init__(workflow, version)
+        self.workflow = workflow
+        self.version = version
+
+
+class Machines:
+    """Finds the machine that governs an instance."""
+
+    def __init__(self, registry: Registry, definitions: Iterable[WorkflowDefinition]) -> None:
+        self._registry = registry
+        self._compiled: dict[tuple[str, str], Machine] = {}
+        self._latest: dict[str, Machine] = {}
+        for definition in definitions:
+            self._add(definition)
+
+    def _add(self, definition: WorkflowDefinition) -> None:
+        key = (definition.name, definition.version)
+        if key in self._compiled:
+            problem = Problem("version", "duplicate_version", f"version {definition.version} is registered twice")
+            raise DefinitionInvalid(definition.name, [problem])
+        machine = self._compiled[key] = compile_definition(definition, self._registry)
+        latest = self._latest.get(definition.name)
+        if latest is None or latest.definition.version_key < definition.version_key:
+            self._latest[definition.name] = machine
+
+    @property
+    def workflows(self) -> list[str]:
+        """The names of the registered workflows."""
+        return list(self._latest)
+
+    def latest(self, workflow: str) -> Machine:
+        """The newest registered version. Raises `UnknownWorkflow`."""
+        machine = self._latest.get(workflow)
+        if machine is None:
+            raise UnknownWorkflow(workflow, self._latest)
+        return machine
+
+    def governing(self, record: WorkflowInstance) -> Machine:
+        """The version an instance follows: its own, or the newest where the policy says so.
+
+        Raises `VersionNotLoaded`, and `IncompatibleState` when the newest version lacks the instance's state.
+        """
+        latest = self._latest.get(record.workflow)
+        if latest is not None and latest.definition.version_policy == "latest":
+            if not latest.has_state(record.state):
+                raise IncompatibleState(record.id, record.workflow, latest.version, record.state)
+            return latest
+        machine = self._compiled.get((record.workflow, record.definition_version))
+        if machine is None:
+            raise VersionNotLoaded(record.workflow, record.definition_version)
+        return machine
+
+    def may_need_lock(self, workflow: str, event: str) -> bool:
+        """Whether `event` needs the row lock in any state of any version compiled here."""
+        return any(
+            event in machine.locked.anywhere for (name, _), machine in self._compiled.items() if name == workflow
+        )
+
+    async def save(self, store: Store, now: datetime) -> None:
+        """Store the registered versions. Raises `DefinitionChanged` when one was edited under the same number."""
+        registered = {key: _snapshot(machine, now) for key, machine in self._compiled.items()}
+        for stored in await store.save_definitions(list(registered.values())):
+            ours = registered[stored.workflow, stored.version]
+            if stored.fingerprint != ours.fingerprint:
+                raise DefinitionChanged(stored.workflow, stored.version, stored.fingerprint, ours.fingerprint)
+
+    async def fetch(self, store: Store, workflow: str, version: str) -> None:
+        """Compile a version known only as a stored snapshot. Raises `UnknownVersion`, or `DefinitionInvalid` when what it
+        names is no longer registered.
+        """
+        snapshot = await store.load_definition(workflow, version)
+        if snapshot is None:
+            raise UnknownVersion(workflow, version)
+        definition = WorkflowDefinition.from_dict(snapshot.definition)
+        self._compiled[workflow, version] = compile_definition(definition, self._registry)
+
+
+def _snapshot(machine: Machine, now: datetime) -> DefinitionSnapshot:
+    definition = machine.definition
+    return DefinitionSnapshot(
+        definition.name, definition.version, fingerprint(definition), definition.to_dict(), created_at=now
+    )

@@ -1,0 +1,95 @@
+"""What the executions of one runtime share."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from detent.clock import Clock
+from detent.errors import StepRolledBack, StoreUnavailable
+from detent.retry import Retry
+from detent.runtime.calls import Calls
+from detent.runtime.injection import Injector
+from detent.runtime.machines import Machines
+from detent.runtime.observers import Observers
+from detent.store.protocol import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The limits of a runtime."""
+
+    max_chain: int = 10
+    """How many automatic hops one event may cause in one commit."""
+    timeout_retry: Retry = field(default_factory=lambda: Retry(attempts=10, initial=timedelta(minutes=1)))
+    """When a refused or failed timeout fires again, and after how many attempts it is parked."""
+    step_retry: Retry = field(
+        default_factory=lambda: Retry(
+            attempts=5, initial=timedelta(milliseconds=20), maximum=timedelta(milliseconds=500), jitter=0.5
+        )
+    )
+    """When a step is repeated that the database rolled back (deadlock, serialisation, lost connection)."""
+    keep_receipts: timedelta = timedelta(days=30)
+    """How long an idempotency key is answered with what it was answered before."""
+    drain: timedelta = timedelta(seconds=30)
+    """How long leaving the runtime waits for steps and observers under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The wired parts of a running runtime."""
+
+    store: Store
+    machines: Machines
+    calls: Calls
+    injector: Injector
+    observers: Observers
+    clock: Clock | None
+    """`None` leaves time to the store: the database's clock, where it has one."""
+    settings: Settings
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    @property
+    def now(self) -> datetime | None:
+        """The injected clock's time, or `None` for the store's."""
+        return None if self.clock is None else self.clock.now()
+
+    async def unbroken(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which goes on to its end when the caller is cancelled, so that no step is torn."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    async def repeated(self, take: Callable[[], Awaitable[T]]) -> T:
+        """What `take` answers, taken again while the database rolls it back. Raises `StoreUnavailable` in the end."""
+        retry = self.settings.step_retry
+        for attempts in range(1, retry.attempts):
+            try:
+                return await take()
+            except StepRolledBack:
+                await asyncio.sleep(retry.delay(attempts).total_seconds())
+        try:
+            return await take()
+        except StepRolledBack as lost:
+            raise StoreUnavailable(lost.reason) from lost
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled():
+            # A cancelled caller does not fetch the result; asyncio would complain about an error nobody saw.
+            task.exception()
+
+    async def drained(self) -> None:
+        """Wait for steps and reports under way, and cancel what is left when the time for it is up."""
+        try:
+            async with asyncio.timeout(self.settings.drain.total_seconds()):
+                while self.tasks:
+                    await asyncio.wait(set(self.tasks))
+                await self.observers.settled()
+        except TimeoutError:
+            for task in self.tasks:
+                task.cancel()

@@ -1,0 +1,160 @@
+"""The two ways to answer what a step asks: in place, or awaited inside a unit."""
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from detent.json_values import JsonValue, json_object
+from detent.machine.verdicts import GuardStep, Verdict
+from detent.registry.context import CommandContext, GuardContext
+from detent.registry.results import Fail, Goto, Ok
+from detent.runtime.attempt import Attempt
+from detent.runtime.calls import Calls, command_record
+from detent.runtime.draft import Draft
+from detent.runtime.history import cleaned
+from detent.runtime.injection import InjectionScope
+from detent.runtime.step import AskGuard, Ran, Request, RunCommand, Step, WriteFirst
+from detent.store.protocol import Existing, Unit
+from detent.store.records import CommandRecord
+
+T = TypeVar("T")
+
+
+def run_in_place(step: Step[T], calls: Calls, attempt: Attempt) -> T:
+    """Run a step that asks nothing but guards which can be asked in place."""
+    answer: object = None
+    while True:
+        try:
+            request = step.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        if not isinstance(request, AskGuard):
+            raise AssertionError(f"a step on the fast path asked for {type(request).__name__}")
+        attempt.reached = True
+        answer = calls.ask_in_place(request.guard, _asked(request, attempt))
+
+
+@dataclass(slots=True)
+class Performer:
+    """Answers a step's requests inside a unit: guards awaited, commands run on the unit's connection."""
+
+    calls: Calls
+    attempt: Attempt
+    unit: Unit
+    scope: InjectionScope
+    existing: Existing | None = field(default=None)
+    """What a creation found under its idempotency key instead of being written."""
+
+    async def run(self, step: Step[T]) -> T:
+        """Run a step to its end. What a guard or command raises passes through, with a note of where it came from."""
+        answer: object = None
+        while True:
+            try:
+                request = step.send(answer)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            answer = await self._answer(request)
+
+    async def _answer(self, request: Request) -> object:
+        match request:
+            case AskGuard():
+                return await self._ask(request)
+            case RunCommand():
+                return await self._run(request)
+            case WriteFirst(draft):
+                return await self._write_first(draft)
+
+    async def _ask(self, request: AskGuard) -> Verdict:
+        self.attempt.reached = True
+        context = _asked(request, self.attempt)
+        return await self.calls.ask(request.guard, context, self.scope)
+
+    async def _run(self, request: RunCommand) -> Ran:
+        self.attempt.reached = True
+        try:
+            ran = await (self._try(request) if request.command.best_effort else self._command(request))
+        except Exception as error:
+            error.add_note(
+                f"in command {request.command.name!r} of {request.event!r}, instance {self.attempt.instance_id}"
+            )
+            raise
+        self.attempt.ran.append(ran.record)
+        return ran
+
+    async def _command(self, request: RunCommand) -> Ran:
+        answer = await self.calls.run(request.command.name, self._command_context(request), self.scope)
+        await self.unit.flush()
+        return _ran(request, answer)
+
+    async def _try(self, request: RunCommand) -> Ran:
+        """A best-effort command: what it wrote is kept only if it succeeds, and nothing it does harms the step."""
+        try:
+            async with self.unit.savepoint():
+                ran = await self._command(request)
+                if not ran.record.ok:
+                    raise _Undo(ran)
+        except _Undo as undo:
+            return undo.ran
+        except Exception as error:
+            message = cleaned(f"{type(error).__name__}: {error}")
+            return Ran(CommandRecord(request.command.name, ok=False, code="raised", message=message, best_effort=True))
+        return ran
+
+    async def _write_first(self, draft: Draft) -> bool:
+        self.existing = await self.unit.write(draft.change())
+        draft.written()
+        return self.existing is None
+
+    def _command_context(self, request: RunCommand) -> CommandContext:
+        draft, attempt = request.draft, self.attempt
+        return CommandContext(
+            instance_id=attempt.instance_id,
+            workflow=draft.machine.workflow,
+            event=request.event,
+            subject=attempt.subject,
+            context=request.context,
+            metadata=json_object(draft.instance.metadata, "metadata"),
+            payload=request.payload,
+            trigger_metadata=attempt.trigger_metadata,
+            now=draft.now,
+            from_state=draft.state,
+            to_state=request.to_state,
+            transition_id=attempt.transition_id,
+            command_metadata=request.command.ref.metadata,
+            input=request.input,
+            connection=self.unit.connection,
+        )
+
+
+class _Undo(Exception):
+    """Leaves a savepoint so that it is undone, with an answer in hand."""
+
+    def __init__(self, ran: Ran) -> None:
+        self.ran = ran
+
+
+def _ran(request: RunCommand, answer: Ok | Fail | Goto) -> Ran:
+    record = command_record(request.command.name, answer, best_effort=request.command.best_effort)
+    return Ran(record, answer if isinstance(answer, Goto) else None)
+
+
+def guard_context(draft: Draft, guard: GuardStep, event: str, payload: JsonValue, attempt: Attempt) -> GuardContext:
+    """What a guard is told: copies, so that a guard that writes changes nothing."""
+    return GuardContext(
+        instance_id=attempt.instance_id,
+        workflow=draft.machine.workflow,
+        event=event,
+        subject=attempt.subject,
+        context=json_object(draft.context, "context"),
+        metadata=json_object(draft.instance.metadata, "metadata"),
+        payload=payload,
+        trigger_metadata=attempt.trigger_metadata,
+        now=draft.now,
+        from_state=draft.state,
+        guard_metadata=guard.metadata,
+    )
+
+
+def _asked(request: AskGuard, attempt: Attempt) -> GuardContext:
+    return guard_context(request.draft, request.guard, request.event, request.payload, attempt)

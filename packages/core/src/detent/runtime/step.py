@@ -1,0 +1,226 @@
+"""One step, decided: a generator that asks for what only the outside can give, and otherwise computes.
+
+It yields `AskGuard`, `RunCommand` and `WriteFirst`, is sent the answers, and moves a `Draft`. It has no clock, no
+database and no await in it, so the fast path can run it to its end inside a store's `decide`, and the locked path can
+await each answer; there is one way to decide, not two.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from detent.definition.selectors import put, select
+from detent.errors import ChainTooLong, CommandFailed, GotoNotAllowed
+from detent.json_values import JsonValue, json_value
+from detent.machine.engine import Choice, CommandStep, Refused
+from detent.machine.machine import Entry
+from detent.machine.verdicts import GuardStep, Need, Verdict
+from detent.registry.results import Goto
+from detent.retry import Retry
+from detent.runtime import timers
+from detent.runtime.attempt import ON_ENTER
+from detent.runtime.draft import Draft
+from detent.runtime.written_context import WrittenContext
+from detent.store.records import CommandRecord, Outcome, Timer
+
+
+@dataclass(frozen=True, slots=True)
+class AskGuard:
+    """What does this guard say? Answered with a `Verdict`."""
+
+    guard: GuardStep
+    event: str
+    payload: JsonValue
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True)
+class RunCommand:
+    """Run this command. Answered with `Ran`."""
+
+    command: CommandStep
+    context: WrittenContext
+    """What the command may write to; for a best-effort command a copy, kept only if it succeeds."""
+    input: JsonValue
+    event: str
+    payload: JsonValue
+    to_state: str
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of a command."""
+
+    record: CommandRecord
+    goto: Goto | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFirst:
+    """Write what the draft holds before going on. Answered with whether to go on."""
+
+    draft: Draft
+
+
+Request: TypeAlias = AskGuard | RunCommand | WriteFirst
+T = TypeVar("T")
+Step: TypeAlias = Generator[Request, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class _Performed:
+    """What a list of commands came to."""
+
+    records: tuple[CommandRecord, ...]
+    failure: CommandRecord | None = None
+    goto: tuple[CommandStep, Goto] | None = None
+
+
+def creation_step(draft: Draft, *, max_chain: int, write_first: bool) -> Step[None]:
+    """Enter the initial state and follow its entry. With `write_first` the record is written before any command runs."""
+    draft.begin()
+    if write_first and not (yield WriteFirst(draft)):
+        return
+    yield from _follow_entry(draft, max_chain)
+
+
+def event_step(draft: Draft, *, max_chain: int, timer_retry: Retry) -> Step[None]:
+    """Take the attempt's event, which the draft's state declares, and follow the entries it leads to."""
+    attempt = draft.attempt
+    draft.machine.check_payload(draft.state, attempt.event, attempt.payload)
+    taken = yield from _take_event(draft, attempt.event, attempt.payload, fired=attempt.by_timer)
+    if isinstance(taken, Refused):
+        draft.refuse(taken.reason, _postponed(draft, taken.reason, timer_retry) if attempt.by_timer else None)
+    elif taken:
+        yield from _follow_entry(draft, max_chain)
+
+
+def _postponed(draft: Draft, reason: str, policy: Retry) -> tuple[Timer, ...]:
+    return timers.postponed(draft.instance.timers, draft.attempt.event, now=draft.now, policy=policy, reason=reason)
+
+
+def _take_event(
+    draft: Draft, event: str, payload: JsonValue, *, fired: bool = False, before: tuple[CommandRecord, ...] = ()
+) -> Step[Refused | bool]:
+    """Choose and perform one event. Answers the refusal, or whether a state was entered.
+
+    `before` are the records of the commands that chose this event by a `Goto`; they stand in the same entry.
+    """
+    choice = yield from _choose(draft, event, payload)
+    if isinstance(choice, Refused):
+        return choice
+    declared = draft.machine.events(draft.state)[event]
+    performed = yield from _perform(draft, choice.commands, event, payload, choice.target or draft.state)
+    if performed.goto is not None:
+        command, goto = performed.goto
+        raise GotoNotAllowed(command.name, goto.event, "only on_enter commands may choose the next event")
+    records = (*before, *performed.records)
+    if performed.failure is not None:
+        _route_failure(draft, performed.failure, declared.error, event, records, payload)
+        return True
+    if choice.target is None:
+        draft.stay(event=event, commands=records, payload=payload, fired=fired)
+        return False
+    draft.enter(choice.target, event=event, commands=records, payload=payload)
+    return True
+
+
+def _choose(draft: Draft, event: str, payload: JsonValue) -> Step[Choice | Refused]:
+    verdicts: dict[int, Verdict] = {}
+    while True:
+        choice = draft.machine.choose(draft.state, event, verdicts)
+        if not isinstance(choice, Need):
+            return choice
+        verdicts[choice.guard.index] = yield AskGuard(choice.guard, event, payload, draft)
+
+
+def _perform(
+    draft: Draft, commands: tuple[CommandStep, ...], event: str, payload: JsonValue, to_state: str
+) -> Step[_Performed]:
+    """Run commands one after another, until one fails that may not."""
+    records: list[CommandRecord] = []
+    chosen: tuple[CommandStep, Goto] | None = None
+    for command in commands:
+        ran = yield from _run(draft, command, event, payload, to_state)
+        records.append(ran.record)
+        if not ran.record.ok and not ran.record.best_effort:
+            return _Performed(tuple(records), failure=ran.record)
+        if ran.goto is not None:
+            if chosen is not None:
+                raise GotoNotAllowed(command.name, ran.goto.event, f"{chosen[0].name!r} has already chosen")
+            chosen = (command, ran.goto)
+    return _Performed(tuple(records), goto=chosen)
+
+
+def _run(draft: Draft, command: CommandStep, event: str, payload: JsonValue, to_state: str) -> Step[Ran]:
+    context = draft.writable_context()
+    if command.best_effort:
+        context = context.copy()
+    chosen_input = None if command.ref.input is None else select(command.ref.input, context)
+    ran: Ran = yield RunCommand(command, context, chosen_input, event, payload, to_state, draft)
+    if ran.record.ok:
+        draft.adopt_context(context)
+        if command.ref.output is not None:
+            put(context, command.ref.output, json_value(ran.record.data, command.ref.output))
+            context.touch(command.ref.output.split(".")[0])
+    return ran
+
+
+def _route_failure(
+    draft: Draft,
+    failure: CommandRecord,
+    error_target: str | None,
+    event: str,
+    records: tuple[CommandRecord, ...],
+    payload: JsonValue,
+) -> None:
+    if error_target is None:
+        raise CommandFailed(failure.name, event, failure.code or "failed", failure.message)
+    reason = failure.message or failure.code
+    draft.enter(error_target, event=event, outcome=Outcome.FAILURE, commands=records, reason=reason, payload=payload)
+
+
+def _follow_entry(draft: Draft, max_chain: int) -> Step[None]:
+    """Hop on from the state just entered, as its `on_enter` says, until one waits for an event."""
+    hops = 0
+    while (entry := draft.machine.entry(draft.state)) is not None:
+        if hops == max_chain:
+            raise ChainTooLong(draft.instance.id, draft.state, max_chain)
+        hops += 1
+        moved = yield from _hop(draft, entry)
+        if not moved:
+            return
+
+
+def _hop(draft: Draft, entry: Entry) -> Step[bool]:
+    """Run the commands of one entry and leave the state as they decide. Answers whether a state was entered."""
+    payload = draft.attempt.payload
+    performed = yield from _perform(draft, entry.commands, ON_ENTER, payload, entry.target or draft.state)
+    if performed.failure is not None:
+        _route_failure(draft, performed.failure, entry.error, ON_ENTER, performed.records, None)
+        return True
+    if performed.goto is not None:
+        return (yield from _follow_goto(draft, entry, *performed.goto, performed.records))
+    if entry.target is not None:
+        draft.enter(entry.target, event=ON_ENTER, commands=performed.records)
+        return True
+    draft.stay(event=ON_ENTER, commands=performed.records)
+    return False
+
+
+def _follow_goto(
+    draft: Draft, entry: Entry, command: CommandStep, goto: Goto, records: tuple[CommandRecord, ...]
+) -> Step[bool]:
+    """Take the event a command chose instead of the hop. Refused by its guard, it counts as that command's failure."""
+    declared = draft.machine.events(draft.state)
+    if goto.event not in declared:
+        reason = f"state {draft.state!r} does not declare that event"
+        raise GotoNotAllowed(command.name, goto.event, reason, known=declared)
+    draft.machine.check_payload(draft.state, goto.event, goto.payload)
+    taken = yield from _take_event(draft, goto.event, goto.payload, before=records)
+    if not isinstance(taken, Refused):
+        return taken
+    failure = CommandRecord(command.name, ok=False, code="goto_refused", message=f"{goto.event!r}: {taken.reason}")
+    _route_failure(draft, failure, entry.error, ON_ENTER, records, None)
+    return True

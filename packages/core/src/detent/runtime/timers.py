@@ -1,0 +1,46 @@
+"""Deadlines, purely: which to arm when a state is entered, which comes next, and what a vain firing does to one."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from detent.definition.timeout import Timeout
+from detent.json_values import JsonObject
+from detent.retry import Retry
+from detent.store.records import Timer
+
+
+def arm(timeouts: Iterable[tuple[str, Timeout]], entered_at: datetime, context: JsonObject) -> tuple[Timer, ...]:
+    """The timers of a state just entered; none where a deadline's path holds `null`. Raises `InvalidValue` for other faults."""
+    deadlines = ((event, timeout.deadline(entered_at, context)) for event, timeout in timeouts)
+    return tuple(Timer(event, due) for event, due in deadlines if due is not None)
+
+
+def next_due(timers: Iterable[Timer]) -> datetime | None:
+    """When the earliest timer that is not parked fires."""
+    return min((timer.due for timer in timers if not timer.parked), default=None)
+
+
+def due_timer(timers: Iterable[Timer], now: datetime) -> Timer | None:
+    """The timer whose turn it is at `now`, the longest due first."""
+    due = [timer for timer in timers if not timer.parked and timer.due <= now]
+    return min(due, key=lambda timer: timer.due, default=None)
+
+
+def without(timers: Iterable[Timer], event: str) -> tuple[Timer, ...]:
+    """The timers but the one of `event`, which has fired."""
+    return tuple(timer for timer in timers if timer.event != event)
+
+
+def postponed(
+    timers: Iterable[Timer], event: str, *, now: datetime, policy: Retry, reason: str | None
+) -> tuple[Timer, ...]:
+    """The timers with that of `event` tried in vain: due again after a back-off, or parked when its attempts are used up."""
+    return tuple(_postpone(timer, now, policy, reason) if timer.event == event else timer for timer in timers)
+
+
+def _postpone(timer: Timer, now: datetime, policy: Retry, reason: str | None) -> Timer:
+    attempts = timer.attempts + 1
+    if policy.exhausted(attempts):
+        return replace(timer, attempts=attempts, parked=True, reason=reason)
+    return replace(timer, attempts=attempts, due=now + policy.delay(attempts), reason=reason)

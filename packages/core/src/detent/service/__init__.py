@@ -1,0 +1,1 @@
+"""The use cases that web frameworks, the CLI and applications share."""

@@ -1,0 +1,132 @@
+"""The JSON that web packages and the CLI speak: separate models for what comes in and what goes out."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Incoming(BaseModel):
+    """Unknown fields are refused: a client sets nothing that is not named here."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Outgoing(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class NewInstance(_Incoming):
+    """What is needed to create an instance."""
+
+    workflow: str = Field(min_length=1, description="The name of the workflow.")
+    context: dict[str, Any] = Field(default_factory=dict, description="Wins over the initial state's own context.")
+    metadata: dict[str, Any] = Field(default_factory=dict, description="Labels that never change.")
+    trigger_metadata: dict[str, Any] = Field(default_factory=dict, description="Who and why, for history.")
+
+
+class TriggeredEvent(_Incoming):
+    """What may come with an event."""
+
+    payload: Any = Field(default=None, description="JSON as the event's payload model wants it.")
+    trigger_metadata: dict[str, Any] = Field(default_factory=dict, description="Who and why, for history.")
+
+
+class TimerView(_Outgoing):
+    """A deadline of the current state."""
+
+    event: str
+    due: datetime
+    attempts: int
+    parked: bool
+    reason: str | None
+
+
+class InstanceView(_Outgoing):
+    """One instance."""
+
+    id: UUID
+    workflow: str
+    state: str
+    status: str
+    version: int = Field(description="The sequence of the last history entry.")
+    definition_version: str
+    context: dict[str, Any]
+    metadata: dict[str, Any]
+    timers: list[TimerView]
+    due_at: datetime | None = Field(description="The earliest deadline.")
+    entered_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+
+class CommandView(_Outgoing):
+    """What one command answered."""
+
+    name: str
+    ok: bool
+    code: str | None
+    message: str | None
+    data: Any
+    best_effort: bool
+
+
+class TransitionView(_Outgoing):
+    """How an event ended."""
+
+    outcome: str = Field(description="success, failure (routed to the error target) or refused.")
+    from_state: str
+    to_state: str
+    commands: list[CommandView]
+    reason: str | None
+    history_sequence: int
+    instance: InstanceView
+
+
+class EventView(_Outgoing):
+    """One event that the instance's state declares."""
+
+    name: str
+    available: bool = Field(description="Whether its guards let it pass now.")
+    reason: str | None = Field(description="Why not.")
+    target: str | None
+    error: str | None
+    branches: list[str]
+    internal: bool
+    due_at: datetime | None
+    has_commands: bool
+    payload_schema: dict[str, Any] | None
+    metadata: dict[str, Any]
+    description: str | None
+
+
+class HistoryEntryView(_Outgoing):
+    """One thing that happened to an instance."""
+
+    sequence: int
+    event: str
+    from_state: str | None
+    to_state: str
+    outcome: str
+    commands: list[CommandView]
+    reason: str | None
+    error: dict[str, Any] | None
+    payload: Any
+    trigger_metadata: dict[str, Any]
+    transition_id: UUID
+    definition_version: str
+    created_at: datetime
+
+
+class ProblemDetails(BaseModel):
+    """An error as RFC 9457 describes it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable name of the kind of error.")
+    hint: str | None = None

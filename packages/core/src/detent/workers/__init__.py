@@ -1,0 +1,6 @@
+"""Background loops over a runtime."""
+
+from detent.workers.loop import Loop
+from detent.workers.timeouts import TimeoutWorker
+
+__all__ = ["Loop", "TimeoutWorker"]

@@ -1,0 +1,297 @@
+"""The runtime around events: lent transactions, observers, versions, handles, re-entry, cancellation."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from detent import Fail, Status, WorkflowDefinition, WorkflowObserver, command
+from detent.errors import (
+    DefinitionChanged,
+    DefinitionInvalid,
+    IncompatibleState,
+    InstancePaused,
+    InvalidValue,
+    ReentrantTrigger,
+    RegistrationInvalid,
+    UnknownVersion,
+)
+from detent.ids import new_id
+from detent.runtime.runtime import WorkflowRuntime
+from detent.store.change import Change
+
+
+def lamp(version=1, **more):
+    return {
+        "name": "lamp",
+        "version": version,
+        "initial_state": "off",
+        "states": {
+            "off": {"events": {"press": {"target": "on"}, "fix": {"target": "on", "commands": ["fix"]}}},
+            "on": {"context": {"lit": version}, "events": {"press": {"target": "off"}}},
+        },
+        **more,
+    }
+
+
+@command("fix")
+async def fix(ctx):
+    ctx.connection.put("repairs", str(ctx.instance_id), ctx.trigger_metadata.get("actor"))
+    if ctx.subject == "fail":
+        return Fail("broken")
+    return None
+
+
+@pytest.mark.parametrize("event", ["press", "fix"])
+async def test_in_a_lent_transaction_nothing_is_seen_before_the_caller_commits(running, store, recorder, event):
+    runtime = await running(lamp(), commands=[fix])
+    instance = await runtime.create_instance("lamp")
+    await runtime.settled()
+    recorder.heard.clear()
+    async with store.begin() as connection:
+        result = await runtime.trigger_event(instance.id, event, connection=connection)
+        assert result.to_state == "on"
+        assert (await runtime.get_instance(instance.id)).state == "off"
+        await runtime.settled()
+        assert recorder.heard == []
+    assert (await runtime.get_instance(instance.id)).state == "on"
+    await runtime.settled()
+    assert recorder.heard[0] == f"{event} off>on success"
+
+
+async def test_a_savepoint_of_the_caller_rolled_back_leaves_no_trace_and_no_observer_call(running, store, recorder):
+    runtime = await running(lamp(), commands=[fix])
+    instance = await runtime.create_instance("lamp")
+    async with store.begin() as connection:
+        with suppress(KeyError):
+            async with connection.savepoint():
+                await runtime.trigger_event(instance.id, "fix", connection=connection)
+                raise KeyError
+        created = await runtime.create_instance("lamp", connection=connection)
+    assert (await runtime.get_instance(instance.id)).version == 1
+    assert (await runtime.get_instance(created.id)).state == "off"
+    await runtime.settled()
+    assert recorder.heard == ["created off", "created off"]
+
+
+async def test_a_failure_inside_a_lent_transaction_leaves_its_entry_there_and_the_transaction_usable(
+    running, store, story
+):
+    runtime = await running(lamp(), commands=[fix])
+    instance = await runtime.create_instance("lamp")
+    async with store.begin() as connection:
+        with pytest.raises(Exception, match="broken"):
+            await runtime.trigger_event(instance.id, "fix", subject="fail", connection=connection)
+        assert connection.get("repairs", str(instance.id)) is None
+        await runtime.trigger_event(instance.id, "press", connection=connection)
+    assert await story(runtime, instance) == [
+        "1 $created None>off success",
+        "2 fix off>off failed",
+        "3 press off>on success",
+    ]
+
+
+async def test_a_failing_observer_is_contained_and_the_others_are_told_in_order(store, running, recorder, caplog):
+    class Broken(WorkflowObserver):
+        async def on_transition(self, instance, entry):
+            raise RuntimeError("observer bug")
+
+    definitions = [WorkflowDefinition.from_dict(lamp())]
+    async with WorkflowRuntime(
+        store=store, definitions=definitions, commands=[fix], observers=[Broken(), recorder]
+    ) as runtime:
+        instance = await runtime.create_instance("lamp")
+        for _ in range(3):
+            await runtime.trigger_event(instance.id, "press")
+        await runtime.settled()
+    assert recorder.heard == [
+        "created off",
+        "press off>on success",
+        "press on>off success",
+        "press off>on success",
+    ]
+    assert "observer Broken failed" in caplog.text
+
+
+async def test_an_observer_may_trigger_the_next_event(store):
+    class Next(WorkflowObserver):
+        async def on_created(self, instance, entry):
+            await runtime.trigger_event(instance.id, "press")
+
+    definitions = [WorkflowDefinition.from_dict(lamp())]
+    async with WorkflowRuntime(store=store, definitions=definitions, commands=[fix], observers=[Next()]) as runtime:
+        instance = await runtime.create_instance("lamp")
+        await runtime.settled()
+        assert (await runtime.get_instance(instance.id)).state == "on"
+
+
+async def test_instances_stay_on_the_version_they_started_on(running, store):
+    old = await running(lamp(1), commands=[fix])
+    instance = await old.create_instance("lamp")
+    new = await running(lamp(2), commands=[fix])
+    assert (await new.trigger_event(instance.id, "press")).instance.context == {"lit": 1}
+    fresh = await new.create_instance("lamp")
+    assert (await new.trigger_event(fresh.id, "press")).instance.context == {"lit": 2}
+    assert (await new.get_instance(instance.id)).definition_version == "1"
+
+
+async def test_versions_are_ordered_as_versions(running):
+    runtime = await running(lamp("1.9.0"), lamp("1.10.0"), commands=[fix])
+    assert (await runtime.create_instance("lamp")).definition_version == "1.10.0"
+
+
+async def test_with_policy_latest_an_instance_follows_the_newest_version(running):
+    old = await running(lamp(1), commands=[fix])
+    instance = await old.create_instance("lamp")
+    lit = await old.create_instance("lamp")
+    await old.trigger_event(lit.id, "press")
+    newest = lamp(2, version_policy="latest", initial_state="off")
+    newest["states"] = {"off": {"events": {"press": {"target": "bright"}}}, "bright": {}}
+    new = await running(newest, commands=[fix])
+    moved = (await new.trigger_event(instance.id, "press")).instance
+    assert (moved.state, moved.definition_version) == ("bright", "2")
+    with pytest.raises(IncompatibleState, match="'on'"):
+        await new.trigger_event(lit.id, "press")
+
+
+async def test_editing_a_stored_version_is_refused_at_start(running):
+    await running(lamp(1), commands=[fix])
+    edited = lamp(1)
+    edited["states"]["on"]["context"] = {"lit": "brighter"}
+    with pytest.raises(DefinitionChanged, match="give the edited definition a new version"):
+        await running(edited, commands=[fix])
+
+
+async def test_a_version_that_is_nowhere_is_an_error(running, store, clock):
+    from_elsewhere = await running(lamp(1), commands=[fix])
+    instance = await from_elsewhere.create_instance("lamp")
+    store._definitions.clear()
+    other = await running(lamp(2), commands=[fix])
+    with pytest.raises(UnknownVersion, match="version 1 of workflow 'lamp'"):
+        await other.trigger_event(instance.id, "press")
+
+
+@pytest.mark.parametrize(
+    ("reference", "code"),
+    [({"name": "fix", "durable": True}, "not_available_yet"), ({"name": "mend"}, "unknown_command")],
+)
+async def test_what_cannot_be_run_is_refused_at_start_with_its_place(running, reference, code):
+    definition = lamp()
+    definition["states"]["off"]["events"]["fix"]["commands"] = [reference]
+    with pytest.raises(DefinitionInvalid) as caught:
+        await running(definition, commands=[fix])
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.path.startswith("states.off.events.fix.commands")) == (code, True)
+
+
+async def test_a_command_registered_as_durable_is_refused_at_start(running):
+    @command("fix", durable=True)
+    async def later(ctx): ...
+
+    with pytest.raises(DefinitionInvalid, match="runs no durable commands"):
+        await running(lamp(), commands=[later])
+
+
+async def test_a_command_with_a_parameter_nobody_provides_fails_at_start_with_its_name(running):
+    @command("fix")
+    async def wants(ctx, gateway: WorkflowObserver): ...
+
+    with pytest.raises(RegistrationInvalid, match="'fix', parameter 'gateway'"):
+        await running(lamp(), commands=[wants])
+
+
+async def test_a_command_that_triggers_its_own_instance_is_an_error_and_its_step_is_undone(running):
+    @command("fix")
+    async def again(ctx):
+        await runtime.trigger_event(ctx.instance_id, "press")
+
+    runtime = await running(lamp(), commands=[again])
+    instance = await runtime.create_instance("lamp")
+    with pytest.raises(ReentrantTrigger):
+        await runtime.trigger_event(instance.id, "fix")
+    assert (await runtime.get_instance(instance.id)).state == "off"
+
+
+async def test_a_command_may_trigger_another_instance_in_its_own_transaction(running):
+    @command("fix")
+    async def other_too(ctx):
+        await runtime.trigger_event(other.id, "press", connection=ctx.connection)
+
+    runtime = await running(lamp(), commands=[other_too])
+    instance, other = await runtime.create_instance("lamp"), await runtime.create_instance("lamp")
+    await runtime.trigger_event(instance.id, "fix")
+    assert (await runtime.get_instance(other.id)).state == "on"
+
+
+async def test_cancelling_the_caller_does_not_tear_the_step(running):
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    @command("fix")
+    async def slow(ctx):
+        reached.set()
+        await go_on.wait()
+
+    runtime = await running(lamp(), commands=[slow])
+    instance = await runtime.create_instance("lamp")
+    call = asyncio.create_task(runtime.trigger_event(instance.id, "fix"))
+    async with asyncio.timeout(5):
+        await reached.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        go_on.set()
+        await asyncio.wait(set(runtime._started().tasks))
+    assert (await runtime.get_instance(instance.id)).state == "on"
+
+
+async def test_leaving_the_runtime_waits_for_steps_under_way(store):
+    reached = asyncio.Event()
+
+    @command("fix")
+    async def slow(ctx):
+        reached.set()
+        await asyncio.sleep(0)
+
+    definitions = [WorkflowDefinition.from_dict(lamp())]
+    async with WorkflowRuntime(store=store, definitions=definitions, commands=[slow]) as runtime:
+        instance = await runtime.create_instance("lamp")
+        call = asyncio.create_task(runtime.trigger_event(instance.id, "fix"))
+        await reached.wait()
+    assert (await call).to_state == "on"
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1001, 1.5, True, 2**53])
+async def test_a_page_size_out_of_range_is_an_argument_error(running, limit):
+    runtime = await running(lamp(), commands=[fix])
+    instance = await runtime.create_instance("lamp")
+    with pytest.raises(InvalidValue, match="limit"):
+        await runtime.get_history(instance.id, limit=limit)
+
+
+async def test_history_pages_backwards_from_the_newest(running):
+    runtime = await running(lamp(), commands=[fix])
+    instance = await runtime.create_instance("lamp")
+    for _ in range(4):
+        await runtime.trigger_event(instance.id, "press")
+    page = await runtime.get_history(instance.id, limit=2)
+    after = await runtime.get_history(instance.id, limit=2, before=page[-1].sequence)
+    assert [entry.sequence for entry in (*page, *after)] == [5, 4, 3, 2]
+    assert await runtime.get_history(instance.id, before=1) == []
+
+
+async def test_an_id_that_is_none_is_an_argument_error(running):
+    runtime = await running(lamp(), commands=[fix])
+    with pytest.raises(InvalidValue, match="not a UUID"):
+        runtime.get_handle("order-1")
+
+
+async def test_a_paused_instance_takes_no_event(running, store):
+    runtime = await running(lamp(), commands=[fix])
+    instance = await runtime.create_instance("lamp")
+    resting = replace(instance, status=Status.PAUSED, version=2, created=False)
+    entries = await runtime.get_history(instance.id)
+    pause = Change(resting, 1, new_id(), (replace(entries[0], sequence=2, event="$paused"),))
+    await store.apply(instance.id, lambda record, receipt, now: (pause, None))
+    with pytest.raises(InstancePaused):
+        await runtime.trigger_event(instance.id, "press")

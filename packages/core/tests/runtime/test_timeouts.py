@@ -1,0 +1,183 @@
+"""Deadlines: armed on entry, fired when due, backed off and parked when refused or failing."""
+
+from datetime import timedelta
+
+from detent import Fail, Refuse, Retry, Settings, command, guard
+
+REMINDED = {
+    "name": "invoice",
+    "initial_state": "sent",
+    "states": {
+        "sent": {
+            "events": {
+                "remind": {"internal": True, "commands": ["mail"], "timeout": "7d"},
+                "expire": {"target": "overdue", "timeout": {"after_days": 14, "after_hours": 1}},
+                "pay": {"target": "paid"},
+            }
+        },
+        "overdue": {},
+        "paid": {},
+    },
+}
+
+
+def waiting(**event):
+    return {
+        "name": "wait",
+        "initial_state": "waiting",
+        "states": {"waiting": {"events": {"expire": {"target": "done", "timeout": "1h", **event}}}, "done": {}},
+    }
+
+
+@command("mail")
+async def mail(ctx):
+    ctx.context["reminders"] = ctx.context.get("reminders", 0) + 1
+
+
+STEADY = Settings(timeout_retry=Retry(attempts=3, initial=timedelta(minutes=1), jitter=0))
+
+
+async def test_several_timeouts_of_a_state_fire_each_at_its_time(running, clock, story):
+    runtime = await running(REMINDED, commands=[mail])
+    invoice = await runtime.create_instance("invoice")
+    assert invoice.due_at == clock.now() + timedelta(days=7)
+    clock.advance("7d")
+    assert (await runtime.process_timeouts()).processed == 1
+    reminded = await runtime.get_instance(invoice.id)
+    assert reminded.context == {"reminders": 1}
+    assert reminded.due_at == invoice.created_at + timedelta(days=14, hours=1)
+    assert (await runtime.process_timeouts()).processed == 0
+    clock.advance("8d")
+    assert (await runtime.process_timeouts()).processed == 1
+    assert await story(runtime, invoice) == [
+        "1 $created None>sent success",
+        "2 remind sent>sent success",
+        "3 expire sent>overdue success",
+    ]
+    assert (await runtime.get_history(invoice.id))[0].trigger_metadata == {"source": "timeout"}
+
+
+async def test_leaving_the_state_voids_its_timers(running, clock):
+    runtime = await running(REMINDED, commands=[mail])
+    invoice = await runtime.create_instance("invoice")
+    paid = (await runtime.trigger_event(invoice.id, "pay")).instance
+    assert (paid.timers, paid.due_at) == ((), None)
+    clock.advance("30d")
+    assert (await runtime.process_timeouts()).processed == 0
+
+
+async def test_a_timeout_fires_at_its_instant_and_not_before(running, clock):
+    runtime = await running(waiting())
+    await runtime.create_instance("wait")
+    clock.advance(timedelta(minutes=59, seconds=59, microseconds=999_999))
+    assert (await runtime.process_timeouts()).processed == 0
+    clock.advance(timedelta(microseconds=1))
+    assert (await runtime.process_timeouts()).processed == 1
+
+
+async def test_a_deadline_is_computed_from_the_context(running, clock):
+    runtime = await running(waiting(timeout={"at": "delivery.until"}))
+    due = clock.now() + timedelta(days=3)
+    instance = await runtime.create_instance("wait", context={"delivery": {"until": due.isoformat()}})
+    assert instance.due_at == due
+
+
+async def test_a_refused_timeout_stays_armed_backs_off_and_is_parked_in_the_end(running, clock, story):
+    @guard("may")
+    def may(ctx):
+        return Refuse("not yet")
+
+    runtime = await running(waiting(guard="may"), guards=[may], settings=STEADY)
+    instance = await runtime.create_instance("wait")
+    clock.advance("1h")
+    assert (await runtime.process_timeouts()).refused == 1
+    (timer,) = (await runtime.get_instance(instance.id)).timers
+    assert (timer.due, timer.attempts, timer.reason) == (clock.now() + timedelta(minutes=1), 1, "not yet")
+    assert (await runtime.process_timeouts()).refused == 0
+    clock.advance("1m")
+    assert (await runtime.process_timeouts()).refused == 1
+    clock.advance("2m")
+    report = await runtime.process_timeouts()
+    assert (report.refused, report.parked) == (1, 1)
+    parked = await runtime.get_instance(instance.id)
+    assert (parked.due_at, parked.timers[0].parked) == (None, True)
+    assert (await story(runtime, instance))[-1] == "4 expire waiting>waiting refused"
+
+
+async def test_a_failing_timeout_leaves_a_failed_entry_backs_off_and_does_not_starve_others(running, clock, story):
+    @command("mail")
+    async def flaky(ctx):
+        if ctx.context.get("broken"):
+            raise ConnectionError("smtp is down")
+
+    runtime = await running(waiting(commands=["mail"]), commands=[flaky], settings=STEADY)
+    broken = await runtime.create_instance("wait", context={"broken": True})
+    sound = await runtime.create_instance("wait")
+    clock.advance("1h")
+    report = await runtime.process_timeouts(limit=2)
+    assert (report.processed, report.failed, report.parked) == (1, 1, 0)
+    assert (await runtime.get_instance(sound.id)).state == "done"
+    (timer,) = (await runtime.get_instance(broken.id)).timers
+    assert (timer.attempts, timer.reason) == (1, "smtp is down")
+    assert (await story(runtime, broken))[-1] == "2 expire waiting>waiting failed"
+
+
+async def test_a_guard_that_raises_backs_off_too(running, clock):
+    @guard("may")
+    def may(ctx):
+        raise LookupError("no such row")
+
+    runtime = await running(waiting(guard="may"), guards=[may], settings=STEADY)
+    instance = await runtime.create_instance("wait")
+    clock.advance("1h")
+    assert (await runtime.process_timeouts()).failed == 1
+    assert (await runtime.get_instance(instance.id)).due_at == clock.now() + timedelta(minutes=1)
+
+
+async def test_a_timeout_whose_command_fails_takes_the_error_target(running, clock):
+    @command("mail")
+    async def bounced(ctx):
+        return Fail("bounced")
+
+    definition = waiting(commands=["mail"], error="lost")
+    definition["states"]["lost"] = {}
+    runtime = await running(definition, commands=[bounced])
+    instance = await runtime.create_instance("wait")
+    clock.advance("1h")
+    assert (await runtime.process_timeouts()).processed == 1
+    assert (await runtime.get_instance(instance.id)).state == "lost"
+
+
+async def test_an_instance_that_a_step_holds_is_skipped_without_waiting(running, store, clock):
+    runtime = await running(waiting())
+    instance = await runtime.create_instance("wait")
+    clock.advance("1h")
+    async with store.transaction(instance.id):
+        assert (await runtime.process_timeouts()).processed == 0
+    assert (await runtime.process_timeouts()).processed == 1
+
+
+async def test_a_sweep_takes_the_longest_due_first_and_not_more_than_its_limit(running, clock):
+    runtime = await running(waiting())
+    first = await runtime.create_instance("wait")
+    clock.advance("1m")
+    second = await runtime.create_instance("wait")
+    clock.advance("2h")
+    assert (await runtime.process_timeouts(limit=1)).processed == 1
+    assert (await runtime.get_instance(first.id)).state == "done"
+    assert (await runtime.get_instance(second.id)).state == "waiting"
+
+
+async def test_a_reentry_arms_the_deadline_anew_and_forgets_refusals(running, clock):
+    @guard("may")
+    def may(ctx):
+        return False
+
+    definition = waiting(guard="may")
+    definition["states"]["waiting"]["events"]["restart"] = {"target": "waiting"}
+    runtime = await running(definition, guards=[may], settings=STEADY)
+    instance = await runtime.create_instance("wait")
+    clock.advance("1h")
+    await runtime.process_timeouts()
+    again = (await runtime.trigger_event(instance.id, "restart")).instance
+    assert [(timer.due, timer.attempts) for timer in again.timers] == [(clock.now() + timedelta(hours=1), 0)]
