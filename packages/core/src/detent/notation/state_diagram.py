@@ -1,0 +1,56 @@
+"""A chart as a Mermaid `stateDiagram-v2`, in words that can be read back.
+
+    state "new" as new                              a state: its name, and the id the arrows use
+    new : on enter / reserve_stock                  a line in its box: see `labels`
+    [*] --> new                                     the initial state
+    new --> paid : Pay [amount_ok] / capture        an arrow: see `labels`
+    paid --> [*]                                    a terminal state; its outcome follows where the definition says it
+    class paid success                              colour only: it repeats what the words say
+
+States come in the order of the definition, and so do the events of a state. An event with a line in the box is internal.
+A state that is named and not declared has the line `not declared`, a marked one `now, step 1, 3`.
+"""
+
+from collections.abc import Iterator
+
+from detent.notation.chart import Arrow, Box, Chart
+from detent.notation.labels import arrow_text, entry_text, mark_lines, step_parts, title
+from detent.notation.mermaid_text import Ids, escaped
+from detent.notation.palette import box_classes, class_lines
+
+
+def state_diagram(chart: Chart) -> list[str]:
+    """The statements of the diagram, without its header."""
+    ids = Ids(box.name for box in chart.boxes)
+    return [
+        *(line for box in chart.boxes for line in _box(box, ids)),
+        "",
+        f"[*] --> {ids[chart.initial]}",
+        *(_arrow(arrow, ids) for box in chart.boxes for arrow in box.arrows),
+        *(_end(box, ids) for box in chart.boxes if box.terminal),
+        "",
+        *class_lines(box_classes(chart.boxes, ids)),
+    ]
+
+
+def _box(box: Box, ids: Ids) -> Iterator[str]:
+    yield f'state "{escaped(title(box.name))}" as {ids[box.name]}'
+    for line in _lines(box):
+        yield f"{ids[box.name]} : {escaped(line)}"
+
+
+def _lines(box: Box) -> Iterator[str]:
+    if box.entry:
+        yield entry_text(box.entry)
+    for step in box.steps:
+        if step.internal:
+            yield " ".join(step_parts(step))
+    yield from mark_lines(box)
+
+
+def _arrow(arrow: Arrow, ids: Ids) -> str:
+    return f"{ids[arrow.source]} --> {ids[arrow.target]} : {escaped(arrow_text(arrow))}"
+
+
+def _end(box: Box, ids: Ids) -> str:
+    return f"{ids[box.name]} --> [*]" + (f" : {box.outcome}" if box.outcome else "")
