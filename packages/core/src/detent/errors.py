@@ -314,7 +314,7 @@ class StoreOutdated(StoreError):
     code = "store_outdated"
 
     def __init__(self, found: int, needed: int) -> None:
-        hint = "run `detent db upgrade`" if found < needed else "run the newer release of detent-pg"
+        hint = "run `detent db upgrade`" if found < needed else "run the release of Detent that made it, or a newer one"
         super().__init__(f"the database has schema version {found}, and this code needs {needed}", hint=hint)
         self.found = found
         self.needed = needed

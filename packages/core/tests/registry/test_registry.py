@@ -1,6 +1,7 @@
 """Registration: what may be a command, and what is refused before anything runs."""
 
 import functools
+from typing import Any
 
 import pytest
 
@@ -119,6 +120,16 @@ def test_the_context_is_found_by_its_annotation_wherever_it_stands():
     registry = Registry()
     registry.command("it", call)
     assert sources(registry, "it") == {"gateway": Source.INJECTED, "told": Source.CONTEXT}
+
+
+@pytest.mark.parametrize("annotation", [None, object, Any])
+def test_a_first_parameter_annotated_with_nothing_in_particular_gets_the_context(annotation):
+    def call(it): ...
+
+    call.__annotations__ = {"it": annotation} if annotation else {}
+    registry = Registry()
+    registry.command("it", call)
+    assert sources(registry, "it") == {"it": Source.CONTEXT}
 
 
 def test_a_guard_gets_its_own_context_type():

@@ -1,7 +1,7 @@
 import asyncio
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -23,6 +23,7 @@ from detent.ids import new_id
 from detent.store.health import Health
 from detent.store.protocol import Store
 from detent.store.sqlite import SqliteStore
+from detent.store.sqlite_connection import SqliteConnection
 from detent.store.sqlite_schema import STEPS
 from detent.testing.store_contract import StoreContract, StoreKit
 from detent.testing.store_contract.samples import (
@@ -48,6 +49,15 @@ async def opened(store: SqliteStore) -> AsyncIterator[SqliteStore]:
 def plain(path: Path) -> sqlite3.Connection:
     """The file as somebody else sees it."""
     return sqlite3.connect(path, isolation_level=None)
+
+
+async def cut_off(call: Coroutine[Any, Any, object], turns: int) -> None:
+    """Let a call run for some turns of the event loop, then cancel it."""
+    task = asyncio.create_task(call)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture
@@ -218,9 +228,10 @@ async def test_how_safe_a_commit_is_can_be_chosen(path: Path, mode: Any, expecte
 @pytest.mark.parametrize("field", ["workflow", "state", "definition_version"])
 async def test_the_database_itself_refuses_empty_names(store: SqliteStore, field: str):
     change = creation()
+    empty: dict[str, Any] = {field: ""}
 
     with pytest.raises(StoreError):
-        await store.create(replace(change, instance=replace(change.instance, **{field: ""})))
+        await store.create(replace(change, instance=replace(change.instance, **empty)))
 
     assert await store.load(change.instance.id) is None
 
@@ -228,7 +239,7 @@ async def test_the_database_itself_refuses_empty_names(store: SqliteStore, field
 async def test_a_refused_row_inside_a_callers_transaction_leaves_it_as_it_was(store: SqliteStore):
     record = await created(store)
     doubled = step(record)
-    doubled = replace(doubled, entries=(replace(doubled.entries[0], sequence=1),))
+    doubled = replace(doubled, entries=(replace(doubled.entries[0], event=""),))
 
     async with store.begin() as connection:
         with pytest.raises(StoreError):
@@ -341,6 +352,37 @@ async def test_a_commit_that_fails_undoes_everything(store: SqliteStore, path: P
     await assert_untouched(store, record)
     assert called == []
     assert await store.apply(record.id, advance) == 2
+
+
+@pytest.mark.parametrize("turns", range(12))
+@pytest.mark.usefixtures("orders")
+async def test_a_joined_step_that_is_cut_off_anywhere_leaves_the_callers_savepoints_as_they_were(
+    store: SqliteStore, path: Path, turns: int
+):
+    record = await created(store)
+    called: list[str] = []
+
+    async def joined(outside: SqliteConnection) -> None:
+        async with store.join(outside, record.id) as unit:
+            unit.after_commit(lambda: called.append("committed"))
+            await unit.connection.execute("INSERT INTO orders VALUES (2, 2)")
+            await unit.write(step(record))
+
+    async with store.begin() as outside:
+        async with outside.savepoint():
+            await outside.execute("INSERT INTO orders VALUES (1, 1)")
+            await cut_off(joined(outside), turns)
+        with pytest.raises(Boom):  # noqa: PT012 (a whole block is undone)
+            async with outside.savepoint():
+                await outside.execute("INSERT INTO orders VALUES (3, 3)")
+                await cut_off(joined(outside), turns)
+                raise Boom
+
+    applied = await assert_whole(store, record.id) == 2
+    with closing(plain(path)) as connection:
+        found = [number for (number,) in connection.execute("SELECT id FROM orders ORDER BY id")]
+    assert found == ([1, 2] if applied else [1])
+    assert called == ["committed"] * applied
 
 
 # ------------------------------------------------------------------------------------------------ one writer

@@ -12,6 +12,10 @@ from pydantic import BaseModel
 from detent.errors import RegistrationInvalid
 
 
+_UNSAID = (None, Any, object)
+"""Annotations that ask for nothing in particular."""
+
+
 class Source(Enum):
     """Where the argument for a parameter comes from."""
 
@@ -46,7 +50,7 @@ class Signature:
 def read_signature(name: str, target: Callable[..., Any], context_type: type) -> Signature:
     """How to call `target`, or an instance of it where it is a class.
 
-    The first parameter gets the context when it is annotated with `context_type`, or has no annotation. `payload` and
+    The first parameter gets the context when it is annotated with `context_type`, or with nothing in particular. `payload` and
     `context` get a validated model when they are annotated with one. Others are left to the container. Raises
     `RegistrationInvalid` for a parameter that can never be given an argument.
     """
@@ -103,7 +107,7 @@ def _read_parameter(
     name: str, parameter: inspect.Parameter, annotation: Any, position: int, context_type: type
 ) -> Parameter | None:
     positional_only = parameter.kind is parameter.POSITIONAL_ONLY
-    if annotation is context_type or (annotation is None and position == 0 and _can_be_given(parameter)):
+    if annotation is context_type or (position == 0 and annotation in _UNSAID and _can_be_given(parameter)):
         return Parameter(parameter.name, Source.CONTEXT, context_type, positional_only)
     if _is_model(annotation) and parameter.name in ("payload", "context"):
         source = Source.PAYLOAD_MODEL if parameter.name == "payload" else Source.CONTEXT_MODEL

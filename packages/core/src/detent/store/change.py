@@ -31,3 +31,8 @@ class Change:
     entries: tuple[HistoryEntry, ...]
     """The entries from `expected_version + 1` up to `instance.version`, without gaps."""
     effects: tuple[Effect, ...] = ()
+
+    def __post_init__(self) -> None:
+        expected = list(range(self.expected_version + 1, self.instance.version + 1))
+        if [entry.sequence for entry in self.entries] != expected:
+            raise ValueError(f"the entries of a change from version {self.expected_version} must be {expected}")
