@@ -16,6 +16,7 @@ from detent.json_values import JsonValue, json_value
 from detent.store.after_commit import AfterCommit
 from detent.store.change import Change
 from detent.store.copies import copy_entry, copy_instance, copy_receipt, copy_value
+from detent.store.local_unit import LocalUnit
 from detent.store.protocol import Existing
 from detent.store.records import HistoryEntry, Receipt, ReceiptKey, WorkflowInstance
 from detent.store.row_locks import RowLocks
@@ -194,43 +195,9 @@ class MemoryTransaction:
             raise RuntimeError("this transaction has ended")
 
 
-class MemoryUnit:
+class MemoryUnit(LocalUnit[MemoryTransaction]):
     """One step inside a memory transaction; see `Unit`."""
 
-    def __init__(
-        self,
-        connection: MemoryTransaction,
-        record: WorkflowInstance | None,
-        receipt: Receipt | None,
-        now: datetime,
-    ) -> None:
-        self.connection = connection
-        self.record = record
-        self.receipt = receipt
-        self.now = now
-
-    async def flush(self) -> None:
-        """Nothing is ever unsent."""
-
-    @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        """A savepoint around one command: undone when its body raises, kept otherwise."""
-        record = self.record
-        try:
-            async with self.connection.savepoint():
-                yield
-        except BaseException:
-            self.record = record
-            raise
-
-    async def write(self, change: Change) -> Existing | None:
-        """Write `change`; for an insert whose receipt's key is taken, what exists."""
+    async def _write(self, change: Change) -> Existing | None:
         await self.connection.hold_for(change)
-        existing = self.connection.write(change)
-        if existing is None:
-            self.record = copy_instance(change.instance)
-        return existing
-
-    def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once the step is committed for good."""
-        self.connection.after_commit(callback)
+        return self.connection.write(change)
