@@ -1,0 +1,16 @@
+"""Detent in a Litestar application: the plugin, its routes and its injection.
+
+`WorkflowPlugin(WorkflowConfig(...))` in `Litestar(plugins=[...])` is all there is to set up; see `WorkflowConfig` for what
+runs and is mounted on request only.
+"""
+
+from detent_litestar.config import AllowAll, Controllers, TimeoutWorkerConfig, WorkflowConfig
+from detent_litestar.plugin import WorkflowPlugin
+
+__all__ = [
+    "AllowAll",
+    "Controllers",
+    "TimeoutWorkerConfig",
+    "WorkflowConfig",
+    "WorkflowPlugin",
+]

@@ -1,0 +1,90 @@
+"""`litestar workflows`: the application's workflows on the command line.
+
+Each command starts the application, without its worker, and so sees what the application sees.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
+from typing import TypeAlias, TypeVar, get_args
+
+import click
+from litestar import Litestar
+from pydantic_core import to_json
+
+from detent.errors import DetentError
+from detent.notation.mermaid import Style, to_mermaid
+from detent.runtime.firing import SweepReport
+from detent.runtime.runtime import WorkflowRuntime
+from detent_litestar.views import DefinitionView
+
+T = TypeVar("T")
+
+Started: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[WorkflowRuntime]]
+"""Starts an application without its worker, and gives its runtime."""
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+
+
+def add_commands(cli: click.Group, started: Started) -> None:
+    """Add the group `workflows` to Litestar's command line."""
+
+    @cli.group("workflows")
+    def workflows() -> None:
+        """Look at the application's workflows, and fire what is due."""
+
+    @workflows.command("list")
+    @_as_json
+    def list_workflows(app: Litestar, as_json: bool) -> None:
+        """List the registered workflows, each in its newest version."""
+        found = _ask(started(app), _definitions)
+        lines = [f"{view.name}  v{view.version}  {len(view.states)} states" for view in found]
+        click.echo(to_json(found, indent=2) if as_json else "\n".join(lines) or "no workflow is registered")
+
+    @workflows.command("diagram")
+    @click.argument("workflow")
+    @click.option("--style", type=click.Choice(get_args(Style)), default="state", show_default=True)
+    def diagram(app: Litestar, workflow: str, style: Style) -> None:
+        """Draw the newest version of WORKFLOW as a Mermaid diagram."""
+        click.echo(_ask(started(app), lambda runtime: _drawn(runtime, workflow, style)), nl=False)
+
+    @workflows.command("sweep")
+    @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="How many at most.")
+    @_as_json
+    def sweep(app: Litestar, limit: int, as_json: bool) -> None:
+        """Fire the timeouts that are due, once."""
+        report = _ask(started(app), lambda runtime: runtime.process_timeouts(limit=limit))
+        click.echo(to_json(asdict(report), indent=2) if as_json else _told(report))
+
+
+def _ask(
+    started: AbstractAsyncContextManager[WorkflowRuntime], question: Callable[[WorkflowRuntime], Awaitable[T]]
+) -> T:
+    async def answer() -> T:
+        async with started as runtime:
+            return await question(runtime)
+
+    try:
+        return asyncio.run(answer())
+    except ExceptionGroup as group:
+        raise _for_people(group) from group
+
+
+def _for_people(error: Exception) -> Exception:
+    """An error of ours as one line, and any other as it is; a lifespan wraps both in groups."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return click.ClickException(str(error)) if isinstance(error, DetentError) else error
+
+
+async def _definitions(runtime: WorkflowRuntime) -> list[DefinitionView]:
+    return [DefinitionView.of(runtime.definition(name)) for name in runtime.workflows]
+
+
+async def _drawn(runtime: WorkflowRuntime, workflow: str, style: Style) -> str:
+    return to_mermaid(runtime.definition(workflow), style=style)
+
+
+def _told(report: SweepReport) -> str:
+    return ", ".join(f"{count} {what}" for what, count in asdict(report).items())

@@ -1,0 +1,130 @@
+"""What an application says about its workflows; nothing is mounted and no loop runs unless it is said here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from dishka import AsyncContainer
+from dishka.provider import BaseProvider
+from litestar import Request
+from litestar.exceptions import ImproperlyConfiguredException
+from litestar.types import Guard
+
+from detent.clock import Clock
+from detent.definition.model import WorkflowDefinition
+from detent.json_values import JsonValue
+from detent.runtime.observers import WorkflowObserver
+from detent.runtime.parts import Settings
+from detent.store.protocol import Store
+
+Acting: TypeAlias = Callable[[Request[Any, Any, Any]], Mapping[str, JsonValue]]
+"""Says who sends a request, as trigger metadata for history."""
+
+ONE_MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AllowAll:
+    """The policy that lets everybody use the routes whom the application's own guards and middleware let through.
+
+    It has to be written out, and each start logs a warning.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Controllers:
+    """The REST routes. They are mounted only with `guards`, or with the policy `AllowAll()`.
+
+    A guard can tell what is asked for from `route_handler.opt["workflow_action"]`: `read`, `start` or `event`.
+    """
+
+    guards: Sequence[Guard] = ()
+    """Who may use the routes; each must let a request pass, before its body is read."""
+    policy: AllowAll | None = None
+    """`AllowAll()` in place of guards."""
+    path: str = "/workflows"
+    """The prefix of the routes."""
+    acting: Acting | None = None
+    """What history is told about the sender of a request; it wins over what the body says."""
+    tags: Sequence[str] = ("workflows",)
+    """The tags of the operations in OpenAPI."""
+    include_in_schema: bool = True
+    """Whether OpenAPI describes the routes."""
+    operation_id_prefix: str = "workflows"
+    """What every operation id begins with; two sets of routes need two."""
+    max_body_size: int = ONE_MEBIBYTE
+    """How many bytes the body of a request may have."""
+
+    def __post_init__(self) -> None:
+        if bool(self.guards) == (self.policy is not None):
+            raise ImproperlyConfiguredException(
+                "the workflow routes need a policy: Controllers(guards=[...]), "
+                "or Controllers(policy=AllowAll()) to let everybody in, and not both"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutWorkerConfig:
+    """How the loop that fires due timeouts runs in this process."""
+
+    interval: timedelta = timedelta(seconds=5)
+    """How often it looks."""
+    limit: int = 500
+    """How many timeouts it fires at a time."""
+    drain: timedelta = timedelta(seconds=30)
+    """How long shutting down waits for the firing under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowConfig:
+    """The workflows of an application, and what of Detent it wants to run in its process."""
+
+    store: Store | None = None
+    """Where instances live. `None` takes the whole runtime from the container, which then starts and stops it."""
+    definitions: Sequence[WorkflowDefinition] = ()
+    """Every workflow, in as many versions as are still in use."""
+    commands: Sequence[Any] = ()
+    """What `@command` marked, or `Registry` objects."""
+    guards: Sequence[Any] = ()
+    """What `@guard` marked: guards of events. Guards of routes stand in `controllers`."""
+    observers: Sequence[WorkflowObserver] = ()
+    """Told after each commit."""
+    clock: Clock | None = None
+    """`None` for the store's own clock."""
+    settings: Settings = field(default_factory=Settings)
+    """Limits and back-offs of the runtime."""
+    container: AsyncContainer | None = None
+    """The application's dishka container. `None` takes the one that `setup_dishka` gave the application, else a private one
+    is made. A container that comes from outside is never closed here.
+    """
+    providers: Sequence[BaseProvider] = ()
+    """What the private container provides to commands and guards."""
+    setup_dishka: bool = False
+    """Whether handlers of requests get their `FromDishka[...]` from this container too."""
+    controllers: Controllers | None = None
+    """The REST routes; `None` mounts none."""
+    worker: bool | TimeoutWorkerConfig = False
+    """Whether this process fires due timeouts. Without, another must: `litestar workflows sweep`, or a process with a worker.
+    Any number of processes may.
+    """
+    dependency_key: str = "workflows"
+    """The name under which handlers get the `WorkflowService`."""
+
+    def __post_init__(self) -> None:
+        if self.store is None and (self.definitions or self.commands or self.guards or self.observers):
+            raise ImproperlyConfiguredException(
+                "without `store` the runtime comes from the container, whole; pass `store`, "
+                "or give definitions, commands, guards and observers to the runtime that the container makes"
+            )
+        if self.container is not None and self.providers:
+            raise ImproperlyConfiguredException(
+                "`providers` are for the private container; give them to make_async_container() when passing `container`"
+            )
+
+    @property
+    def worker_config(self) -> TimeoutWorkerConfig | None:
+        """How the worker runs, or `None` when none does."""
+        if isinstance(self.worker, TimeoutWorkerConfig):
+            return self.worker
+        return TimeoutWorkerConfig() if self.worker else None

@@ -1,0 +1,192 @@
+"""Errors as answers: one table says what a client is told, and nothing else in this package picks an error's status.
+
+The rule behind it: what a caller can cause is a 4xx and says what was wrong; what only we can cause is a 5xx and says
+nothing about our insides. A guard's no is a 409 as well, although the runtime answers it as a value: over HTTP a client
+must not be able to take a refused event for one that happened.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from pydantic_core import to_json
+
+from detent.errors import (
+    CommandFailed,
+    Conflict,
+    DetentError,
+    EventNotAvailable,
+    IdempotencyConflict,
+    IncompatibleState,
+    InstanceBusy,
+    InstanceNotFound,
+    InstancePaused,
+    InvalidValue,
+    NotFound,
+    NotStarted,
+    OutcomeUnknown,
+    ReentrantTrigger,
+    StepRolledBack,
+    StoreOutdated,
+    StoreUnavailable,
+    UnknownVersion,
+    UnknownWorkflow,
+)
+from detent.problems import Problem
+from detent.runtime.result import TransitionResult
+
+logger = logging.getLogger("detent.litestar")
+
+PROBLEM_JSON = "application/problem+json"
+"""The media type of RFC 9457."""
+
+
+class EventRefused(Conflict):
+    """A guard refused the event; history has an entry of it, and nothing else changed."""
+
+    code = "event_refused"
+
+    def __init__(self, event: str, result: TransitionResult) -> None:
+        super().__init__(f"event {event!r} was refused in state {result.from_state!r}: {result.reason}")
+        self.instance_id = result.instance.id
+        self.state = result.from_state
+        self.event = event
+        self.reason = result.reason
+        self.history_sequence = result.history_sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What one kind of error is to a client."""
+
+    status: int
+    title: str
+    data: tuple[str, ...] = ()
+    """The attributes of the error that are members of the body."""
+    retry_after: int | None = None
+    """After how many seconds the same request may be sent again."""
+    detail: str | None = None
+    """What is said instead of the error's own words, where those are not for clients."""
+
+
+_OURS = "The server could not finish this; the fault is not in the request."
+
+MEANINGS: Mapping[type[DetentError], Meaning] = {
+    InvalidValue: Meaning(400, "Value refused", ("path", "problems")),
+    NotFound: Meaning(404, "Not found"),
+    UnknownWorkflow: Meaning(404, "Unknown workflow", ("workflow",)),
+    InstanceNotFound: Meaning(404, "Instance not found", ("instance_id",)),
+    # The instance is there and this deployment cannot run it: as with IncompatibleState, it is the pair that conflicts.
+    UnknownVersion: Meaning(409, "Version not available", ("workflow", "version")),
+    Conflict: Meaning(409, "Not possible now"),
+    EventNotAvailable: Meaning(409, "Event not available", ("instance_id", "state", "event", "available")),
+    EventRefused: Meaning(409, "Event refused", ("instance_id", "state", "event", "reason", "history_sequence")),
+    IncompatibleState: Meaning(409, "State unknown to this version", ("instance_id", "workflow", "version", "state")),
+    InstancePaused: Meaning(409, "Instance paused", ("instance_id",)),
+    InstanceBusy: Meaning(409, "Instance busy", ("instance_id",), retry_after=1),
+    ReentrantTrigger: Meaning(409, "Reentrant trigger", ("instance_id",)),
+    IdempotencyConflict: Meaning(409, "Idempotency key used before", ("key",)),
+    CommandFailed: Meaning(422, "Command failed", ("event", "failure_code", "failure_message")),
+    StoreUnavailable: Meaning(
+        503, "Store unavailable", retry_after=1, detail="Nothing was applied; the same request may be sent again."
+    ),
+    StepRolledBack: Meaning(
+        503, "Store unavailable", retry_after=1, detail="Nothing was applied; the same request may be sent again."
+    ),
+    StoreOutdated: Meaning(503, "Store unavailable", detail="The database is not at the version this server needs."),
+    NotStarted: Meaning(503, "Not running", detail="The workflow runtime is starting or stopping."),
+    # Not a 503: clients and proxies send those again by themselves, and this one may have been applied.
+    OutcomeUnknown: Meaning(
+        500,
+        "Outcome unknown",
+        ("instance_id", "version_before"),
+        detail="The step may or may not have been applied: read the instance before trying again.",
+    ),
+    # The rest is ours: definitions, registrations, answers of commands, connections that were lent.
+    DetentError: Meaning(500, "Internal error", detail=_OURS),
+}
+"""What each kind of error is to a client; the nearest ancestor speaks for a class that is not listed."""
+
+_HTTP_CODES: Mapping[int, str] = {
+    400: "invalid_request",
+    401: "not_authenticated",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "json_expected",
+    429: "too_many_requests",
+}
+
+
+def meaning_of(error: DetentError) -> Meaning:
+    """What `error` is to a client: its own row of `MEANINGS`, or that of its nearest ancestor."""
+    return next(MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS)
+
+
+def answer_to_error(request: Request[Any, Any, Any], error: DetentError) -> Response[bytes]:
+    """The answer to a request that ended in `error`. Faults of ours are logged, because their words are not sent."""
+    meaning = meaning_of(error)
+    if meaning.detail is not None:
+        logger.error("%s %s ended in %s", request.method, request.url.path, error.code, exc_info=error)
+    return problem(
+        meaning.status,
+        code=error.code,
+        title=meaning.title,
+        # What comes after the first line is a list that `problems` holds already.
+        detail=meaning.detail or error.message.partition("\n")[0].removesuffix(":"),
+        hint=None if meaning.detail else error.hint,
+        data={name: _told(getattr(error, name)) for name in meaning.data},
+        headers={} if meaning.retry_after is None else {"Retry-After": str(meaning.retry_after)},
+    )
+
+
+def answer_to_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """The answer to a request that Litestar or a guard turned away, in the same form as to errors of ours."""
+    ours = error.status_code >= 500
+    return problem(
+        error.status_code,
+        code="internal_error" if ours else _HTTP_CODES.get(error.status_code, "http_error"),
+        title=HTTPStatus(error.status_code).phrase,
+        detail=_OURS if ours else error.detail,
+        data=_places(error),
+        headers=error.headers or {},
+    )
+
+
+def problem(
+    status: int,
+    *,
+    code: str,
+    title: str,
+    detail: str,
+    hint: str | None = None,
+    data: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response[bytes]:
+    """An answer in the form of RFC 9457, with `code` for machines and the error's data beside it."""
+    said = {"type": f"urn:detent:problem:{code}", "title": title, "status": status, "detail": detail, "code": code}
+    body = said | ({"hint": hint} if hint else {}) | dict(data or {})
+    return Response(to_json(body), status_code=status, media_type=PROBLEM_JSON, headers=dict(headers or {}))
+
+
+def _told(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_told(item) for item in value]
+    return asdict(value) if isinstance(value, Problem) else value
+
+
+def _places(error: HTTPException) -> dict[str, Any]:
+    """Which parameters or fields Litestar found invalid, told as problems."""
+    if not isinstance(error, ValidationException) or not isinstance(error.extra, list):
+        return {}
+    return {
+        "problems": [
+            {"path": place.get("key", ""), "code": "invalid", "message": place.get("message", ""), "hint": None}
+            for place in error.extra
+        ]
+    }

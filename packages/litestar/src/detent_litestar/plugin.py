@@ -1,0 +1,189 @@
+"""The plugin: what it adds to an application, and what it starts and stops with it."""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any, Self
+
+from click import Group
+from dishka import AsyncContainer
+from litestar import Litestar
+from litestar.config.app import AppConfig
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException, ImproperlyConfiguredException
+from litestar.plugins import CLIPlugin, InitPlugin
+from litestar.types import Scope
+
+from detent.errors import DetentError, NotStarted
+from detent.integrations.dishka import DishkaInjector, bind_runtime
+from detent.runtime.handle import WorkflowHandle
+from detent.runtime.runtime import WorkflowRuntime
+from detent.service.service import WorkflowService
+from detent.store.records import WorkflowInstance
+from detent.workers.timeouts import TimeoutWorker
+from detent_litestar.commands import add_commands
+from detent_litestar.config import WorkflowConfig
+from detent_litestar.errors import answer_to_error
+from detent_litestar.injection import CONTAINER, container_for, injected_requests
+from detent_litestar.routes import workflow_router
+
+logger = logging.getLogger("detent.litestar")
+
+_TYPES = (WorkflowService, WorkflowRuntime, WorkflowHandle, WorkflowInstance)
+
+
+class WorkflowPlugin(InitPlugin, CLIPlugin):
+    """Workflows in a Litestar application: `Litestar(plugins=[WorkflowPlugin(WorkflowConfig(...))])`.
+
+    Handlers get a `WorkflowService` as `workflows: NamedDependency[WorkflowService]`, or as `FromDishka[WorkflowService]`
+    where dishka serves requests. Errors of Detent become `application/problem+json`. Routes and the worker run only when
+    the config asks for them. The application's lifespan starts the runtime, and at its end drains the worker first, then
+    the runtime, then closes a private container.
+
+    List it after `SQLAlchemyPlugin` and other plugins whose resources commands use, so that those are still open then.
+    """
+
+    __slots__ = ("_config", "_container", "_runtime")
+
+    def __init__(self, config: WorkflowConfig) -> None:
+        self._config = config
+        self._runtime: WorkflowRuntime | None = None
+        self._container: AsyncContainer | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The plugin itself: Litestar copies routes with their dependencies, and ours are bound to what is running here."""
+        return self
+
+    @property
+    def config(self) -> WorkflowConfig:
+        """What the application said."""
+        return self._config
+
+    @property
+    def runtime(self) -> WorkflowRuntime:
+        """The running runtime. Raises `NotStarted` outside the application's lifespan."""
+        if self._runtime is None:
+            raise NotStarted
+        return self._runtime
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        """Add the dependency, the answers to errors, the routes where they are wanted, and the lifespan."""
+        self._add_dependency(app_config)
+        for known in _TYPES:
+            app_config.signature_namespace.setdefault(known.__name__, known)
+        app_config.exception_handlers.setdefault(DetentError, answer_to_error)
+        if self._config.controllers is not None:
+            app_config.route_handlers.append(
+                workflow_router(
+                    self._config.controllers,
+                    self._own_steps,
+                    answers_http_errors=HTTPException not in app_config.exception_handlers,
+                )
+            )
+        # A plugin like SQLAlchemyPlugin appends another one that opens its engine. Appended as well, ours still comes after.
+        app_config.plugins.append(_EnteredLast(self))
+        return app_config
+
+    def on_cli_init(self, cli: Group) -> None:
+        """Add `litestar workflows`."""
+        add_commands(cli, self.without_worker)
+
+    @asynccontextmanager
+    async def lifespan(self, app: Litestar) -> AsyncIterator[None]:
+        """Run the runtime, and the worker where it is wanted, for as long as the application runs."""
+        _check_order(app)
+        self._warn_of_open_routes()
+        async with AsyncExitStack() as stack:
+            container = await stack.enter_async_context(container_for(app, self._config))
+            runtime = await stack.enter_async_context(_running(self._config, container))
+            if worker := self._config.worker_config:
+                await stack.enter_async_context(
+                    TimeoutWorker(runtime, interval=worker.interval, limit=worker.limit, drain=worker.drain)
+                )
+            if self._config.setup_dishka:
+                stack.enter_context(injected_requests(app, container))
+            self._runtime, self._container = runtime, container
+            try:
+                yield
+            finally:
+                self._runtime = self._container = None
+
+    @asynccontextmanager
+    async def without_worker(self, app: Litestar) -> AsyncIterator[WorkflowRuntime]:
+        """The runtime for a task from outside, such as a command: `app` is started around it, without a worker from now on."""
+        self._config = replace(self._config, worker=False)
+        async with app.lifespan():
+            yield self.runtime
+
+    async def provide_service(self, scope: Scope) -> WorkflowService:
+        """The service for one connection: the request container's own where ours serves requests, else a plain one."""
+        of_request = scope.get("state", {}).get(CONTAINER)
+        ours = self._container is not None and self._container is Litestar.from_scope(scope).state.get(CONTAINER)
+        if ours and of_request is not None and scope["type"] == ScopeType.HTTP:
+            service: WorkflowService = await of_request.get(WorkflowService)
+            return service
+        return WorkflowService(self.runtime)
+
+    def _own_steps(self) -> WorkflowService:
+        """A service that joins no transaction: the routes have no handler that would commit one."""
+        return WorkflowService(self.runtime)
+
+    def _add_dependency(self, app_config: AppConfig) -> None:
+        key = self._config.dependency_key
+        if key in app_config.dependencies:
+            raise ImproperlyConfiguredException(
+                f"the application has a dependency {key!r} of its own; give the workflows another name: "
+                "WorkflowConfig(dependency_key=...)"
+            )
+        app_config.dependencies[key] = Provide(self.provide_service)
+
+    def _warn_of_open_routes(self) -> None:
+        controllers = self._config.controllers
+        if controllers is not None and controllers.policy is not None:
+            logger.warning("the workflow routes under %s are open to everybody: AllowAll()", controllers.path)
+
+
+class _EnteredLast(InitPlugin):
+    """Adds the plugin's lifespan after those of the plugins that were listed before it, and of what they appended."""
+
+    __slots__ = ("_plugin",)
+
+    def __init__(self, plugin: WorkflowPlugin) -> None:
+        self._plugin = plugin
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        app_config.lifespan.append(self._plugin.lifespan)
+        return app_config
+
+
+@asynccontextmanager
+async def _running(config: WorkflowConfig, container: AsyncContainer) -> AsyncIterator[WorkflowRuntime]:
+    """The runtime that `config` describes, or without a store, the one that the container owns, starts and stops."""
+    if config.store is None:
+        yield await container.get(WorkflowRuntime)
+        return
+    runtime = WorkflowRuntime(
+        store=config.store,
+        definitions=config.definitions,
+        commands=config.commands,
+        guards=config.guards,
+        observers=config.observers,
+        clock=config.clock,
+        injector=DishkaInjector(container),
+        settings=config.settings,
+    )
+    bind_runtime(container, runtime)
+    async with runtime:
+        yield runtime
+
+
+def _check_order(app: Litestar) -> None:
+    """Refuse to start before an engine of advanced-alchemy is open: it would be closed while the worker still drains."""
+    for plugin in app.plugins:
+        configs = getattr(plugin, "config", None)
+        for config in configs if isinstance(configs, Sequence) else (configs,):
+            key = getattr(config, "engine_app_state_key", None)
+            if isinstance(key, str) and key not in app.state:
+                raise ImproperlyConfiguredException("list SQLAlchemyPlugin before WorkflowPlugin")

@@ -1,0 +1,138 @@
+"""Where the routes are, who may use them, and what OpenAPI tells of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from litestar import MediaType, Request, Router, get, post
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+
+from detent.json_values import JsonObject
+from detent.service.schemas import InstanceView, ProblemDetails
+from detent.service.service import WorkflowService
+from detent_litestar import controllers
+from detent_litestar.bodies import json_body
+from detent_litestar.config import Controllers
+from detent_litestar.errors import PROBLEM_JSON, answer_to_http_error
+from detent_litestar.views import ModelResponse
+
+ACTION = "workflow_action"
+"""Under this name of `opt` a guard finds what a route does: `read`, `start` or `event`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    name: str
+    handler: Callable[..., Any]
+    action: str
+    summary: str
+    errors: Sequence[int]
+    """The statuses of the errors to expect, beside those of the guards."""
+    answers: Mapping[int, ResponseSpec] | None = None
+    """Further answers that are no errors."""
+    media_type: MediaType = MediaType.JSON
+
+
+_READ = (400, 404, 503)
+_FOUND = ResponseSpec(
+    InstanceView, description="The instance that this idempotency key created before.", generate_examples=False
+)
+_INSTANCE = "/instances/{instance_id:str}"
+
+ROUTES = (
+    Route(
+        "POST", "/instances", "create_instance", controllers.create_instance, "start",
+        "Create an instance", (400, 404, 409, 413, 415, 422, 503), {200: _FOUND},
+    ),
+    Route("GET", _INSTANCE, "get_instance", controllers.get_instance, "read", "Get an instance", _READ),
+    Route(
+        "GET", f"{_INSTANCE}/events", "get_available_events", controllers.get_available_events, "read",
+        "List the events an instance could take", (*_READ, 409),
+    ),
+    Route(
+        "POST", f"{_INSTANCE}/events/{{event:path}}", "trigger_event", controllers.trigger_event, "event",
+        "Take an event", (400, 404, 409, 413, 415, 422, 503),
+    ),
+    Route("GET", f"{_INSTANCE}/history", "get_history", controllers.get_history, "read", "Read the history", _READ),
+    Route(
+        "GET", f"{_INSTANCE}/diagram", "get_instance_diagram", controllers.get_instance_diagram, "read",
+        "Draw an instance", (*_READ, 409), media_type=MediaType.TEXT,
+    ),
+    Route("GET", "/definitions", "list_definitions", controllers.list_definitions, "read", "List the workflows", ()),
+    Route(
+        "GET", "/definitions/{workflow:str}/diagram", "get_diagram", controllers.get_diagram, "read",
+        "Draw a workflow", (400, 404), media_type=MediaType.TEXT,
+    ),
+)  # fmt: skip
+"""Every operation there is."""
+
+_ERRORS: Mapping[int, str] = {
+    400: "A parameter, the body or a value in it was refused.",
+    401: "It is not known who sends the request.",
+    403: "Who sends the request may not do this.",
+    404: "There is no such workflow or instance.",
+    409: "The instance cannot take this now, or a guard refused it; state and context are as before.",
+    413: "The body is too large.",
+    415: "The body is not declared as JSON.",
+    422: "A command failed and nothing took it; everything was rolled back.",
+    503: "The database cannot be reached; nothing was applied.",
+}
+
+
+def workflow_router(
+    config: Controllers, service: Callable[[], WorkflowService], *, answers_http_errors: bool = True
+) -> Router:
+    """The routes as `config` wants them, over the service that `service` gives.
+
+    `answers_http_errors` also turns Litestar's own errors on these routes into problems, unless the application does.
+    """
+
+    def acting(request: Request[Any, Any, Any]) -> JsonObject:
+        return dict(config.acting(request)) if config.acting else {}
+
+    return Router(
+        config.path,
+        route_handlers=[_handler(route, config) for route in ROUTES],
+        guards=list(config.guards),
+        dependencies={
+            "service": Provide(service, sync_to_thread=False),
+            "acting": Provide(acting, sync_to_thread=False),
+        },
+        exception_handlers={HTTPException: answer_to_http_error} if answers_http_errors else {},
+        request_max_body_size=config.max_body_size,
+        response_class=ModelResponse,
+        # Transfer objects of the application are not for these bodies.
+        dto=None,
+        return_dto=None,
+        tags=list(config.tags),
+        include_in_schema=config.include_in_schema,
+    )
+
+
+def _handler(route: Route, config: Controllers) -> HTTPRouteHandler:
+    prefix = config.operation_id_prefix
+    errors = [*route.errors, *((401, 403) if config.guards else ())]
+    decorate = (post if route.method == "POST" else get)(
+        route.path,
+        guards=[json_body(required=route.action == "start")] if route.method == "POST" else [],
+        opt={ACTION: route.action},
+        name=f"{prefix}:{route.name}",
+        media_type=route.media_type,
+        status_code=201 if route.action == "start" else 200,
+        operation_id=f"{prefix}_{route.name}",
+        summary=route.summary,
+        description=route.handler.__doc__,
+        responses={**{status: _error(status) for status in errors}, **(route.answers or {})},
+    )
+    return decorate(route.handler)
+
+
+def _error(status: int) -> ResponseSpec:
+    return ResponseSpec(ProblemDetails, media_type=PROBLEM_JSON, description=_ERRORS[status], generate_examples=False)

@@ -1,0 +1,64 @@
+"""`litestar workflows`."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from litestar import Litestar
+from litestar.cli._utils import LitestarEnv, LitestarGroup
+
+from detent.testing.clock import FakeClock
+from detent_litestar import WorkflowPlugin
+
+
+@pytest.fixture
+def run(configured):
+    """Runs `litestar workflows …` on an application, and gives the result."""
+
+    def invoke(*arguments: str, **options):
+        plugin = WorkflowPlugin(configured(**options))
+        app = Litestar(logging_config=None, plugins=[plugin])
+        cli = LitestarGroup("litestar")
+        plugin.on_cli_init(cli)
+        env = LitestarEnv(app_path="shop:app", app=app, cwd=Path())
+        return CliRunner().invoke(cli, ["workflows", *arguments], obj=env)
+
+    return invoke
+
+
+def test_list_names_the_workflows(run):
+    assert run("list").stdout == "order  v1  3 states\n"
+    assert [found["name"] for found in json.loads(run("list", "--json").stdout)] == ["order"]
+
+
+def test_list_of_nothing_says_so(run):
+    assert "no workflow" in run("list", definitions=[], commands=[], guards=[]).stdout
+
+
+def test_diagram_draws_a_workflow(run):
+    assert "stateDiagram-v2" in run("diagram", "order").stdout
+    assert "flowchart LR" in run("diagram", "order", "--style", "flowchart").stdout
+
+
+def test_diagram_of_an_unknown_workflow_fails_with_a_hint(run):
+    result = run("diagram", "ordr")
+    assert result.exit_code == 1
+    assert "did you mean 'order'?" in result.stderr
+
+
+async def _create(store, clock, configured):
+    plugin = WorkflowPlugin(configured(store=store, clock=clock))
+    async with Litestar(logging_config=None, plugins=[plugin]).lifespan():
+        await plugin.runtime.create_instance("order")
+
+
+def test_sweep_fires_what_is_due_and_tells(run, store, configured):
+    clock = FakeClock()
+    asyncio.run(_create(store, clock, configured))
+    clock.advance(hours=1)
+    result = run("sweep", "--json", store=store, clock=clock, worker=True)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["processed"] == 1
+    assert run("sweep", store=store, clock=clock).stdout.startswith("0 processed, 0 refused")
