@@ -4,7 +4,7 @@ import pytest
 
 from detent.definition import validate
 
-END = {"end": {}}
+END: dict[str, Any] = {"end": {}}
 
 
 def _found(definition: Any) -> list[tuple[str, str, str]]:

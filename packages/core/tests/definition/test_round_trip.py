@@ -68,7 +68,7 @@ definitions: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 def test_any_definition_is_written_and_read_back(data: dict[str, Any]) -> None:
     definition = WorkflowDefinition.from_dict(data)
     for spelling in ("snake", "camel"):
-        again = WorkflowDefinition.from_json(definition.to_json(spelling=spelling))  # type: ignore[arg-type]
+        again = WorkflowDefinition.from_json(definition.to_json(spelling=spelling))
         assert again == definition
         assert fingerprint(again) == fingerprint(definition)
 

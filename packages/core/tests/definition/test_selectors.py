@@ -65,7 +65,7 @@ def test_a_template_is_filled_in(template: Any, value: Any) -> None:
 
 @pytest.mark.parametrize("written", [{"full": True}, {"path": "order"}, {"template": "${order}"}, {"key": "order"}])
 def test_what_is_selected_shares_nothing_with_the_context(written: Any) -> None:
-    context = {"order": {"lines": []}}
+    context: dict[str, Any] = {"order": {"lines": []}}
     value = _selected(written, context)
     (value.get("order") or value)["lines"].append("changed")
     assert context == {"order": {"lines": []}}

@@ -11,7 +11,6 @@ from pydantic import BaseModel
 
 from detent.errors import RegistrationInvalid
 
-
 _UNSAID = (None, Any, object)
 """Annotations that ask for nothing in particular."""
 
