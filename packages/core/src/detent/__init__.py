@@ -15,8 +15,11 @@ from detent.runtime.result import TransitionResult
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.service import WorkflowService
 from detent.store.memory import MemoryStore
+from detent.store.memory_transaction import MemoryTransaction
+from detent.store.protocol import Store
 from detent.store.records import CommandRecord, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
 from detent.store.sqlite import SqliteStore
+from detent.store.sqlite_connection import SqliteConnection
 
 __version__ = "0.1.0"
 
@@ -33,6 +36,7 @@ __all__ = [
     "GuardContext",
     "HistoryEntry",
     "MemoryStore",
+    "MemoryTransaction",
     "Ok",
     "OnEnter",
     "Outcome",
@@ -40,9 +44,11 @@ __all__ = [
     "Registry",
     "Retry",
     "Settings",
+    "SqliteConnection",
     "SqliteStore",
     "State",
     "Status",
+    "Store",
     "SweepReport",
     "SystemClock",
     "Timer",

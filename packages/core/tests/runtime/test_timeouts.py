@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from detent import Fail, Refuse, Retry, Settings, command, guard
 
 REMINDED = {
@@ -181,3 +183,24 @@ async def test_a_reentry_arms_the_deadline_anew_and_forgets_refusals(running, cl
     await runtime.process_timeouts()
     again = (await runtime.trigger_event(instance.id, "restart")).instance
     assert [(timer.due, timer.attempts) for timer in again.timers] == [(clock.now() + timedelta(hours=1), 0)]
+
+
+@pytest.mark.parametrize("known", ["command", "workflow"])
+async def test_an_instance_that_cannot_run_here_backs_off_and_does_not_stop_the_sweep(running, clock, known):
+    @command("gone")
+    async def gone(ctx): ...
+
+    elsewhere = {**waiting(commands=["gone"]), "name": "elsewhere"}
+    other = await running(elsewhere, commands=[gone])
+    strange = await other.create_instance("elsewhere")
+    runtime = await running(
+        waiting(), *([{**waiting(), "name": "elsewhere", "version": 2}] if known == "command" else [])
+    )
+    familiar = await runtime.create_instance("wait")
+    clock.advance("1h")
+    report = await runtime.process_timeouts(limit=2)
+    assert (report.processed, report.failed) == (1, 1)
+    assert (await runtime.get_instance(familiar.id)).state == "done"
+    (timer,) = (await runtime.get_instance(strange.id)).timers
+    assert (timer.attempts, timer.due > clock.now(), "gone" in timer.reason) == (1, True, True)
+    assert (await other.trigger_event(strange.id, "expire")).to_state == "done"

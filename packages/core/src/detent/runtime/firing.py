@@ -7,7 +7,14 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-from detent.errors import InstanceBusy, InstanceNotFound, StepRolledBack, StoreError
+from detent.errors import (
+    DefinitionInvalid,
+    InstanceBusy,
+    InstanceNotFound,
+    StepRolledBack,
+    StoreError,
+    UnknownVersion,
+)
 from detent.runtime.attempt import Attempt, new_attempt
 from detent.runtime.draft import Draft
 from detent.runtime.execution import Execution, locked_record
@@ -119,7 +126,11 @@ class Firing:
 
     async def _fire_alone(self, instance_id: UUID) -> _Note | None:
         """Fire the due timeout of one instance in a transaction of its own; `None` when somebody else has it."""
-        return await self._parts.unbroken(self._execution.fetching(lambda: self._fire(instance_id)))
+        try:
+            return await self._parts.unbroken(self._execution.fetching(lambda: self._fire(instance_id)))
+        except (UnknownVersion, DefinitionInvalid) as error:
+            # Its version cannot run in this process. Backed off, it neither stops nor starves the others.
+            return await self._postpone(instance_id, error)
 
     async def _fire(self, instance_id: UUID) -> _Note | None:
         attempt: Attempt | None = None
@@ -132,21 +143,21 @@ class Firing:
         except (VersionNotLoaded, StoreError):
             raise
         except Exception as error:
-            return None if attempt is None else await self._postpone(attempt, error)
+            return None if attempt is None else await self._postpone(instance_id, error, attempt)
         return None if draft is None else _note_of(draft)
 
-    async def _postpone(self, attempt: Attempt, error: Exception) -> _Note | None:
+    async def _postpone(self, instance_id: UUID, error: Exception, attempt: Attempt | None = None) -> _Note | None:
         """Note a failed firing and back off, unless the instance has moved on meanwhile."""
 
         def decide(
             record: WorkflowInstance, _receipt: Receipt | None, now: datetime
         ) -> tuple[Change | None, _Note | None]:
-            current = due_timer(record.timers, now)
-            if current is None or current.event != attempt.event:
+            due = _attempt_of(record, now)
+            if due is None or (attempt is not None and due.event != attempt.event):
                 return None, None
-            return self._failure(record, attempt, error, now)
+            return self._failure(record, attempt or due, error, now)
 
-        note = await self._parts.store.apply(attempt.instance_id, decide, now=self._parts.now)
+        note = await self._parts.store.apply(instance_id, decide, now=self._parts.now)
         if note is not None:
             self._parts.observers.report(note.instance, note.entries)
         return note
