@@ -1,0 +1,223 @@
+"""How transactions end: who may end them, whether they still can, and who is told afterwards.
+
+SQLAlchemy tells engines and sessions about savepoints, commits and errors. What is noted about a transaction under way lies
+in `connection.info`, beside the connection itself, so that units, lent connections and events find the same thing.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine, ExceptionContext, NestedTransaction, event
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Session, SessionTransaction
+
+from detent.errors import StoreError
+from detent.store.after_commit import AfterCommit
+from detent.store.change import Change
+
+_ENDING = "detent_pg.ending"
+_ERRORS = "detent_pg.errors"
+_STEPS = "detent_pg.steps"
+_SAVEPOINT = "SAVEPOINT "
+
+
+class TransactionEnded(StoreError):
+    """A command committed, rolled back or closed what belongs to the whole step; the step was undone."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a command ended the transaction of its step",
+            hint="the step commits after its commands; use session.begin_nested() for a part that may fail",
+        )
+
+
+class Ending:
+    """What hangs on the commit of one transaction that we commit ourselves."""
+
+    def __init__(self) -> None:
+        self.after_commit = AfterCommit()
+        """Who is told, savepoint by savepoint."""
+        self.changes: list[Change] = []
+        """What joined steps wrote; some of it may have been undone with a savepoint since."""
+        self._savepoints: list[tuple[str, int]] = []
+
+    @contextmanager
+    def noted_on(self, connection: AsyncConnection) -> Iterator[None]:
+        """Be found by the events of `connection` inside the block."""
+        info = _info(connection)
+        info[_ENDING] = self
+        try:
+            yield
+        finally:
+            info.pop(_ENDING, None)
+
+    def savepoint(self, name: str) -> None:
+        """A savepoint was set."""
+        self._savepoints.append((name, self.after_commit.mark()))
+
+    def released(self, name: str) -> None:
+        """A savepoint was released, with those inside it: its callbacks now hang on what is around it."""
+        self._close(name)
+
+    def rolled_back(self, name: str) -> None:
+        """A savepoint was undone, and so were the reasons to tell anybody."""
+        self.after_commit.forget_since(self._close(name))
+
+    def _close(self, name: str) -> int:
+        """Forget a savepoint and those inside it; where its callbacks begin."""
+        for index, (found, mark) in enumerate(self._savepoints):
+            if found == name:
+                del self._savepoints[index:]
+                return mark
+        return self.after_commit.mark()
+
+
+def ending_of(connection: AsyncConnection) -> Ending | None:
+    """The ending noted on `connection`: that of a step of ours, or of `Store.lend`."""
+    found: Ending | None = _info(connection).get(_ENDING)
+    return found
+
+
+@contextmanager
+def step_under_way(connection: AsyncConnection) -> Iterator[None]:
+    """Refuse every COMMIT on `connection` inside the block, before it is sent."""
+    info = _info(connection)
+    info[_STEPS] = info.get(_STEPS, 0) + 1
+    try:
+        yield
+    finally:
+        info[_STEPS] = info.get(_STEPS, 1) - 1
+
+
+def errors_on(connection: AsyncConnection) -> int:
+    """How many statements have failed on `connection`.
+
+    Where the number grew inside a transaction and no savepoint was undone, PostgreSQL answers COMMIT with a rollback, and the
+    driver does not say so.
+    """
+    count: int = _info(connection).get(_ERRORS, 0)
+    return count
+
+
+def innermost(connection: AsyncConnection) -> NestedTransaction:
+    """The savepoint that `connection` is in."""
+    found = connection.sync_connection.get_nested_transaction() if connection.sync_connection else None
+    if found is None:
+        raise TransactionEnded
+    return found
+
+
+@contextmanager
+def session_kept_open(session: Session) -> Iterator[None]:
+    """Refuse that a command commits the savepoint a lent session is in now; its own savepoints are its own affair."""
+    ours = session.get_nested_transaction()
+
+    def refuse(committing: Session) -> None:
+        if committing.get_nested_transaction() in (ours, None):
+            raise TransactionEnded
+
+    event.listen(session, "before_commit", refuse)
+    try:
+        yield
+    finally:
+        event.remove(session, "before_commit", refuse)
+
+
+def watch(engine: Engine) -> None:
+    """Have the events of `engine` kept in `connection.info`; once is enough."""
+    for name, listener in _LISTENERS.items():
+        if not event.contains(engine, name, listener):
+            event.listen(engine, name, listener)
+
+
+def _refuse_commit(connection: Connection) -> None:
+    if connection.info.get(_STEPS):
+        # After an error here SQLAlchemy takes the transaction for ended and would give the connection back with it open.
+        connection.invalidate()
+        raise TransactionEnded
+
+
+def _note_error(context: ExceptionContext) -> None:
+    connection = context.connection
+    if connection is None or connection.closed or connection.invalidated:
+        return
+    connection.info[_ERRORS] = connection.info.get(_ERRORS, 0) + 1
+
+
+def _note_savepoint(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+    # The event "savepoint" comes before the savepoint has a name.
+    if statement.startswith(_SAVEPOINT) and (ending := connection.info.get(_ENDING)):
+        ending.savepoint(statement.removeprefix(_SAVEPOINT))
+
+
+def _note_release(connection: Connection, name: str, context: object) -> None:  # noqa: ARG001 - the event's signature
+    if ending := connection.info.get(_ENDING):
+        ending.released(name)
+
+
+def _note_rollback(connection: Connection, name: str, context: object) -> None:  # noqa: ARG001 - the event's signature
+    if ending := connection.info.get(_ENDING):
+        ending.rolled_back(name)
+
+
+_LISTENERS: dict[str, Callable[..., None]] = {
+    "commit": _refuse_commit,
+    "handle_error": _note_error,
+    "before_cursor_execute": _note_savepoint,
+    "release_savepoint": _note_release,
+    "rollback_savepoint": _note_rollback,
+}
+
+
+class SessionEnding:
+    """Callbacks that wait for the commit of a session that the application commits."""
+
+    def __init__(self, session: Session) -> None:
+        self._waiting: dict[SessionTransaction, AfterCommit] = {}
+        self._committed: set[SessionTransaction] = set()
+        event.listen(session, "after_commit", self._note_commit)
+        event.listen(session, "after_transaction_end", self._note_end)
+
+    def add(self, session: Session, callback: Callable[[], None]) -> None:
+        """Call `callback` once the session commits, unless the savepoint it is in now is undone."""
+        self._waiting.setdefault(_innermost(session), AfterCommit()).add(callback)
+
+    def _note_commit(self, session: Session) -> None:
+        # It comes before the transaction closes: of a savepoint after its release, of the root after COMMIT.
+        self._committed.add(_innermost(session))
+
+    def _note_end(self, session: Session, transaction: SessionTransaction) -> None:
+        waiting = self._waiting.pop(transaction, None)
+        committed = transaction in self._committed
+        self._committed.discard(transaction)
+        if waiting is None or not committed:
+            return
+        if transaction.parent is None:
+            waiting.run()
+        else:
+            self._waiting.setdefault(transaction.parent, AfterCommit()).add(waiting.run)
+
+
+_sessions: WeakKeyDictionary[Session, SessionEnding] = WeakKeyDictionary()
+
+
+def ending_of_session(session: Session) -> SessionEnding:
+    """The callbacks of `session`; its events are listened to from the first time on."""
+    if session not in _sessions:
+        _sessions[session] = SessionEnding(session)
+    return _sessions[session]
+
+
+def _innermost(session: Session) -> SessionTransaction:
+    found = session.get_nested_transaction() or session.get_transaction()
+    if found is None:
+        raise TransactionEnded
+    return found
+
+
+def _info(connection: AsyncConnection) -> dict[Any, Any]:
+    if connection.sync_connection is None:
+        raise TransactionEnded
+    return connection.sync_connection.info

@@ -1,0 +1,238 @@
+"""What the store says to PostgreSQL: records in, records out, one method for each statement.
+
+A pen belongs to a store and is used on whatever connection it is handed. Every failure leaves it as what it means for the
+step (`faults`), or unchanged when it means nothing for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Executable
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from detent.errors import StepRolledBack, StoreError
+from detent.store.change import Change
+from detent.store.protocol import Existing
+from detent.store.records import DefinitionSnapshot, HistoryEntry, Receipt, ReceiptKey, WorkflowInstance
+from detent_pg import rows
+from detent_pg.faults import DUPLICATE, RECEIPT_TAKEN, sqlstate, translated
+from detent_pg.rows import Row
+from detent_pg.schema import Tables
+from detent_pg.statements import definitions, locking, reading, writing
+from detent_pg.statements.arrays import arrays
+from detent_pg.time import LearntClock
+
+_NO_END = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a step may wait, in seconds; 0 means without end."""
+
+    lock: float
+    """For a row that another step holds."""
+    statement: float
+    """For any one statement inside a transaction of ours."""
+
+    def parameters(self) -> dict[str, object]:
+        """As PostgreSQL's settings, in milliseconds."""
+        return {"lock_timeout": str(round(self.lock * 1000)), "statement_timeout": str(round(self.statement * 1000))}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a read found."""
+
+    record: WorkflowInstance
+    receipt: Receipt | None
+    now: datetime
+    """The given instant, else the database's."""
+
+
+class Pen:
+    """Reads and writes records on a connection."""
+
+    def __init__(self, tables: Tables, limits: Limits, clock: LearntClock) -> None:
+        self._tables = tables
+        self._limits = limits.parameters()
+        self._clock = clock
+
+    async def read(
+        self, connection: AsyncConnection, instance_id: UUID, key: ReceiptKey | None = None, now: datetime | None = None
+    ) -> Seen | None:
+        """The committed record and the receipt under `key`."""
+        statement = reading.read(self._tables, keyed=key is not None)
+        row = await self._clocked(connection, statement, {"id": instance_id} | _key(key, now), instance_id)
+        return _seen(row, now) if row else None
+
+    async def lock(
+        self,
+        connection: AsyncConnection,
+        instance_id: UUID,
+        key: ReceiptKey | None,
+        now: datetime | None,
+        *,
+        wait: bool = True,
+        lent: bool = False,
+    ) -> Seen | None:
+        """The same, holding the row until the end of the transaction; raises `InstanceBusy`."""
+        statement = locking.lock(self._tables, keyed=key is not None, wait=wait, lent=lent)
+        parameters = {"id": instance_id} | self._limits | _key(key, now)
+        row = await self._clocked(connection, statement, parameters, instance_id)
+        if row is None:
+            return None
+        seen = _seen(row, now)
+        if key is None or row["seen"] == row["version"]:
+            return seen
+        # It waited: the row is what the step before left, but the receipt beside it is from before the wait.
+        return Seen(seen.record, await self.receipt(connection, key, now), seen.now)
+
+    async def receipt(self, connection: AsyncConnection, key: ReceiptKey, now: datetime | None) -> Receipt | None:
+        """The unexpired receipt under `key`."""
+        return rows.receipt_of(await self._row(connection, reading.receipt(self._tables), _key(key, now), None))
+
+    async def write(self, connection: AsyncConnection, changes: Sequence[Change], *, limited: bool) -> set[UUID]:
+        """Update the instances that still have the expected version; answers which. Raises `StepRolledBack` for a taken key."""
+        changed = [{**rows.instance_row(c.instance), "expected": c.expected_version} for c in changes]
+        parameters = arrays("changed", changed, (*writing.UPDATED, "id", "expected")) | self._beside(changes)
+        statement = writing.write(self._tables, limited=limited)
+        try:
+            with translated(changes[0].instance.id):
+                return set((await connection.execute(statement, parameters)).scalars())
+        except IntegrityError as error:
+            if sqlstate(error) == RECEIPT_TAKEN:
+                raise StepRolledBack("its idempotency key was answered meanwhile") from error
+            raise Unstorable(error) from error
+
+    async def create(self, connection: AsyncConnection, change: Change, *, limited: bool) -> bool:
+        """Insert an instance; whether that was done, or its key is taken. Raises `StepRolledBack` when the id is taken."""
+        created = {**rows.instance_row(change.instance), "asked": len(rows.receipts_of([change]))}
+        parameters = arrays("created", [created], created) | self._beside([change])
+        statement = writing.create(self._tables, limited=limited)
+        try:
+            with translated(change.instance.id):
+                return (await connection.execute(statement, parameters)).first() is not None
+        except IntegrityError as error:
+            if sqlstate(error) == DUPLICATE:
+                raise IdTaken(change.instance.id) from error
+            raise Unstorable(error) from error
+
+    async def existing(self, connection: AsyncConnection, change: Change) -> Existing:
+        """What holds the key of a creation that wrote nothing; raises `StepRolledBack` when it is gone by now."""
+        for receipt in rows.receipts_of([change]):
+            parameters = _key(receipt.key, receipt.created_at)
+            row = await self._row(connection, reading.existing(self._tables), parameters, change.instance.id)
+            taken = rows.receipt_of(row)
+            if row is not None and taken is not None:
+                return Existing(taken, rows.instance_of(row))
+        raise StepRolledBack("its idempotency key was let go this very moment")
+
+    async def claim(
+        self, connection: AsyncConnection, limit: int, now: datetime | None
+    ) -> tuple[Sequence[WorkflowInstance], datetime]:
+        """Lock what is due and held by nobody, the earliest first; and the instant of it."""
+        sent = self._clock.process_time()
+        with translated():
+            found = (await connection.execute(locking.claim(self._tables), {"limit": limit, "now": now})).mappings()
+            claimed = found.all()
+        if claimed:
+            self._clock.learn(sent, claimed[-1]["clock"])
+        return [rows.instance_of(row) for row in claimed], now or self._clock.now()
+
+    async def applied(self, connection: AsyncConnection, change: Change) -> bool:
+        """Whether this very change is in the history of its instance."""
+        parameters = {
+            "id": change.instance.id,
+            "sequence": change.expected_version + 1,
+            "transition_id": change.transition_id,
+        }
+        with translated(change.instance.id):
+            return bool((await connection.execute(reading.applied(self._tables), parameters)).scalar_one())
+
+    async def history(
+        self, connection: AsyncConnection, instance_id: UUID, limit: int, before: int | None
+    ) -> Sequence[HistoryEntry]:
+        """Entries below `before`, the newest first."""
+        parameters = {"id": instance_id, "limit": limit, "before": _NO_END if before is None else before}
+        with translated(instance_id):
+            found = await connection.execute(reading.history(self._tables), parameters)
+        return [rows.entry_of(row) for row in found.mappings()]
+
+    async def save_definitions(self, connection: AsyncConnection, snapshots: Sequence[DefinitionSnapshot]) -> None:
+        """Insert the versions that are not stored; in one order, so that processes that start together do not deadlock."""
+        new = sorted((rows.definition_row(snapshot) for snapshot in snapshots), key=_version_of)
+        columns = [column.name for column in self._tables.definitions.c]
+        with translated():
+            await connection.execute(definitions.save(self._tables), arrays("new", new, columns))
+
+    async def load_definitions(
+        self, connection: AsyncConnection, versions: Sequence[tuple[str, str]]
+    ) -> Sequence[DefinitionSnapshot]:
+        """What is stored under these names and versions, in their order."""
+        wanted = [{"workflow": workflow, "version": version} for workflow, version in versions]
+        statement = definitions.load_all(self._tables)
+        with translated():
+            found = await connection.execute(statement, arrays("wanted", wanted, ("workflow", "version")))
+        stored = {_version_of(row): rows.definition_of(row) for row in found.mappings()}
+        return [stored[version] for version in versions if version in stored]
+
+    async def _clocked(
+        self, connection: AsyncConnection, statement: Executable, parameters: Mapping[str, object], instance_id: UUID
+    ) -> Row | None:
+        sent = self._clock.process_time()
+        row = await self._row(connection, statement, parameters, instance_id)
+        if row is not None:
+            self._clock.learn(sent, row["clock"])
+        return row
+
+    async def _row(
+        self,
+        connection: AsyncConnection,
+        statement: Executable,
+        parameters: Mapping[str, object],
+        instance_id: UUID | None,
+    ) -> Row | None:
+        with translated(instance_id):
+            row = (await connection.execute(statement, parameters)).first()
+        return None if row is None else dict(row._mapping)
+
+    def _beside(self, changes: Sequence[Change]) -> dict[str, object]:
+        """The parameters for what is written beside instances: one group for history, one for each type of effect."""
+        entries = [rows.entry_row(entry) for change in changes for entry in change.entries]
+        receipts = [rows.receipt_row(receipt) for receipt in rows.receipts_of(changes)]
+        return {
+            **self._limits,
+            **arrays("entries", entries, [column.name for column in self._tables.history.c]),
+            **arrays("receipts", receipts, [column.name for column in self._tables.receipts.c]),
+        }
+
+
+class IdTaken(StepRolledBack):
+    """There is an instance with the id of a creation: another one's, or the very same written by an attempt that was cut off."""
+
+    def __init__(self, instance_id: UUID) -> None:
+        super().__init__(f"there is an instance {instance_id} already")
+
+
+class Unstorable(StoreError):
+    """A change breaks a constraint of the tables: a key that is too long, a receipt of an instance that is not there."""
+
+    def __init__(self, error: IntegrityError) -> None:
+        super().__init__(f"the database refuses the change with {sqlstate(error)}")
+
+
+def _key(key: ReceiptKey | None, now: datetime | None) -> dict[str, Any]:
+    return {**rows.key_row(key), "now": now} if key else {}
+
+
+def _seen(row: Row, now: datetime | None) -> Seen:
+    receipt = rows.receipt_of(row) if "receipt_key" in row else None
+    return Seen(rows.instance_of(row), receipt, now or row["clock"])
+
+
+def _version_of(row: Row) -> tuple[str, str]:
+    return row["workflow"], row["version"]

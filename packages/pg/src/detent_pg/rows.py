@@ -1,0 +1,230 @@
+"""Between records and rows: JSON is encoded and decoded here, whatever codec the engine has."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from pydantic_core import from_json, to_json
+
+from detent.json_values import JsonValue
+from detent.store.change import Change
+from detent.store.records import (
+    CommandRecord,
+    DefinitionSnapshot,
+    HistoryEntry,
+    Outcome,
+    Receipt,
+    ReceiptKey,
+    Status,
+    Timer,
+    WorkflowInstance,
+)
+
+Row: TypeAlias = Mapping[str, Any]
+"""A row as SQLAlchemy answers it (`result.mappings()`), or the values of one to write, by column."""
+
+
+_EXPONENT = re.compile(r"\de\+?\d")
+
+
+def encode(value: JsonValue) -> str:
+    """The JSON text of `value`, such that jsonb gives back equal values."""
+    text = to_json(value).decode()
+    # jsonb spells 1e300 as an integer, which is another number than the float was. The search is cheap and may find a
+    # text; spelling everything out by hand is neither.
+    return _spelled_out(value) if _EXPONENT.search(text) else text
+
+
+def _spelled_out(value: JsonValue) -> str:
+    """The JSON text in which every float has a fraction and no exponent."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_spelled_out(key)}:{_spelled_out(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_spelled_out, value)) + "]"
+    if isinstance(value, float):
+        digits = format(Decimal(repr(value)), "f")
+        return digits if "." in digits else f"{digits}.0"
+    return to_json(value).decode()
+
+
+def encode_optional(value: JsonValue) -> str | None:
+    """The JSON text of `value`, where nothing is kept as SQL's null."""
+    return None if value is None else encode(value)
+
+
+decode: Callable[[str], JsonValue] = from_json
+"""The value of a JSON text."""
+
+
+def decode_optional(text: str | None) -> JsonValue:
+    """The value of a JSON text, `None` for SQL's null."""
+    return None if text is None else decode(text)
+
+
+def instance_row(instance: WorkflowInstance) -> Row:
+    """The columns of an instance."""
+    return {
+        "id": instance.id,
+        "workflow": instance.workflow,
+        "definition_version": instance.definition_version,
+        "state": instance.state,
+        "status": instance.status.value,
+        "version": instance.version,
+        "context": encode(instance.context),
+        "metadata": encode(instance.metadata),
+        "timers": encode([_timer_value(timer) for timer in instance.timers]),
+        "due_at": instance.due_at,
+        "entered_at": instance.entered_at,
+        "created_at": instance.created_at,
+        "updated_at": instance.updated_at,
+    }
+
+
+def instance_of(row: Row) -> WorkflowInstance:
+    """The instance in a row."""
+    return WorkflowInstance(
+        id=row["id"],
+        workflow=row["workflow"],
+        definition_version=row["definition_version"],
+        state=row["state"],
+        status=Status(row["status"]),
+        version=row["version"],
+        context=decode(row["context"]),
+        metadata=decode(row["metadata"]),
+        timers=tuple(_timer_of(value) for value in decode(row["timers"])),
+        due_at=row["due_at"],
+        entered_at=row["entered_at"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _timer_value(timer: Timer) -> JsonValue:
+    return {
+        "event": timer.event,
+        "due": timer.due.isoformat(),
+        "attempts": timer.attempts,
+        "parked": timer.parked,
+        "reason": timer.reason,
+    }
+
+
+def _timer_of(value: Mapping[str, JsonValue]) -> Timer:
+    return Timer(
+        event=value["event"],
+        due=datetime.fromisoformat(value["due"]),
+        attempts=value["attempts"],
+        parked=value["parked"],
+        reason=value["reason"],
+    )
+
+
+def entry_row(entry: HistoryEntry) -> Row:
+    """The columns of a history entry."""
+    return {
+        "instance_id": entry.instance_id,
+        "sequence": entry.sequence,
+        "event": entry.event,
+        "from_state": entry.from_state,
+        "to_state": entry.to_state,
+        "outcome": entry.outcome.value,
+        "commands": encode([_command_value(command) for command in entry.commands]),
+        "reason": entry.reason,
+        "error": encode_optional(entry.error),
+        "payload": encode_optional(entry.payload),
+        "trigger_metadata": encode(entry.trigger_metadata),
+        "transition_id": entry.transition_id,
+        "definition_version": entry.definition_version,
+        "created_at": entry.created_at,
+    }
+
+
+def entry_of(row: Row) -> HistoryEntry:
+    """The history entry in a row."""
+    return HistoryEntry(
+        instance_id=row["instance_id"],
+        sequence=row["sequence"],
+        event=row["event"],
+        from_state=row["from_state"],
+        to_state=row["to_state"],
+        outcome=Outcome(row["outcome"]),
+        commands=tuple(CommandRecord(**value) for value in decode(row["commands"])),
+        reason=row["reason"],
+        error=decode_optional(row["error"]),
+        payload=decode_optional(row["payload"]),
+        trigger_metadata=decode(row["trigger_metadata"]),
+        transition_id=row["transition_id"],
+        definition_version=row["definition_version"],
+        created_at=row["created_at"],
+    )
+
+
+def _command_value(command: CommandRecord) -> JsonValue:
+    return {
+        "name": command.name,
+        "ok": command.ok,
+        "code": command.code,
+        "message": command.message,
+        "data": command.data,
+        "best_effort": command.best_effort,
+    }
+
+
+def receipt_row(receipt: Receipt) -> Row:
+    """The columns of a receipt."""
+    return {
+        **key_row(receipt.key),
+        "instance_id": receipt.instance_id,
+        "fingerprint": receipt.fingerprint,
+        "answer": encode(receipt.answer),
+        "created_at": receipt.created_at,
+        "expires_at": receipt.expires_at,
+    }
+
+
+def receipt_of(row: Row | None) -> Receipt | None:
+    """The receipt in a row that may have been joined to one, and may be missing."""
+    if row is None or row["receipt_key"] is None:
+        return None
+    return Receipt(
+        key=ReceiptKey(scope=row["receipt_scope"], key=row["receipt_key"], tenant=row["receipt_tenant"]),
+        instance_id=row["receipt_instance_id"],
+        fingerprint=row["receipt_fingerprint"],
+        answer=decode(row["receipt_answer"]),
+        created_at=row["receipt_created_at"],
+        expires_at=row["receipt_expires_at"],
+    )
+
+
+def key_row(key: ReceiptKey) -> Row:
+    """The columns that a receipt is found by."""
+    return {"tenant": key.tenant, "scope": key.scope, "key": key.key}
+
+
+def receipts_of(changes: Sequence[Change]) -> list[Receipt]:
+    """The receipts that `changes` put."""
+    return [effect.receipt for change in changes for effect in change.effects]
+
+
+def definition_row(snapshot: DefinitionSnapshot) -> Row:
+    """The columns of a definition snapshot."""
+    return {
+        "workflow": snapshot.workflow,
+        "version": snapshot.version,
+        "fingerprint": snapshot.fingerprint,
+        "definition": encode(snapshot.definition),
+        "created_at": snapshot.created_at,
+    }
+
+
+def definition_of(row: Row) -> DefinitionSnapshot:
+    """The definition snapshot in a row."""
+    return DefinitionSnapshot(
+        workflow=row["workflow"],
+        version=row["version"],
+        fingerprint=row["fingerprint"],
+        definition=decode(row["definition"]),
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,222 @@
+"""The tables, as SQLAlchemy Core metadata that can be handed to Alembic.
+
+Closed sets are TEXT with a CHECK, because enumerated types make the first query of every connection slow and are hard to
+change. JSON is jsonb, except where the order of keys means something. The hot row (`instances`) keeps few indexes, none on
+what every step changes, and free space in its pages, so that an update stays in its page.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+from sqlalchemy import (
+    DDL,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    event,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSON, JSONB
+
+from detent.store.records import Outcome, Status
+from detent_pg.names import Names
+
+schema_version = 1
+"""The number of the last migration: the schema that this code needs."""
+
+KEY_BYTES = 256
+"""The longest tenant or idempotency key."""
+SCOPE_BYTES = 512
+"""The longest scope of an idempotency key: a word and the name of a workflow, or an id."""
+
+# The names PostgreSQL would give by itself, so that the migrations need not spell them.
+_CONVENTION = {
+    "pk": "%(table_name)s_pkey",
+    "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The tables under one prefix and schema."""
+
+    names: Names
+    metadata: MetaData
+    instances: Table
+    history: Table
+    definitions: Table
+    receipts: Table
+    schema_version: Table
+
+
+@cache
+def tables(names: Names) -> Tables:
+    """The tables called so; the same object for the same names, so that compiled statements are shared."""
+    metadata = MetaData(schema=names.schema, naming_convention=_CONVENTION)
+    return Tables(
+        names=names,
+        metadata=metadata,
+        instances=_instances(metadata, names),
+        history=_history(metadata, names.prefix),
+        definitions=_definitions(metadata, names.prefix),
+        receipts=_receipts(metadata, names.prefix),
+        schema_version=_schema_version(metadata, names),
+    )
+
+
+def metadata_for(*, prefix: str = "detent_", schema: str | None = None) -> MetaData:
+    """The metadata of the tables under another prefix or schema, for Alembic's `target_metadata`."""
+    return tables(Names(prefix, schema)).metadata
+
+
+def _moment(name: str, comment: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, comment=comment)
+
+
+def _json(name: str, comment: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, JSONB(none_as_null=True), nullable=nullable, comment=comment)
+
+
+def _text(name: str, comment: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=nullable, comment=comment)
+
+
+def _exact(name: str, comment: str) -> Column[str]:
+    """Text that is compared byte by byte, whatever the database's collation finds equal."""
+    return Column(name, Text(collation="C"), primary_key=True, comment=comment)
+
+
+def _one_of(column: str, values: type[Status] | type[Outcome]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _instances(metadata: MetaData, names: Names) -> Table:
+    table = Table(
+        f"{names.prefix}instances",
+        metadata,
+        Column("id", Uuid, primary_key=True, comment="Made by the application; time-ordered (UUID version 7)"),
+        _text("workflow", "Name of its definition"),
+        _text("definition_version", "Version of the definition it is pinned to"),
+        _text("state", "The one state it is in"),
+        _text("status", "Where it stands in its life"),
+        Column("version", Integer, nullable=False, comment="Sequence of its last history entry; fences every write"),
+        _json("context", "Mutable JSON of the instance"),
+        _json("metadata", "Labels given at creation, never changed"),
+        _json("timers", "Deadlines of the current state: event, due, attempts, parked, reason"),
+        _moment("due_at", "The earliest timer that is not parked", nullable=True),
+        _moment("entered_at", "When the current state was entered"),
+        _moment("created_at", "When it was created"),
+        _moment("updated_at", "When it was last written"),
+        _one_of("status", Status),
+        CheckConstraint("version >= 1", name="version"),
+        comment="One row per business object: the state it is in now",
+    )
+    due = table.c.due_at
+    active = table.c.status == Status.ACTIVE
+    Index(f"{names.prefix}instances_due_at_idx", due, postgresql_where=due.is_not(None) & active)
+    # Not as an option of the table, which SQLAlchemy 2.0 does not know.
+    _after_create(table, f"ALTER TABLE {names.quoted('instances')} SET (fillfactor = 85)")
+    return table
+
+
+def _history(metadata: MetaData, prefix: str) -> Table:
+    return Table(
+        f"{prefix}history",
+        metadata,
+        _owner(metadata, prefix, "The instance it happened to", primary_key=True),
+        Column("sequence", Integer, primary_key=True, autoincrement=False, comment="1 for the creation, then dense"),
+        _text("event", "Name of the event; names that start with $ are Detent's own"),
+        _text("from_state", "The state before; null for the creation", nullable=True),
+        _text("to_state", "The state after"),
+        _text("outcome", "How the attempt ended"),
+        _json("commands", "What the commands answered, in the order they ran"),
+        _text("reason", "Why a guard refused or a command failed", nullable=True),
+        _json("error", "Code and message of what was raised", nullable=True),
+        _json("payload", "What came with the event", nullable=True),
+        _json("trigger_metadata", "Who and why; the same on all entries of one commit"),
+        Column("transition_id", Uuid, nullable=False, comment="The same on all entries of one commit"),
+        _text("definition_version", "Version of the definition that decided"),
+        _moment("created_at", "When it happened"),
+        _one_of("outcome", Outcome),
+        CheckConstraint("sequence >= 1", name="sequence"),
+        comment="One row per thing that happened to an instance; never changed once written",
+    )
+
+
+def _definitions(metadata: MetaData, prefix: str) -> Table:
+    return Table(
+        f"{prefix}definitions",
+        metadata,
+        Column("workflow", Text, primary_key=True, comment="Name of the workflow"),
+        Column("version", Text, primary_key=True, comment="Version of the definition"),
+        _text("fingerprint", "Hash of its canonical form; guards against editing a version in place"),
+        # Not jsonb: that sorts keys, and the order of states is the order in which they are drawn.
+        Column("definition", JSON(none_as_null=True), nullable=False, comment="The definition, its keys in order"),
+        _moment("created_at", "When it was stored"),
+        comment="Snapshots of definitions, so that instances pinned to a version outlive the code",
+    )
+
+
+def _receipts(metadata: MetaData, prefix: str) -> Table:
+    table = Table(
+        f"{prefix}receipts",
+        metadata,
+        _exact("tenant", "Whose key it is; empty without tenants"),
+        _exact("scope", "workflow:NAME for creations, the instance's id for its events"),
+        _exact("key", "The idempotency key"),
+        _owner(metadata, prefix, "The instance that answered", primary_key=False),
+        _text("fingerprint", "What the caller said identifies the request", nullable=True),
+        _json("answer", "The stored answer"),
+        _moment("created_at", "When it was answered"),
+        _moment("expires_at", "From when the key counts as new"),
+        CheckConstraint(f"octet_length(tenant) <= {KEY_BYTES}", name="tenant"),
+        CheckConstraint(f"scope <> '' AND octet_length(scope) <= {SCOPE_BYTES}", name="scope"),
+        CheckConstraint(f"key <> '' AND octet_length(key) <= {KEY_BYTES}", name="key"),
+        comment="What idempotency keys were answered",
+    )
+    Index(f"{prefix}receipts_instance_id_idx", table.c.instance_id)
+    Index(f"{prefix}receipts_expires_at_idx", table.c.expires_at)
+    return table
+
+
+def _owner(metadata: MetaData, prefix: str, comment: str, *, primary_key: bool) -> Column[object]:
+    place = f"{metadata.schema}." if metadata.schema else ""
+    target = ForeignKey(f"{place}{prefix}instances.id", ondelete="CASCADE")
+    return Column("instance_id", Uuid, target, primary_key=primary_key, nullable=False, comment=comment)
+
+
+def _schema_version(metadata: MetaData, names: Names) -> Table:
+    table = Table(
+        f"{names.prefix}schema_version",
+        metadata,
+        Column("version", Integer, primary_key=True, autoincrement=False, comment="Number of the migration"),
+        Column(
+            "applied_at",
+            DateTime(timezone=True),
+            nullable=False,
+            server_default=func.now(),
+            comment="When it was applied",
+        ),
+        comment="The migrations that were applied",
+    )
+    # `metadata.create_all()` makes the newest schema at once, and says so where `open()` looks.
+    stamped = f"INSERT INTO {names.quoted('schema_version')} (version) VALUES ({schema_version})"  # noqa: S608 - checked by Names
+    _after_create(table, stamped)
+    return table
+
+
+def _after_create(table: Table, statement: str) -> None:
+    event.listen(table, "after_create", DDL(statement))  # type: ignore[no-untyped-call]
+
+
+metadata = tables(Names()).metadata
+"""The default tables, for Alembic: `target_metadata = [Base.metadata, detent_pg.metadata]`."""

@@ -1,0 +1,104 @@
+"""Reading without a lock: a record with its receipt, a receipt, and history."""
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Integer,
+    Label,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    func,
+    select,
+)
+
+from detent_pg.schema import Tables
+from detent_pg.statements.arrays import fetched
+
+
+@cache
+def read(tables: Tables, *, keyed: bool) -> Select[Any]:
+    """The committed instance `id` and the database's clock; when `keyed` also the unexpired receipt."""
+    instances, receipts = tables.instances, tables.receipts
+    statement = select(*map(fetched, instances.c), clock()).where(instances.c.id == bindparam("id", type_=Uuid))
+    if not keyed:
+        return statement
+    return statement.add_columns(*receipt_columns(receipts)).outerjoin_from(instances, receipts, valid(receipts))
+
+
+@cache
+def receipt(tables: Tables) -> Select[Any]:
+    """The unexpired receipt under a key."""
+    return select(*receipt_columns(tables.receipts)).where(valid(tables.receipts))
+
+
+@cache
+def existing(tables: Tables) -> Select[Any]:
+    """The unexpired receipt under a key together with the instance it names."""
+    instances, receipts = tables.instances, tables.receipts
+    return (
+        select(*map(fetched, instances.c), *receipt_columns(receipts))
+        .join_from(receipts, instances, instances.c.id == receipts.c.instance_id)
+        .where(valid(receipts))
+    )
+
+
+@cache
+def history(tables: Tables) -> Select[Any]:
+    """Up to `limit` entries of an instance below `before`, the newest first."""
+    entries = tables.history
+    return (
+        select(*map(fetched, entries.c))
+        .where(
+            entries.c.instance_id == bindparam("id", type_=Uuid),
+            entries.c.sequence < bindparam("before", type_=Integer),
+        )
+        .order_by(entries.c.sequence.desc())
+        .limit(bindparam("limit", type_=Integer))
+    )
+
+
+@cache
+def applied(tables: Tables) -> Select[Any]:
+    """Whether entry `sequence` of an instance was written by this transition."""
+    entries = tables.history
+    return select(
+        exists().where(
+            entries.c.instance_id == bindparam("id", type_=Uuid),
+            entries.c.sequence == bindparam("sequence", type_=Integer),
+            entries.c.transition_id == bindparam("transition_id", type_=Uuid),
+        )
+    )
+
+
+def clock() -> Label[Any]:
+    """The database's clock at this very moment; `now()` would be the start of the transaction."""
+    return func.clock_timestamp(type_=DateTime(timezone=True)).label("clock")
+
+
+def instant() -> ColumnElement[Any]:
+    """The `now` that was given, else the database's clock; a scalar subquery, evaluated once, so that indexes serve."""
+    given = bindparam("now", type_=DateTime(timezone=True))
+    return select(func.coalesce(given, func.clock_timestamp(type_=DateTime(timezone=True)))).scalar_subquery()
+
+
+def receipt_columns(receipts: Table) -> list[Label[Any]]:
+    """The columns of a receipt, apart from the instance's by their names."""
+    return [fetched(column).label(f"receipt_{column.name}") for column in receipts.c]
+
+
+def valid(receipts: Table) -> ColumnElement[bool]:
+    """The receipt under the key, unless it has expired."""
+    return and_(
+        receipts.c.tenant == bindparam("tenant", type_=Text),
+        receipts.c.scope == bindparam("scope", type_=Text),
+        receipts.c.key == bindparam("key", type_=Text),
+        receipts.c.expires_at > instant(),
+    )

@@ -1,0 +1,123 @@
+"""Writing: each statement takes arrays and writes one change or many, every part of a change or none of it."""
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, FromClause, Integer, Select, case, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from detent_pg.schema import Tables
+from detent_pg.statements.arrays import incoming, stored
+from detent_pg.statements.limits import limits
+
+UPDATED = (
+    "state",
+    "status",
+    "version",
+    "definition_version",
+    "context",
+    "timers",
+    "due_at",
+    "entered_at",
+    "updated_at",
+)
+"""The columns of an instance that a step may change."""
+
+
+@cache
+def write(tables: Tables, *, limited: bool) -> Select[Any]:
+    """Update each of `changed` that still has its `expected` version, and answer their ids.
+
+    `entries` and `receipts` are written for the instances that were updated. `limited` bounds the wait for a row that a
+    transaction holds; where the row is locked already, nothing waits. An unexpired receipt in the way fails the statement.
+    """
+    instances = tables.instances
+    changed = incoming("changed", instances, ("id", *UPDATED), expected=Integer())
+    statement = (
+        update(instances)
+        .where(instances.c.id == changed.c.id, instances.c.version == changed.c.expected)
+        .values({name: stored(changed, instances.c[name]) for name in UPDATED})
+        .returning(instances.c.id)
+    )
+    if limited:
+        statement = statement.where(_are_set(limits()))
+    updated = statement.cte("updated")
+    return select(updated.c.id).add_cte(_entries(tables, updated), _receipts(tables, updated))
+
+
+@cache
+def create(tables: Tables, *, limited: bool) -> Select[Any]:
+    """Insert each of `created` whose keys are free or expired, and answer their ids.
+
+    `asked` says how many receipts come with an instance. They are put first, and the instance follows only if it won
+    all of them; a creation under way with the same key is waited for.
+    """
+    instances, receipts = tables.instances, tables.receipts
+    columns = [column.name for column in instances.c]
+    new = incoming("created", instances, columns, asked=Integer())
+    bounds = limits() if limited else None
+    won = _put(tables, incoming("receipts", receipts, [column.name for column in receipts.c]), bounds)
+    count = select(func.count()).select_from(won).where(won.c.instance_id == new.c.id).scalar_subquery()
+    values = _bounded(select(*(stored(new, column) for column in instances.c)).where(new.c.asked == count), bounds)
+    created = insert(instances).from_select(columns, values).returning(instances.c.id).cte("inserted")
+    return select(created.c.id).add_cte(_entries(tables, created))
+
+
+def _entries(tables: Tables, written: CTE) -> CTE:
+    history = tables.history
+    columns = [column.name for column in history.c]
+    rows = incoming("entries", history, columns)
+    values = select(*(stored(rows, column) for column in history.c)).join_from(
+        rows, written, written.c.id == rows.c.instance_id
+    )
+    return insert(history).from_select(columns, values).cte("appended")
+
+
+def _receipts(tables: Tables, updated: CTE) -> CTE:
+    """Receipts of updated instances.
+
+    A step looks its key up before it writes, so that an unexpired one in the way means that somebody else wrote it
+    meanwhile. PostgreSQL has no ON CONFLICT … FAIL; a null where none may be undoes the whole statement.
+    """
+    receipts = tables.receipts
+    columns = [column.name for column in receipts.c]
+    rows = incoming("receipts", receipts, columns)
+    values = select(*(stored(rows, column) for column in receipts.c)).join_from(
+        rows, updated, updated.c.id == rows.c.instance_id
+    )
+    statement = insert(receipts).from_select(columns, values)
+    new = statement.excluded
+    expired = receipts.c.expires_at <= new.created_at
+    return statement.on_conflict_do_update(
+        index_elements=["tenant", "scope", "key"],
+        set_={
+            "instance_id": case((expired, new.instance_id)),
+            **{name: new[name] for name in ("fingerprint", "answer", "created_at", "expires_at")},
+        },
+    ).cte("put")
+
+
+def _put(tables: Tables, rows: FromClause, bounds: CTE | None) -> CTE:
+    """Receipts of creations: the keys that were free, or held by a receipt that had expired when the new one was made."""
+    receipts = tables.receipts
+    values = _bounded(select(*(stored(rows, column) for column in receipts.c)), bounds)
+    statement = insert(receipts).from_select([column.name for column in receipts.c], values)
+    new = statement.excluded
+    return (
+        statement.on_conflict_do_update(
+            index_elements=["tenant", "scope", "key"],
+            set_={name: new[name] for name in ("instance_id", "fingerprint", "answer", "created_at", "expires_at")},
+            where=receipts.c.expires_at <= new.created_at,
+        )
+        .returning(receipts.c.instance_id)
+        .cte("won")
+    )
+
+
+def _bounded(values: Select[Any], bounds: CTE | None) -> Select[Any]:
+    return values if bounds is None else values.where(_are_set(bounds))
+
+
+def _are_set(bounds: CTE) -> ColumnElement[bool]:
+    """True, and evaluated before the first row is touched, which sets the timeouts."""
+    return select(bounds.c.lock_timeout).scalar_subquery().is_not(None)

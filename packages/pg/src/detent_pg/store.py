@@ -1,0 +1,288 @@
+"""The store on PostgreSQL: each verb of the contract, and which transaction it takes.
+
+A creation and a step without commands are single statements by themselves, each its own transaction: one round trip to read
+and one to write. A step with commands holds the row: BEGIN, lock, write, COMMIT. `apply` turns from the first to the second
+when it loses the race for a row twice, because trying again under contention is slower than queueing.
+
+Work on our own connections runs in tasks of its own, so that a caller who is cancelled neither tears a step nor costs a
+connection: the work goes on to its end, or ends before its next statement.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from detent.errors import InstanceNotFound, StepRolledBack, StoreUnavailable
+from detent.store.change import Change
+from detent.store.protocol import A, Decide, Existing
+from detent.store.records import DefinitionSnapshot, HistoryEntry, ReceiptKey, WorkflowInstance
+from detent_pg import migrate
+from detent_pg.ending import watch
+from detent_pg.engine import SESSION_SETTINGS, Connections, make_engine
+from detent_pg.faults import ConnectionLost
+from detent_pg.health import PgHealth, PoolStats, check_schema, measure, pool_stats
+from detent_pg.names import Names
+from detent_pg.pen import IdTaken, Limits, Pen
+from detent_pg.schema import tables
+from detent_pg.time import LearntClock
+from detent_pg.transaction import Transactions
+from detent_pg.unit import PgUnit, unbroken
+from detent_pg.verdict import ATTEMPTS, Verdict
+
+T = TypeVar("T")
+
+_RACES = 2
+"""How often `apply` may lose to another writer before it queues for the row."""
+
+
+class PgStore:
+    """A `Store` in PostgreSQL 14 or later, over SQLAlchemy and asyncpg.
+
+    `engine` stays the application's: `close` leaves it alone (`from_url` makes one that it disposes of). `lock_timeout` is how
+    many seconds a step waits for a row before it is `InstanceBusy`, `statement_timeout` how long any statement of a step
+    may take, those of commands included.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        prefix: str = "detent_",
+        schema: str | None = None,
+        lock_timeout: float = 3.0,
+        statement_timeout: float = 5.0,
+    ) -> None:
+        self.engine = engine
+        self.names = Names(prefix, schema)
+        self._owned = False
+        self._opened = 0
+        self._clock = LearntClock()
+        self._connections = Connections(engine)
+        self._pen = Pen(tables(self.names), Limits(lock_timeout, statement_timeout), self._clock)
+        self._verdict = Verdict(self._connections, self._pen)
+        self._transactions = Transactions(self._connections, self._pen, self._clock, self._verdict)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        watch(engine.sync_engine)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str | URL,
+        *,
+        prefix: str = "detent_",
+        schema: str | None = None,
+        lock_timeout: float = 3.0,
+        statement_timeout: float = 5.0,
+        session_settings: Mapping[str, str] = SESSION_SETTINGS,
+        **engine: Any,
+    ) -> "PgStore":
+        """A store with an engine of its own, made by `detent_pg.engine.make_engine` from `postgresql://…` and its options:
+        `pool_size`, `max_overflow`, `pool_timeout`, `connect_timeout`, `command_timeout`, `ssl`.
+        """
+        store = cls(
+            make_engine(url, session_settings=session_settings, **engine),
+            prefix=prefix,
+            schema=schema,
+            lock_timeout=lock_timeout,
+            statement_timeout=statement_timeout,
+        )
+        store._owned = True
+        return store
+
+    async def open(self) -> None:
+        """Check that the database can be reached and has the schema this code needs."""
+        await self._shielded(check_schema(self._connections, self.names, owned=self._owned))
+        self._opened += 1
+
+    async def close(self) -> None:
+        """Wait for what is under way; the last close of a store from `from_url` also closes its connections."""
+        self._opened = max(0, self._opened - 1)
+        if self._opened:
+            return
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._owned:
+            await self.engine.dispose()
+
+    async def upgrade(self) -> Sequence[int]:
+        """Bring the schema up to date, and answer the numbers of the migrations that were applied."""
+        return await migrate.upgrade(self._connections, self.names)
+
+    async def health(self) -> PgHealth:
+        """Whether the database answers now, how fast, and with which versions; never raises."""
+        return await self._shielded(measure(self._connections, self.names))
+
+    def pool_stats(self) -> PoolStats:
+        """How the connections are used right now."""
+        return pool_stats(self.engine)
+
+    def now(self) -> datetime:
+        """The database's clock, as well as it is known without asking."""
+        return self._clock.now()
+
+    async def create(self, change: Change) -> Existing | None:
+        """Write a new instance, or answer what its idempotency key was answered before."""
+        return await self._shielded(self._persist(lambda: self._create(change)))
+
+    async def apply(
+        self, instance_id: UUID, decide: Decide[A], *, key: ReceiptKey | None = None, now: datetime | None = None
+    ) -> A:
+        """Decide over the current record and write the change, as if nothing came between."""
+        return await self._shielded(self._apply(instance_id, decide, key, now))
+
+    def transaction(
+        self,
+        instance_id: UUID | None,
+        *,
+        key: ReceiptKey | None = None,
+        now: datetime | None = None,
+        wait: bool = True,
+    ) -> AbstractAsyncContextManager[PgUnit]:
+        """Lock an instance for one step of its own, or open a step that creates one."""
+        return self._transactions.own(instance_id, key, now, wait=wait)
+
+    def join(
+        self,
+        outside: object,
+        instance_id: UUID | None,
+        *,
+        key: ReceiptKey | None = None,
+        now: datetime | None = None,
+    ) -> AbstractAsyncContextManager[PgUnit]:
+        """The same inside an `AsyncSession` or `AsyncConnection` of the application, in a savepoint of it."""
+        return self._transactions.join(outside, instance_id, key, now)
+
+    def lend(self, outside: object) -> AbstractAsyncContextManager[None]:
+        """Commit the application's transaction when the block ends well, and then call what waited for it."""
+        return self._transactions.lend(outside)
+
+    async def load(self, instance_id: UUID) -> WorkflowInstance | None:
+        """The committed record, without a lock."""
+        return await self._shielded(self._persist(lambda: self._load(instance_id)))
+
+    async def history(self, instance_id: UUID, *, limit: int, before: int | None = None) -> Sequence[HistoryEntry]:
+        """Up to `limit` entries with a sequence below `before`, the newest first."""
+        return await self._shielded(self._persist(lambda: self._history(instance_id, limit, before)))
+
+    async def fire_due(self, decide: Decide[A], *, limit: int, now: datetime | None = None) -> Sequence[tuple[UUID, A]]:
+        """Claim what is due and held by nobody, decide each and write all, in one transaction."""
+        # It waits for nobody, so its end can be waited for: a sweeper that was cancelled leaves nothing under way.
+        return await unbroken(self._persist(lambda: self._fire_due(decide, limit, now)))
+
+    async def save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
+        """Store the versions that are not stored yet; answers what is stored."""
+        return await self._shielded(self._persist(lambda: self._save_definitions(snapshots)))
+
+    async def load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
+        """The stored snapshot of one version."""
+        return await self._shielded(self._persist(lambda: self._load_definition(workflow, version)))
+
+    async def _create(self, change: Change) -> Existing | None:
+        async with self._connections.autocommit() as connection:
+            try:
+                if await self._pen.create(connection, change, limited=True):
+                    return None
+                return await self._pen.existing(connection, change)
+            except ConnectionLost:
+                await connection.invalidate()
+        return await self._verdict.of_create(change)
+
+    async def _apply(self, instance_id: UUID, decide: Decide[A], key: ReceiptKey | None, now: datetime | None) -> A:
+        for _ in range(_RACES):
+            won, answer = await self._persist(lambda: self._race(instance_id, decide, key, now))
+            if won:
+                return answer
+        return await self._persist(lambda: self._queue(instance_id, decide, key, now))
+
+    async def _race(
+        self, instance_id: UUID, decide: Decide[A], key: ReceiptKey | None, now: datetime | None
+    ) -> tuple[bool, A]:
+        """Read, decide and write without a lock; whether nobody came between, and the answer."""
+        async with self._connections.autocommit() as connection:
+            seen = await self._pen.read(connection, instance_id, key, now)
+            if seen is None:
+                raise InstanceNotFound(instance_id)
+            self._expect_wanted()
+            change, answer = decide(seen.record, seen.receipt, seen.now)
+            if change is None:
+                return True, answer
+            try:
+                return bool(await self._pen.write(connection, [change], limited=True)), answer
+            except ConnectionLost:
+                # Asked below, once this connection is given back.
+                await connection.invalidate()
+        return await self._verdict.of_write(change), answer
+
+    async def _queue(self, instance_id: UUID, decide: Decide[A], key: ReceiptKey | None, now: datetime | None) -> A:
+        """Decide and write while holding the row."""
+        async with self._transactions.own(instance_id, key, now, wait=True) as unit:
+            if unit.record is None:
+                raise InstanceNotFound(instance_id)
+            self._expect_wanted()
+            change, answer = decide(unit.record, unit.receipt, unit.now)
+            if change is not None:
+                await unit.write(change)
+        return answer
+
+    async def _load(self, instance_id: UUID) -> WorkflowInstance | None:
+        async with self._connections.autocommit() as connection:
+            seen = await self._pen.read(connection, instance_id)
+        return seen.record if seen else None
+
+    async def _history(self, instance_id: UUID, limit: int, before: int | None) -> Sequence[HistoryEntry]:
+        async with self._connections.autocommit() as connection:
+            return await self._pen.history(connection, instance_id, limit, before)
+
+    async def _fire_due(self, decide: Decide[A], limit: int, now: datetime | None) -> Sequence[tuple[UUID, A]]:
+        async with self._transactions.begin() as unit:
+            claimed, instant = await unit.claim(limit, now)
+            decided = [(instance.id, *decide(instance, None, instant)) for instance in claimed]
+            await unit.write_all([change for _, change, _ in decided if change is not None])
+        return [(instance_id, answer) for instance_id, _, answer in decided]
+
+    async def _save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
+        async with self._connections.autocommit() as connection:
+            await self._pen.save_definitions(connection, snapshots)
+            return await self._pen.load_definitions(connection, [(s.workflow, s.version) for s in snapshots])
+
+    async def _load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
+        async with self._connections.autocommit() as connection:
+            return next(iter(await self._pen.load_definitions(connection, [(workflow, version)])), None)
+
+    async def _persist(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Run `step` again while the database rolls it back for its own reasons; then it is `StoreUnavailable`."""
+        attempt = 1
+        while True:
+            try:
+                return await step()
+            except IdTaken:
+                raise
+            except StepRolledBack as error:
+                if ATTEMPTS.exhausted(attempt):
+                    raise StoreUnavailable(f"{ATTEMPTS.attempts} times {error.reason}") from error
+                await asyncio.sleep(ATTEMPTS.delay(attempt).total_seconds())
+                attempt += 1
+
+    async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` in a task of its own, which a cancelled caller leaves behind."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._abandoned.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._abandoned.add(task)
+            raise
+
+    def _expect_wanted(self) -> None:
+        """End the work here when nobody waits for it any more: between two statements, which costs nothing."""
+        if asyncio.current_task() in self._abandoned:
+            raise asyncio.CancelledError

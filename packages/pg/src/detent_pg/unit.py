@@ -1,0 +1,179 @@
+"""One step inside a transaction: the locked record, a session for commands, and the pen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, AsyncSessionTransaction, AsyncTransaction
+
+from detent.errors import InstanceNotFound, StepRolledBack
+from detent.store.change import Change
+from detent.store.protocol import Existing
+from detent.store.records import Receipt, ReceiptKey, WorkflowInstance
+from detent_pg.ending import TransactionEnded, errors_on
+from detent_pg.faults import translated
+from detent_pg.pen import Pen
+
+T = TypeVar("T")
+
+
+class _Extent(Protocol):
+    """A transaction or savepoint."""
+
+    @property
+    def is_active(self) -> bool: ...
+
+
+class PgUnit:
+    """One step inside a transaction; see `Unit`."""
+
+    def __init__(
+        self,
+        pen: Pen,
+        connection: AsyncConnection,
+        session: AsyncSession,
+        extent: _Extent,
+        after_commit: Callable[[Callable[[], None]], None],
+        now: datetime,
+        *,
+        lent: bool,
+    ) -> None:
+        self._pen = pen
+        self._connection = connection
+        self._session = session
+        self._extent = extent
+        self._after_commit = after_commit
+        self._lent = lent
+        self._errors = errors_on(connection)
+        self.now = now
+        self.record: WorkflowInstance | None = None
+        self.receipt: Receipt | None = None
+        self.changes: list[Change] = []
+
+    async def enter(
+        self, instance_id: UUID | None, key: ReceiptKey | None, now: datetime | None, *, wait: bool
+    ) -> None:
+        """Lock the instance. A creation has nothing to lock, and asks only for a receipt when it is given a key."""
+        if instance_id is None:
+            self.now = now or self.now
+            if key is not None:
+                self.receipt = await unbroken(self._pen.receipt(self._connection, key, self.now))
+            return
+        seen = await unbroken(self._pen.lock(self._connection, instance_id, key, now, wait=wait, lent=self._lent))
+        if seen is None:
+            raise InstanceNotFound(instance_id)
+        self.record, self.receipt, self.now = seen.record, seen.receipt, seen.now
+
+    @property
+    def connection(self) -> AsyncSession:
+        """A session in the transaction of the step; its `connection()` is for statements of Core."""
+        return self._session
+
+    async def flush(self) -> None:
+        """Send what the session holds back; nothing goes over the wire when it holds nothing."""
+        self.check()
+        unsent = self._session.sync_session
+        if unsent.new or unsent.dirty or unsent.deleted:
+            await unbroken(self._session.flush())
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """A savepoint of the session around one command."""
+        record, written = self.record, len(self.changes)
+        savepoint = self._session.begin_nested()
+        try:
+            await unbroken(started(savepoint))
+            yield
+            await unbroken(savepoint.commit())
+        except BaseException:
+            await undo(savepoint)
+            self.record = record
+            del self.changes[written:]
+            self.check()
+            raise
+
+    async def write(self, change: Change) -> Existing | None:
+        """Write `change`; for an insert whose receipt's key is taken, what exists."""
+        self.check()
+        existing = await unbroken(self._update(change) if change.expected_version else self._insert(change))
+        if existing is None:
+            self.record = change.instance
+            self.changes.append(change)
+        return existing
+
+    async def claim(self, limit: int, now: datetime | None) -> tuple[Sequence[WorkflowInstance], datetime]:
+        """Lock what is due and held by nobody, for `Store.fire_due`."""
+        return await self._pen.claim(self._connection, limit, now)
+
+    async def write_all(self, changes: Sequence[Change]) -> None:
+        """Write updates of instances that are locked, in one statement."""
+        if changes and len(await self._pen.write(self._connection, changes, limited=False)) < len(changes):
+            raise StepRolledBack("an instance was written while it was locked")
+        self.changes += changes
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once the step is committed for good."""
+        self._after_commit(callback)
+
+    async def finish(self) -> None:
+        """Make sure that the step can be committed, with all that commands left unsent.
+
+        What stays in the session would be lost, since we commit its connection.
+        """
+        await self.flush()
+        self.check()
+        if errors_on(self._connection) != self._errors:
+            # Somebody swallowed an error; only the database knows whether a savepoint took it back.
+            with translated():
+                await self._connection.execute(select(1))
+
+    def check(self) -> None:
+        """Raise `TransactionEnded` when a command ended what the step is in."""
+        if not self._extent.is_active:
+            raise TransactionEnded
+
+    async def _insert(self, change: Change) -> Existing | None:
+        if await self._pen.create(self._connection, change, limited=not self._lent):
+            return None
+        return await self._pen.existing(self._connection, change)
+
+    async def _update(self, change: Change) -> None:
+        if not await self._pen.write(self._connection, [change], limited=False):
+            raise StepRolledBack(f"instance {change.instance.id} has no longer version {change.expected_version}")
+
+
+async def unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """Do `work` to its end; a cancellation is raised after it.
+
+    A statement that is broken off costs its connection, and with it the transaction of whoever lent it.
+    """
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
+
+
+async def started(savepoint: AsyncTransaction | AsyncSessionTransaction) -> None:
+    """Send SAVEPOINT, which a session would put off until it is used, and its connection may be used without it."""
+    with translated():
+        await savepoint.start()
+        if isinstance(savepoint, AsyncSessionTransaction):
+            await savepoint.session.connection()
+
+
+async def undo(extent: AsyncTransaction | AsyncSessionTransaction | AsyncSession | AsyncConnection) -> None:
+    """Roll back what can be rolled back; what cannot is gone with its connection."""
+    with suppress(DBAPIError, OSError, InvalidRequestError):
+        # A failed flush has rolled back the transaction already; of a session's savepoint the session's part remains.
+        if isinstance(extent, AsyncTransaction) and not extent.is_active:
+            return
+        await unbroken(extent.rollback())

@@ -1,0 +1,65 @@
+"""Stores on a real PostgreSQL."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from sqlalchemy import URL, event
+
+from detent_pg import PgStore
+from packages.pg.tests.wire import Wire
+from tests.postgres import Postgres
+
+
+@pytest.fixture(scope="session")
+async def migrated_url(postgres_url: URL) -> URL:
+    """A database with the default tables, and one called `notes` for commands to write to."""
+    store = PgStore.from_url(postgres_url)
+    await store.upgrade()
+    async with store.engine.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE notes (id bigserial PRIMARY KEY, note text NOT NULL UNIQUE)")
+    await store.engine.dispose()
+    return postgres_url
+
+
+@pytest.fixture(scope="session")
+async def shared_store(migrated_url: URL) -> AsyncIterator[PgStore]:
+    store = PgStore.from_url(migrated_url, pool_size=10)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def store(shared_store: PgStore) -> PgStore:
+    """An open, empty store."""
+    async with shared_store.engine.begin() as connection:
+        await connection.exec_driver_sql("TRUNCATE detent_instances, detent_definitions, notes CASCADE")
+    return shared_store
+
+
+@pytest.fixture
+async def wire(postgres_server: Postgres) -> AsyncIterator[Wire]:
+    async with Wire(postgres_server.address) as wire:
+        yield wire
+
+
+@pytest.fixture
+async def wired(wire: Wire, store: PgStore) -> AsyncIterator[PgStore]:
+    """A store of one connection, whose every message passes `wire`."""
+    wired = PgStore.from_url(wire.url(store.engine.url), pool_size=1, max_overflow=0, lock_timeout=1.0)
+    await wired.open()
+    yield wired
+    await wired.close()
+
+
+@pytest.fixture
+def record_sql(store: PgStore) -> Iterator[list[str]]:
+    """Every statement that the store executes."""
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(store.engine.sync_engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(store.engine.sync_engine, "before_cursor_execute", note)

@@ -1,0 +1,121 @@
+"""What may be lent to the store, and what is refused before anything is sent."""
+
+import logging
+
+import pytest
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+from detent.errors import ConnectionNotSupported
+from detent.testing.store_contract.samples import assert_untouched, assert_whole, created, step
+from detent_pg import PgStore
+from detent_pg.transaction import same_database
+from tests.postgres import Postgres
+
+
+@pytest.fixture
+def elsewhere(postgres_server: Postgres) -> URL:
+    """Another database on the same server."""
+    return postgres_server.database("postgres").set(drivername="postgresql+asyncpg")
+
+
+async def refused(store: PgStore, outside: object) -> None:
+    record = await created(store)
+    with pytest.raises(ConnectionNotSupported):
+        async with store.join(outside, record.id):
+            pass
+    with pytest.raises(ConnectionNotSupported):
+        async with store.lend(outside):
+            pass
+    await assert_untouched(store, record)
+
+
+async def test_another_database_is_refused(store: PgStore, elsewhere: URL) -> None:
+    engine = create_async_engine(elsewhere)
+    async with AsyncSession(engine) as session, engine.connect() as connection:
+        await refused(store, session)
+        await refused(store, connection)
+    await engine.dispose()
+
+
+async def test_the_same_database_through_another_engine_is_taken(store: PgStore) -> None:
+    record = await created(store)
+    engine = create_async_engine(store.engine.url)
+    async with AsyncSession(engine) as session:
+        async with store.join(session, record.id) as unit:
+            await unit.write(step(record))
+        await session.commit()
+    await engine.dispose()
+
+    assert await assert_whole(store, record.id) == 2
+
+
+async def test_autocommit_is_refused(store: PgStore) -> None:
+    async with store.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        await refused(store, connection)
+    always = create_async_engine(store.engine.url, isolation_level="AUTOCOMMIT")
+    async with AsyncSession(always) as session:
+        await refused(store, session)
+    await always.dispose()
+
+
+async def test_a_closed_connection_an_engine_and_a_raw_connection_are_refused(store: PgStore) -> None:
+    async with store.engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        await refused(store, raw.driver_connection)
+    await refused(store, connection)
+    await refused(store, store.engine)
+
+
+async def test_a_bare_connection_calls_nobody_and_the_log_says_so_once(
+    store: PgStore, migrated_url: URL, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = PgStore.from_url(migrated_url)
+    first, second = [await created(store) for _ in range(2)]
+    called: list[str] = []
+
+    with caplog.at_level(logging.WARNING, "detent.store"):
+        async with store.engine.begin() as connection:
+            for record in (first, second):
+                async with store.join(connection, record.id) as unit:
+                    unit.after_commit(lambda: called.append("never"))
+                    await unit.write(step(record))
+
+    assert called == []
+    assert ["bare AsyncConnection" in line for line in caplog.messages] == [True]
+    assert await assert_whole(store, first.id) == 2
+    await store.close()
+
+
+async def test_a_session_that_is_used_again_calls_nobody_twice(store: PgStore) -> None:
+    record = await created(store)
+    called: list[str] = []
+
+    async with AsyncSession(store.engine) as session:
+        async with store.join(session, record.id) as unit:
+            unit.after_commit(lambda: called.append("first"))
+            await unit.write(step(record))
+        await session.commit()
+        await session.execute(text("SELECT 1"))
+        await session.commit()
+        async with store.join(session, record.id) as unit:
+            unit.after_commit(lambda: called.append("rolled back"))
+        await session.rollback()
+
+    assert called == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("postgresql://localhost/a", "postgresql+asyncpg://127.0.0.1:5432/a", True),
+        ("postgresql://u:p@db/a", "postgresql+asyncpg://someone@db/a", True),
+        ("postgresql://db/a", "postgresql://db/b", False),
+        ("postgresql://db/a", "postgresql://db:5433/a", False),
+        ("postgresql://db/a", "postgresql://other/a", False),
+        ("postgresql:///a?host=/run/pg", "postgresql:///a?host=/run/pg", True),
+        ("postgresql:///a?host=/run/pg", "postgresql:///a?host=/run/other", False),
+    ],
+)
+def test_databases_are_told_apart_by_host_port_and_name(one: str, other: str, same: bool) -> None:
+    assert same_database(make_url(one), make_url(other)) == same

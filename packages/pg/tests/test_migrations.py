@@ -1,0 +1,210 @@
+"""The schema: what the migrations make is what the metadata says, under any name."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import URL, text
+
+from detent.errors import InvalidValue, StoreOutdated
+from detent.testing.store_contract.samples import advance, created
+from detent_pg import PgStore, metadata_for, migrate, schema_sql, schema_version
+from detent_pg.cli import db
+from detent_pg.engine import Connections
+from detent_pg.names import Names
+from tests.postgres import Postgres, administer
+
+CATALOG = {
+    "columns": """
+        SELECT c.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, l.collname,
+               pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum)
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_collation l ON l.oid = a.attcollation
+        LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+        WHERE n.nspname = :schema AND c.relkind = 'r' AND a.attnum > 0 ORDER BY 1, 2""",
+    "constraints": """
+        SELECT c.relname, k.conname, pg_get_constraintdef(k.oid)
+        FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = :schema AND k.contype <> 'n' ORDER BY 1, 2""",
+    "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = :schema ORDER BY 1, 2",
+    "tables": """
+        SELECT c.relname, c.reloptions, obj_description(c.oid)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = :schema AND c.relkind = 'r' ORDER BY 1""",
+}
+
+
+@pytest.fixture
+async def empty(postgres_server: Postgres) -> AsyncIterator[URL]:
+    """The URL of an empty database."""
+    name = f"detent_{uuid4().hex}"
+    await administer(postgres_server, f'CREATE DATABASE "{name}"')
+    yield postgres_server.database(name)
+    await administer(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def catalog(store: PgStore, schema: str) -> dict[str, Sequence[Any]]:
+    async with store.engine.connect() as connection:
+        return {
+            kind: [tuple(row) for row in await connection.execute(text(query), {"schema": schema})]
+            for kind, query in CATALOG.items()
+        }
+
+
+@pytest.mark.parametrize(("prefix", "schema"), [("detent_", None), ("wf_", "side"), ("", "order")])
+async def test_the_migrations_make_what_the_metadata_says(empty: URL, prefix: str, schema: str | None) -> None:
+    migrated = PgStore.from_url(empty, prefix=prefix, schema=schema)
+    assert await migrated.upgrade() == list(range(1, schema_version + 1))
+    by_migrations = await catalog(migrated, schema or "public")
+    assert [row[0] for row in by_migrations["tables"]] == sorted(
+        f"{prefix}{name}" for name in ("definitions", "history", "instances", "receipts", "schema_version")
+    )
+
+    assert await migrate.downgrade(Connections(migrated.engine), migrated.names, to=0)
+    assert (await catalog(migrated, schema or "public"))["tables"] == []
+    async with migrated.engine.begin() as connection:
+        await connection.run_sync(metadata_for(prefix=prefix, schema=schema).create_all)
+
+    assert await catalog(migrated, schema or "public") == by_migrations
+    await migrated.open()
+    await migrated.close()
+
+
+async def test_upgrading_again_does_nothing(empty: URL) -> None:
+    store = PgStore.from_url(empty)
+
+    assert [await store.upgrade(), await store.upgrade()] == [[1], []]
+    await store.close()
+
+
+async def test_processes_that_start_together_take_turns(empty: URL) -> None:
+    stores = [PgStore.from_url(empty) for _ in range(4)]
+
+    applied = await asyncio.gather(*(store.upgrade() for store in stores))
+
+    assert sorted(applied) == [[], [], [], [1]]
+    for store in stores:
+        await store.close()
+
+
+async def test_a_step_that_fails_leaves_nothing(empty: URL) -> None:
+    store = PgStore.from_url(empty)
+    async with store.engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE detent_receipts (mine text)"))
+
+    with pytest.raises(asyncpg.DuplicateTableError):
+        await store.upgrade()
+
+    assert [row[0] for row in (await catalog(store, "public"))["tables"]] == ["detent_receipts"]
+    await store.close()
+
+
+async def test_opening_asks_for_the_schema_this_code_needs(empty: URL) -> None:
+    store = PgStore.from_url(empty)
+    with pytest.raises(StoreOutdated) as missing:
+        await store.open()
+    await store.upgrade()
+    async with store.engine.begin() as connection:
+        await connection.execute(text("INSERT INTO detent_schema_version (version) VALUES (999)"))
+    with pytest.raises(StoreOutdated) as ahead:
+        await store.open()
+    with pytest.raises(StoreOutdated):
+        await store.upgrade()
+    health = await store.health()
+
+    assert (missing.value.found, ahead.value.found) == (0, 999)
+    assert not health.ok
+    assert health.schema_version == 999
+    await store.close()
+
+
+async def test_two_sets_of_tables_share_a_database(empty: URL) -> None:
+    stores = [PgStore.from_url(empty), PgStore.from_url(empty, prefix="other_")]
+    for store in stores:
+        await store.upgrade()
+        await store.open()
+
+    record = await created(stores[0])
+
+    assert await stores[0].apply(record.id, advance) == 2
+    assert await stores[1].load(record.id) is None
+    for store in stores:
+        await store.close()
+
+
+@pytest.mark.parametrize("name", ["Detent_", 'x"; DROP TABLE y; --', "ä", "1st", "x" * 64, "a.b"])
+def test_only_plain_names_are_taken(name: str) -> None:
+    with pytest.raises(InvalidValue):
+        Names(prefix=name)
+    with pytest.raises(InvalidValue):
+        Names(schema=name)
+
+
+async def test_the_printed_sql_is_the_whole_schema(empty: URL) -> None:
+    plain = await asyncpg.connect(empty.render_as_string(hide_password=False))
+    await plain.execute(schema_sql(schema="printed"))
+    store = PgStore.from_url(empty, schema="printed")
+    await store.open()
+    await store.close()
+
+    await plain.execute(schema_sql(schema="printed", down=True))
+
+    assert await plain.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'printed'") == 0
+    await plain.close()
+
+
+def test_every_step_has_a_way_back_and_the_last_is_what_the_code_needs() -> None:
+    steps = migrate.migrations()
+
+    assert [step.number for step in steps] == list(range(1, schema_version + 1))
+    assert all(step.down.strip() for step in steps)
+
+
+class TestCommands:
+    """`detent db …`; each runs an event loop of its own."""
+
+    async def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        result = await asyncio.to_thread(CliRunner().invoke, db, arguments, env=environment)
+        return result.exit_code, result.output
+
+    async def test_upgrade_then_status(self, empty: URL) -> None:
+        url = empty.render_as_string(hide_password=False)
+
+        assert await self.run("status", "--url", url, "--json") == (
+            1,
+            '{"version": 0, "needed": 1, "pending": ["0001_instances"]}\n',
+        )
+        assert await self.run("upgrade", "--url", url) == (0, "applied 1; the schema has version 1\n")
+        assert await self.run("upgrade", DETENT_DATABASE_URL=url) == (0, "nothing to do; the schema has version 1\n")
+        assert await self.run("status", DETENT_DATABASE_URL=url) == (0, "the schema has version 1; this code needs 1\n")
+
+    async def test_sql_needs_no_database(self) -> None:
+        code, up = await self.run("sql", "--schema", "side", "--prefix", "")
+        assert code == 0
+        assert 'CREATE TABLE "side"."instances"' in up
+        assert "DROP" not in up
+
+        _, down = await self.run("sql", "--down")
+        assert 'DROP TABLE "detent_instances"' in down
+
+        _, both = await self.run("sql", "--format", "dbmate")
+        assert both.index("-- migrate:up") < both.index("CREATE TABLE") < both.index("-- migrate:down")
+        assert both.index("-- migrate:down") < both.index("DROP TABLE")
+
+    @pytest.mark.parametrize("url", ["postgresql://me:secret@127.0.0.1:1/x", "mysql://me:secret@h/x", "secret"])
+    async def test_what_goes_wrong_is_one_line_without_the_password(self, url: str) -> None:
+        code, said = await self.run("upgrade", "--url", url)
+
+        assert code == 1
+        assert "secret" not in said
+        assert "Traceback" not in said
+
+    async def test_a_wrong_name_is_refused(self) -> None:
+        code, said = await self.run("sql", "--prefix", "x; DROP")
+
+        assert code == 1
+        assert "lower-case" in said

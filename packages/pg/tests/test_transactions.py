@@ -1,0 +1,385 @@
+"""What is PostgreSQL's own about steps in transactions: waits, deadlocks, swallowed errors, and commands that end them."""
+
+# ruff: noqa: PT012 (that a whole block is undone is what these tests are about)
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, func, select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+from detent.errors import InstanceBusy, StepRolledBack, StoreError, StoreUnavailable
+from detent.testing.store_contract.samples import (
+    advance,
+    assert_untouched,
+    assert_whole,
+    created,
+    creation,
+    receipt_key,
+    step,
+)
+from detent_pg import PgStore
+from detent_pg.ending import TransactionEnded
+from detent_pg.faults import TransactionAborted
+from packages.pg.tests.orm import Note
+from packages.pg.tests.waiting import someone_waits
+
+
+async def notes(store: PgStore) -> int:
+    async with store.engine.connect() as connection:
+        return await connection.scalar(select(func.count()).select_from(Note)) or 0
+
+
+class Boom(Exception):
+    """What a command may raise."""
+
+
+async def test_a_row_that_is_held_is_busy_in_time_and_the_connection_stays_well(
+    store: PgStore, migrated_url: URL
+) -> None:
+    record = await created(store)
+    impatient = PgStore.from_url(migrated_url, pool_size=1, max_overflow=0, lock_timeout=0.2)
+    async with store.transaction(record.id):
+        for attempt in (lambda: impatient.apply(record.id, advance), lambda: entered(impatient, record.id)):
+            started = time.perf_counter()
+            with pytest.raises(InstanceBusy):
+                await attempt()
+            assert 0.1 < time.perf_counter() - started < 2
+
+    assert await impatient.apply(record.id, advance) == 2
+    assert impatient.pool_stats().in_use == 0
+    await impatient.close()
+
+
+async def entered(store: PgStore, instance_id: Any) -> None:
+    async with store.transaction(instance_id):
+        pass
+
+
+async def test_the_timeouts_end_with_the_transaction(store: PgStore) -> None:
+    record = await created(store)
+    async with store.transaction(record.id) as unit:
+        during = [await setting(unit.connection, name) for name in ("lock_timeout", "statement_timeout")]
+    async with AsyncSession(store.engine) as session:
+        after = [await setting(session, name) for name in ("lock_timeout", "statement_timeout")]
+
+    assert during == ["3s", "5s"]
+    assert after == ["0", "0"]
+
+
+async def test_a_lent_transaction_keeps_its_own_timeouts(store: PgStore) -> None:
+    record = await created(store)
+    async with AsyncSession(store.engine) as session:
+        await session.execute(text("SET LOCAL lock_timeout = '1234ms'"))
+        async with store.join(session, record.id) as unit:
+            await unit.write(step(record))
+        async with store.join(session, None) as unit:
+            await unit.write(creation())
+
+        assert await setting(session, "lock_timeout") == "1234ms"
+        assert await setting(session, "statement_timeout") == "0"
+
+
+async def setting(session: AsyncSession, name: str) -> str:
+    return str(await session.scalar(select(func.current_setting(name))))
+
+
+async def test_the_clock_of_a_step_is_read_after_the_wait(store: PgStore) -> None:
+    record = await created(store)
+
+    async def second() -> Any:
+        async with store.transaction(record.id) as unit:
+            return unit.now
+
+    async with store.transaction(record.id):
+        waiter = asyncio.create_task(second())
+        await someone_waits(store.engine)
+        async with AsyncSession(store.engine) as session:
+            released = await session.scalar(select(func.clock_timestamp()))
+
+    assert await waiter > released
+
+
+async def test_contenders_queue_for_the_row_after_losing_twice(store: PgStore, record_sql: list[str]) -> None:
+    record = await created(store)
+
+    await asyncio.gather(*(store.apply(record.id, advance) for _ in range(32)))
+
+    assert await assert_whole(store, record.id) == 33
+    assert any("FOR NO KEY UPDATE" in sql for sql in record_sql)
+
+
+async def test_a_deadlock_rolls_one_of_two_steps_back(store: PgStore) -> None:
+    first, second = [await created(store) for _ in range(2)]
+    both = asyncio.Barrier(2)
+
+    async def lock_both(mine: Any, other: Any) -> None:
+        async with store.transaction(mine.id) as unit:
+            await both.wait()
+            await unit.connection.execute(
+                text("SELECT 1 FROM detent_instances WHERE id = :id FOR UPDATE"), {"id": other.id}
+            )
+            await unit.write(step(mine))
+
+    async with asyncio.timeout(10):
+        outcomes = await asyncio.gather(lock_both(first, second), lock_both(second, first), return_exceptions=True)
+
+    assert sorted(type(outcome) for outcome in outcomes if outcome) == [StepRolledBack]
+    versions = [await assert_whole(store, record.id) for record in (first, second)]
+    assert sorted(versions) == [1, 2]
+
+
+async def test_a_deadlock_in_a_lent_transaction_leaves_it_usable(store: PgStore) -> None:
+    first, second = [await created(store) for _ in range(2)]
+    both = asyncio.Barrier(2)
+
+    async def lock_both(mine: Any, other: Any) -> None:
+        async with AsyncSession(store.engine) as session:
+            session.add(Note(note=str(mine.id)))
+            try:
+                async with store.join(session, mine.id) as unit:
+                    await both.wait()
+                    async with store.join(unit.connection, other.id) as inner:
+                        await inner.write(step(other))
+            finally:
+                await session.commit()
+
+    async with asyncio.timeout(15):
+        outcomes = await asyncio.gather(lock_both(first, second), lock_both(second, first), return_exceptions=True)
+
+    failed = [outcome for outcome in outcomes if outcome]
+    assert [type(error) for error in failed] in ([StepRolledBack], [InstanceBusy])
+    assert await notes(store) == 2
+
+
+@pytest.mark.parametrize("written_first", [True, False], ids=["after the write", "before the write"])
+async def test_a_swallowed_error_is_not_taken_for_a_commit(store: PgStore, written_first: bool) -> None:
+    """PostgreSQL answers COMMIT with ROLLBACK then, and neither driver nor SQLAlchemy says so."""
+    record = await created(store)
+    called: list[str] = []
+
+    with pytest.raises(TransactionAborted):
+        async with store.transaction(record.id) as unit:
+            unit.after_commit(lambda: called.append("never"))
+            if written_first:
+                await unit.write(step(record))
+            with pytest.raises(Exception, match="division by zero"):
+                await unit.connection.execute(text("SELECT 1/0"))
+            if not written_first:
+                await unit.write(step(record))
+
+    await assert_untouched(store, record)
+    assert called == []
+
+
+async def test_an_error_in_a_savepoint_of_the_command_is_its_own_affair(store: PgStore) -> None:
+    record = await created(store)
+
+    async with store.transaction(record.id) as unit:
+        session = unit.connection
+        session.add(Note(note="kept"))
+        with pytest.raises(IntegrityError):
+            async with session.begin_nested():
+                session.add(Note(note="kept"))
+        await unit.write(step(record))
+
+    assert await assert_whole(store, record.id) == 2
+    assert await notes(store) == 1
+
+
+async def test_an_error_of_a_command_comes_through_unchanged(store: PgStore) -> None:
+    record = await created(store)
+
+    for error in (Boom(), TimeoutError(), ConnectionRefusedError("the payment provider"), OSError()):
+        with pytest.raises(type(error)) as raised:
+            async with store.transaction(record.id) as unit:
+                await unit.write(step(record))
+                raise error
+        assert raised.value is error
+
+    with pytest.raises(IntegrityError):
+        async with store.transaction(record.id) as unit:
+            unit.connection.add_all([Note(note="twice"), Note(note="twice")])
+            await unit.flush()
+    await assert_untouched(store, record)
+
+
+async def commit(session: AsyncSession) -> None:
+    await session.commit()
+
+
+async def rollback(session: AsyncSession) -> None:
+    await session.rollback()
+
+
+async def close(session: AsyncSession) -> None:
+    await session.close()
+
+
+async def commit_connection(session: AsyncSession) -> None:
+    await (await session.connection()).commit()
+
+
+async def rollback_connection(session: AsyncSession) -> None:
+    await (await session.connection()).rollback()
+
+
+Ending = Callable[[AsyncSession], Awaitable[None]]
+ENDINGS = (commit, rollback, commit_connection, rollback_connection)
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+async def test_a_command_cannot_end_the_transaction_of_its_step(store: PgStore, end: Ending) -> None:
+    record = await created(store)
+
+    with pytest.raises(TransactionEnded):
+        async with store.transaction(record.id) as unit:
+            unit.connection.add(Note(note="of the command"))
+            await unit.connection.flush()
+            await end(unit.connection)
+            await unit.write(step(record))
+
+    await assert_untouched(store, record)
+    assert await notes(store) == 0
+    assert await store.apply(record.id, advance) == 2
+
+
+# SQLAlchemy says so when a session closes whose connection was committed or rolled back behind its back.
+@pytest.mark.filterwarnings("ignore:.*transaction already deassociated")
+@pytest.mark.parametrize("end", ENDINGS)
+async def test_a_command_cannot_end_the_transaction_of_the_application(store: PgStore, end: Ending) -> None:
+    record = await created(store)
+
+    with pytest.raises(TransactionEnded):
+        async with AsyncSession(store.engine) as session:
+            session.add(Note(note="of the application"))
+            await session.flush()
+            async with store.join(session, record.id) as unit:
+                await end(unit.connection)
+                await unit.write(step(record))
+
+    await assert_untouched(store, record)
+    assert await notes(store) == 0
+
+
+async def test_a_refused_commit_leaves_a_lent_session_usable(store: PgStore) -> None:
+    record = await created(store)
+
+    async with AsyncSession(store.engine) as session:
+        session.add(Note(note="of the application"))
+        with pytest.raises(TransactionEnded):
+            async with store.join(session, record.id) as unit:
+                unit.connection.add(Note(note="of the command"))
+                await unit.connection.commit()
+        await session.commit()
+
+    assert await notes(store) == 1
+
+
+async def test_a_step_of_another_instance_joins_the_session_of_a_command(store: PgStore) -> None:
+    outer, inner = [await created(store) for _ in range(2)]
+    called: list[str] = []
+
+    async with store.transaction(outer.id) as unit:
+        async with store.join(unit.connection, inner.id) as joined:
+            joined.after_commit(lambda: called.append("inner"))
+            await joined.write(step(inner))
+        with pytest.raises(Boom):
+            async with unit.savepoint(), store.join(unit.connection, inner.id) as joined:
+                joined.after_commit(lambda: called.append("undone"))
+                raise Boom
+        await unit.write(step(outer))
+        assert called == []
+
+    assert called == ["inner"]
+    assert [await assert_whole(store, record.id) for record in (outer, inner)] == [2, 2]
+
+
+async def test_objects_of_an_undone_join_leave_the_session(store: PgStore) -> None:
+    record = await created(store)
+
+    async with AsyncSession(store.engine) as session:
+        undone = Note(note="undone")
+        with pytest.raises(Boom):
+            async with store.join(session, record.id) as unit:
+                session.add(undone)
+                await unit.flush()
+                raise Boom
+        assert undone not in session
+        session.add(Note(note="kept"))
+        await session.commit()
+
+    assert await notes(store) == 1
+
+
+async def test_a_terminated_backend_is_replaced(store: PgStore, migrated_url: URL) -> None:
+    other = PgStore.from_url(migrated_url, pool_size=2, max_overflow=0)
+    record = await created(other)
+
+    with pytest.raises(StepRolledBack):
+        async with other.transaction(record.id) as unit:
+            pid = await unit.connection.scalar(select(func.pg_backend_pid()))
+            async with store.engine.begin() as connection:
+                await connection.execute(select(func.pg_terminate_backend(pid)))
+            await unit.write(step(record))
+
+    assert await other.apply(record.id, advance) == 2
+    await other.close()
+
+
+async def test_an_exhausted_pool_is_unavailable_in_time(migrated_url: URL) -> None:
+    store = PgStore.from_url(migrated_url, pool_size=1, max_overflow=0, pool_timeout=0.1)
+    record = await created(store)
+
+    async with store.transaction(record.id):
+        assert store.pool_stats().in_use == 1
+        with pytest.raises(StoreUnavailable):
+            await store.load(record.id)
+
+    assert await store.load(record.id) == record
+    await store.close()
+
+
+async def test_altered_tables_are_no_error_for_a_prepared_statement(store: PgStore) -> None:
+    record = await created(store)
+    await store.apply(record.id, advance)
+    async with store.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE detent_instances ALTER COLUMN state TYPE varchar(99)"))
+    try:
+        assert await store.apply(record.id, advance) == 3
+    finally:
+        async with store.engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE detent_instances ALTER COLUMN state TYPE text"))
+    assert await store.apply(record.id, advance) == 4
+
+
+async def test_a_json_codec_of_the_application_does_not_reach_us(migrated_url: URL) -> None:
+    engine = create_async_engine(
+        migrated_url.set(drivername="postgresql+asyncpg"),
+        json_serializer=lambda _: '"serialized"',
+        json_deserializer=lambda _: "deserialized",
+    )
+    store = PgStore(engine)
+    await store.open()
+    change = creation(context={"a": [1, 1e300, "ü"]})
+
+    record = await created(store, change)
+
+    assert record == change.instance
+    assert (await store.history(record.id, limit=1))[0] == change.entries[0]
+    await store.close()
+    assert engine.pool.checkedin()
+    await engine.dispose()
+
+
+async def test_a_key_that_is_too_long_is_refused(store: PgStore) -> None:
+    change = creation(key=receipt_key("k" * 257))
+
+    with pytest.raises(StoreError):
+        await store.create(change)
+
+    assert await store.load(change.instance.id) is None
