@@ -74,7 +74,7 @@ async def test_a_key_costs_a_step_without_commands_nothing(wire: Wire, wired: Pg
     key = receipt_key(scope=str(record.id))
 
     async def keyed(store: PgStore) -> None:
-        def decide(current, _receipt, now):  # type: ignore[no-untyped-def]
+        def decide(current, _receipt, now):
             fresh = receipt_key(scope=str(record.id))
             return step(current, now=now, effects=(PutReceipt(receipt(fresh, record.id)),)), None
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, func, select, text
+from sqlalchemy import URL, QueuePool, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
@@ -128,7 +128,7 @@ async def test_a_deadlock_rolls_one_of_two_steps_back(store: PgStore) -> None:
     async with asyncio.timeout(10):
         outcomes = await asyncio.gather(lock_both(first, second), lock_both(second, first), return_exceptions=True)
 
-    assert sorted(type(outcome) for outcome in outcomes if outcome) == [StepRolledBack]
+    assert [type(outcome) for outcome in outcomes if outcome] == [StepRolledBack]
     versions = [await assert_whole(store, record.id) for record in (first, second)]
     assert sorted(versions) == [1, 2]
 
@@ -372,6 +372,7 @@ async def test_a_json_codec_of_the_application_does_not_reach_us(migrated_url: U
     assert record == change.instance
     assert (await store.history(record.id, limit=1))[0] == change.entries[0]
     await store.close()
+    assert isinstance(engine.pool, QueuePool)
     assert engine.pool.checkedin()
     await engine.dispose()
 

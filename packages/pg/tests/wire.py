@@ -152,6 +152,8 @@ class _Link:
         """Forward the start-up message; whether messages follow."""
         while True:
             head = await self._client.readexactly(8)
+            length: int
+            code: int
             length, code = struct.unpack("!II", head)
             body = await self._client.readexactly(length - 8)
             if code == _SSL_REQUEST:

@@ -111,7 +111,8 @@ class Store(Protocol):
 
     async def create(self, change: Change) -> Existing | None:
         """Write a new instance (`expected_version` 0). With a `PutReceipt` whose key holds an unexpired receipt, write nothing
-        and answer what exists; two creations at once with one key leave one instance, and both see it.
+        and answer what exists; two creations at once with one key leave one instance, and both see it. Whether an old
+        receipt has expired is judged at the new one's `created_at`.
         """
         ...
 
