@@ -41,6 +41,8 @@ EXPECTED = [
     (errors.ChainTooLong(ID, "new", 10), 500),
     (errors.GotoNotAllowed("charge", "pay", "is not declared"), 500),
     (errors.AnswerInvalid("charge", object()), 500),
+    (errors.StepCancelled(), 500),
+    (errors.AlreadyStarted(), 500),
     (errors.StoreError("SELECT secret FROM detent_instances"), 500),
     (errors.StoreUnavailable("password authentication failed for user detent"), 503),
     (errors.StoreOutdated(1, 2), 503),

@@ -65,7 +65,14 @@ async def test_no_value_of_a_caller_reaches_the_text_of_a_statement(store: PgSto
 
 async def test_what_is_due_is_found_by_its_index(store: PgStore) -> None:
     sql = str(locking.claim(TABLES).compile(dialect=dialect()))
-    literal = sql.replace("$1::TIMESTAMP WITH TIME ZONE", "NULL::timestamptz").replace("$2::INTEGER", "500")
+    asked = {
+        "$1::TIMESTAMP WITH TIME ZONE": "NULL::timestamptz",
+        "$2::TEXT[]": "'{order}'::text[]",
+        "$3::INTEGER": "500",
+    }
+    literal = sql
+    for parameter, value in asked.items():
+        literal = literal.replace(parameter, value)
 
     async with store.engine.begin() as connection:
         await connection.execute(text("SET LOCAL enable_seqscan = off"))

@@ -5,6 +5,7 @@
     ├── DefinitionChanged         a version that is already stored was edited in place
     ├── RegistrationInvalid       a command or guard cannot be called or injected
     ├── NotStarted                the runtime was used outside its `async with`
+    ├── AlreadyStarted            the runtime was entered twice
     ├── NotFound
     │   ├── UnknownWorkflow
     │   ├── UnknownVersion
@@ -18,6 +19,7 @@
     │   ├── ReentrantTrigger      a command triggered the instance it runs for
     │   └── IdempotencyConflict   the key was used for a different request
     ├── CommandFailed             a command answered Fail and nothing takes it
+    ├── StepCancelled             a command was cancelled from within
     ├── ChainTooLong              more automatic hops than allowed in one commit
     ├── GotoNotAllowed            a command's Goto cannot be followed
     ├── AnswerInvalid             a command answered something that is no answer
@@ -103,6 +105,15 @@ class NotStarted(DetentError):
 
     def __init__(self) -> None:
         super().__init__("the runtime is not running", hint="use it inside `async with runtime:`")
+
+
+class AlreadyStarted(DetentError):
+    """The runtime was entered a second time."""
+
+    code = "already_started"
+
+    def __init__(self) -> None:
+        super().__init__("the runtime is running already", hint="enter it once, where the application starts")
 
 
 class NotFound(DetentError):
@@ -254,6 +265,15 @@ class CommandFailed(DetentError):
         self.failure_message = failure_message
 
 
+class StepCancelled(DetentError):
+    """A command or guard was cancelled from within; the whole step was rolled back."""
+
+    code = "step_cancelled"
+
+    def __init__(self) -> None:
+        super().__init__("a command was cancelled from within its step", hint="await cancelled tasks with suppress")
+
+
 class ChainTooLong(DetentError):
     """One event caused more automatic hops than `max_chain` allows; the whole step was rolled back."""
 
@@ -285,10 +305,10 @@ class AnswerInvalid(DetentError):
 
     code = "answer_invalid"
 
-    def __init__(self, command: str, answer: object) -> None:
-        super().__init__(
-            f"command {command!r} answered a {type(answer).__name__}", hint="answer Ok, Fail, Goto or None"
-        )
+    def __init__(
+        self, command: str, answer: object, *, kind: str = "command", expected: str = "answer Ok, Fail, Goto or None"
+    ) -> None:
+        super().__init__(f"{kind} {command!r} answered a {type(answer).__name__}", hint=expected)
         self.command = command
 
 

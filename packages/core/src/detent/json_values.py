@@ -34,7 +34,8 @@ def json_object(value: object, path: str) -> JsonObject:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InvalidValue(path, f"must be an object with text keys, not {type(value).__name__}")
+        reason = f"must be an object with text keys, not {type(value).__name__}"
+        raise InvalidValue(path, reason, hint=_spelling(value) if hasattr(value, "model_dump") else None)
     copied: JsonObject = _copy(value, path, MAX_DEPTH)
     return copied
 

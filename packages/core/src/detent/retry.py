@@ -26,6 +26,10 @@ class Retry:
 
     def delay(self, attempts: int, *, chance: float | None = None) -> timedelta:
         """How long to wait after the `attempts`-th failure; `chance` in 0..1 replaces the random draw."""
-        seconds = min(self.initial.total_seconds() * self.factor ** (attempts - 1), self.maximum.total_seconds())
+        try:
+            grown = self.initial.total_seconds() * self.factor ** (attempts - 1)
+        except OverflowError:
+            grown = self.maximum.total_seconds()
+        seconds = min(grown, self.maximum.total_seconds())
         draw = random.random() if chance is None else chance
         return timedelta(seconds=seconds * (1 + self.jitter * (2 * draw - 1)))

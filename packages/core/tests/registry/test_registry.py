@@ -76,9 +76,11 @@ def test_marked_callables_and_registries_are_added_with_their_options():
 
 def test_a_name_is_registered_once():
     registry = Registry()
-    registry.command("send", Plain)
-    with pytest.raises(RegistrationInvalid, match="already registered"):
-        registry.command("send", Plain)
+    for register in (registry.command, registry.guard):
+        register("send", Plain)
+        register("send", Plain)
+        with pytest.raises(RegistrationInvalid, match="already registered"):
+            register("send", asynchronous)
 
 
 def test_what_is_not_marked_has_no_name():
@@ -92,6 +94,12 @@ def missing_annotation(ctx, gateway): ...
 def unknown_name(ctx, gateway: "Nowhere"): ...  # type: ignore[name-defined]  # noqa: F821
 
 
+def payload_as_dict(ctx, payload: dict[str, int] | None = None): ...
+
+
+def wrong_context(ctx: GuardContext): ...
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [
@@ -99,6 +107,8 @@ def unknown_name(ctx, gateway: "Nowhere"): ...  # type: ignore[name-defined]  # 
         (unknown_name, "'Nowhere'"),
         (object(), "has no __call__"),
         (Gateway, "Gateway has no __call__"),
+        (payload_as_dict, "parameter 'payload'.*ctx.payload"),
+        (wrong_context, "gets a CommandContext here"),
     ],
 )
 def test_what_cannot_be_called_is_refused_with_its_name_and_parameter(target, said):
@@ -106,12 +116,22 @@ def test_what_cannot_be_called_is_refused_with_its_name_and_parameter(target, sa
         Registry().command("bad", target)
 
 
-def test_parameters_with_defaults_and_catch_alls_are_left_alone():
+def test_parameters_with_defaults_are_optional_and_catch_alls_are_left_alone():
     def call(ctx, retries=3, *args, timeout: float = 2.0, **more): ...
 
     registry = Registry()
     registry.command("it", call)
-    assert sources(registry, "it") == {"ctx": Source.CONTEXT}
+    parameters = registry.commands["it"].signature.parameters
+    assert [(p.name, p.source, p.optional) for p in parameters] == [
+        ("ctx", Source.CONTEXT, False),
+        ("timeout", Source.INJECTED, True),
+    ]
+
+
+@pytest.mark.parametrize("name", [None, "", asynchronous])
+def test_a_decorator_wants_a_name(name):
+    with pytest.raises(RegistrationInvalid, match=r'write @command\("name"\)'):
+        command(name)
 
 
 def test_the_context_is_found_by_its_annotation_wherever_it_stands():

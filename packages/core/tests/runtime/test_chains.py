@@ -138,6 +138,7 @@ async def test_a_goto_that_a_guard_refuses_counts_as_a_failure(running):
     result = await runtime.trigger_event(instance.id, "go")
     assert (result.outcome, result.to_state) == ("failure", "stuck")
     assert "road closed" in result.reason
+    assert [(record.ok, record.code) for record in result.commands] == [(False, "goto_refused")]
 
 
 @pytest.mark.parametrize(
@@ -167,3 +168,26 @@ async def test_a_goto_from_an_events_command_is_an_error(running):
     await runtime.trigger_event(instance.id, "go")
     with pytest.raises(GotoNotAllowed, match="only on_enter commands"):
         await runtime.trigger_event(instance.id, "left")
+
+
+async def test_the_hops_after_a_goto_see_the_payload_it_brought(running):
+    seen = []
+
+    @command("choose")
+    def choose(ctx):
+        seen.append(ctx.payload)
+        return Goto("left", payload={"box": 1}) if ctx.payload == {"first": 1} else None
+
+    definition = choosing(commands=["choose"])
+    definition["states"]["at_left"] = {"on_enter": {"commands": ["choose"]}}
+    runtime = await running(definition, commands=[choose, pack], guards=[open_road])
+    instance = await runtime.create_instance("fork")
+    await runtime.trigger_event(instance.id, "go", payload={"first": 1})
+    assert seen == [{"first": 1}, {"box": 1}]
+
+
+async def test_a_chain_of_exactly_its_limit_may_end_in_a_state_that_only_runs_commands(running):
+    definition = chain(3)
+    definition["states"]["s3"] = {"on_enter": {"commands": ["pack"]}}
+    runtime = await running(definition, commands=[pack], settings=Settings(max_chain=3))
+    assert (await runtime.create_instance("chain")).state == "s3"

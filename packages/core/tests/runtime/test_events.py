@@ -1,9 +1,18 @@
 """One event: where it leads, what it writes, and what is left when it fails."""
 
+import asyncio
+
 import pytest
 
 from detent import Fail, Ok, command
-from detent.errors import AnswerInvalid, CommandFailed, EventNotAvailable, InstanceNotFound, InvalidValue
+from detent.errors import (
+    AnswerInvalid,
+    CommandFailed,
+    EventNotAvailable,
+    InstanceNotFound,
+    InvalidValue,
+    StepCancelled,
+)
 from detent.ids import new_id
 
 TURNSTILE = {
@@ -120,7 +129,11 @@ async def test_an_exception_is_never_routed_and_says_where_it_came_from(running,
         await runtime.trigger_event(payment.id, "pay")
     assert "command 'charge' of 'pay'" in caught.value.__notes__[0]
     assert (await story(runtime, payment))[-1] == "2 pay open>open failed"
-    assert (await runtime.get_history(payment.id))[0].error == {"code": "ZeroDivisionError", "message": "by zero"}
+    assert (await runtime.get_history(payment.id))[0].error == {
+        "code": "ZeroDivisionError",
+        "message": "by zero",
+        "raised_in": "command 'charge' of 'pay'",
+    }
 
 
 async def test_what_a_command_wrote_wins_over_the_states_patch_also_when_it_wrote_the_old_value(running):
@@ -348,3 +361,78 @@ async def test_a_terminal_state_sets_the_status_by_its_outcome(running, recorder
         "ended failed",
         "ended cancelled",
     ]
+
+
+async def test_nothing_a_command_is_given_reaches_history_or_the_definition(running):
+    @command("charge")
+    def greedy(ctx):
+        ctx.payload["card"] = "***"
+        ctx.trigger_metadata["who"] = "mallory"
+        ctx.command_metadata["n"] += 1
+        ctx.metadata["seen"] = True
+
+    reference = {"name": "charge", "metadata": {"n": 1}}
+    runtime = await running(paying(target="paid", commands=[reference]), commands=[greedy])
+    payment = await runtime.create_instance("payment")
+    result = await runtime.trigger_event(payment.id, "pay", payload={"card": "42"}, trigger_metadata={"who": "ana"})
+    entry = (await runtime.get_history(payment.id))[0]
+    assert (entry.payload, entry.trigger_metadata) == ({"card": "42"}, {"who": "ana"})
+    assert result.instance.metadata == {}
+    assert runtime.definition("payment").states["open"].events["pay"].commands[0].metadata == {"n": 1}
+
+
+@pytest.mark.parametrize("replaced", [{"b": 2}, {}])
+async def test_assigning_the_context_replaces_what_it_holds(running, replaced):
+    @command("charge")
+    def charge(ctx):
+        ctx.context = replaced
+        ctx.context |= {"c": 3}
+
+    runtime = await running(paying(target="declined", commands=["charge"]), commands=[charge])
+    payment = await runtime.create_instance("payment", context={"a": 1})
+    assert (await runtime.trigger_event(payment.id, "pay")).instance.context == {**replaced, "c": 3}
+
+
+@pytest.mark.parametrize("how", ["output", "context", "model"])
+async def test_what_a_best_effort_command_leaves_cannot_fail_the_step(running, how):
+    @command("notify", best_effort=True)
+    def notify(ctx):
+        if how == "context":
+            ctx.context["at"] = object()
+        if how == "model":
+            ctx.context["n"] = "many"
+        return Ok(data=1)
+
+    reference = {"name": "notify", **({"output": "n.total"} if how == "output" else {})}
+    definition = paying(target="paid", commands=[reference])
+    definition["context_model"] = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    runtime = await running(definition, commands=[notify])
+    payment = await runtime.create_instance("payment", context={"n": 1})
+    result = await runtime.trigger_event(payment.id, "pay")
+    assert (result.outcome, result.commands[0].ok) == ("success", False)
+    assert result.instance.context == {"n": 1, "by": "state"}
+
+
+async def test_an_answer_says_text_where_text_belongs(running):
+    @command("charge")
+    def charge(ctx):
+        return Fail("gateway", ValueError("declined"))  # type: ignore[arg-type]
+
+    runtime = await running(paying(target="paid", error="declined", commands=["charge"]), commands=[charge])
+    payment = await runtime.create_instance("payment")
+    with pytest.raises(InvalidValue, match=r"pass str\(it\)"):
+        await runtime.trigger_event(payment.id, "pay")
+
+
+async def test_a_cancellation_of_the_commands_own_making_is_an_error_of_that_command(running, story):
+    @command("charge")
+    async def charge(ctx):
+        task = asyncio.create_task(asyncio.Event().wait())
+        task.cancel()
+        await task
+
+    runtime = await running(paying(target="paid", commands=["charge"]), commands=[charge])
+    payment = await runtime.create_instance("payment")
+    with pytest.raises(StepCancelled):
+        await runtime.trigger_event(payment.id, "pay")
+    assert (await story(runtime, payment))[-1] == "2 pay open>open failed"

@@ -1,10 +1,13 @@
 """Guards: who may pass, why not, and what a refusal leaves."""
 
-import pytest
-from pydantic import BaseModel
+import functools
+from datetime import datetime
 
-from detent import CommandContext, GuardContext, Refuse, command, guard
-from detent.errors import InvalidValue
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from detent import CommandContext, GuardContext, Ok, Refuse, command, guard
+from detent.errors import AnswerInvalid, InvalidValue
 
 
 def gate(**event):
@@ -178,3 +181,45 @@ async def test_parameters_annotated_with_models_get_the_validated_payload_and_co
     other = await runtime.create_instance("gate")
     with pytest.raises(InvalidValue, match=r"number"):
         await runtime.trigger_event(other.id, "enter", payload={"number": "three"})
+
+
+@pytest.mark.parametrize("answer", [None, "yes", 1, [], Ok(), (False, "because")])
+async def test_a_guard_answers_a_bool_or_refuse_and_nothing_else(running, answer):
+    @guard("adult")
+    def odd(ctx):
+        return answer
+
+    runtime = await running(gate(guard="adult"), guards=[odd])
+    visitor = await runtime.create_instance("gate")
+    with pytest.raises(AnswerInvalid, match="guard 'adult' answered"):
+        await runtime.trigger_event(visitor.id, "enter")
+
+
+async def test_a_decorated_asynchronous_guard_is_awaited(running):
+    def logged(function):
+        @functools.wraps(function)
+        def inner(*args, **kwargs):
+            return function(*args, **kwargs)
+
+        return inner
+
+    @guard("adult")
+    @logged
+    async def never(ctx):
+        return False
+
+    runtime = await running(gate(guard="adult"), guards=[never])
+    visitor = await runtime.create_instance("gate")
+    assert (await runtime.trigger_event(visitor.id, "enter")).outcome == "refused"
+
+
+class Dated(BaseModel):
+    model_config = ConfigDict(strict=True)
+    when: datetime
+
+
+async def test_a_strict_model_takes_the_texts_that_json_has(running):
+    runtime = await running(gate(payload=Dated))
+    visitor = await runtime.create_instance("gate")
+    payload = {"when": "2030-01-01T00:00:00Z"}
+    assert (await runtime.trigger_event(visitor.id, "enter", payload=payload)).outcome == "success"

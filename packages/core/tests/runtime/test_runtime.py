@@ -3,14 +3,18 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from detent import Fail, Status, WorkflowDefinition, WorkflowObserver, command
+from detent import Fail, MemoryStore, Settings, Status, WorkflowDefinition, WorkflowObserver, command
 from detent.errors import (
+    AlreadyStarted,
+    CommandFailed,
     DefinitionChanged,
     DefinitionInvalid,
     IncompatibleState,
+    InstanceBusy,
     InstancePaused,
     InvalidValue,
     ReentrantTrigger,
@@ -295,3 +299,136 @@ async def test_a_paused_instance_takes_no_event(running, store):
     await store.apply(instance.id, lambda record, receipt, now: (pause, None))
     with pytest.raises(InstancePaused):
         await runtime.trigger_event(instance.id, "press")
+
+
+async def test_an_observer_of_another_instance_may_trigger_the_one_whose_command_caused_it(running, store):
+    class Ping(WorkflowObserver):
+        async def on_transition(self, instance, entry):
+            if instance.id == other.id:
+                await runtime.trigger_event(first.id, "press")
+
+    @command("fix")
+    async def other_too(ctx):
+        await runtime.trigger_event(other.id, "press")
+
+    definitions = [WorkflowDefinition.from_dict(lamp())]
+    async with WorkflowRuntime(
+        store=store, definitions=definitions, commands=[other_too], observers=[Ping()]
+    ) as runtime:
+        first, other = await runtime.create_instance("lamp"), await runtime.create_instance("lamp")
+        await runtime.trigger_event(first.id, "fix")
+        await runtime.settled()
+        assert (await runtime.get_instance(first.id)).state == "off"
+
+
+async def test_a_step_that_uses_the_runtime_finishes_while_it_is_left(store):
+    reached = asyncio.Event()
+
+    @command("fix")
+    async def slow(ctx):
+        reached.set()
+        await asyncio.sleep(0)
+        await runtime.get_instance(ctx.instance_id)
+
+    definitions = [WorkflowDefinition.from_dict(lamp())]
+    async with WorkflowRuntime(store=store, definitions=definitions, commands=[slow]) as runtime:
+        instance = await runtime.create_instance("lamp")
+        call = asyncio.create_task(runtime.trigger_event(instance.id, "fix"))
+        await reached.wait()
+    assert (await call).to_state == "on"
+
+
+async def test_what_does_not_end_in_time_is_cancelled_before_the_store_is_closed(store):
+    reached, ended = asyncio.Event(), []
+
+    class Closing(MemoryStore):
+        async def close(self):
+            ended.append("store")
+
+    @command("fix")
+    async def endless(ctx):
+        reached.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("command")
+
+    definitions = [WorkflowDefinition.from_dict(lamp())]
+    settings = Settings(drain=timedelta(milliseconds=10))
+    async with WorkflowRuntime(
+        store=Closing(), definitions=definitions, commands=[endless], settings=settings
+    ) as runtime:
+        instance = await runtime.create_instance("lamp")
+        call = asyncio.create_task(runtime.trigger_event(instance.id, "fix"))
+        await reached.wait()
+    assert ended == ["command", "store"]
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_the_error_of_a_step_survives_a_failure_to_record_it(running, store, caplog):
+    @command("fix")
+    async def broken(ctx):
+        store.apply = unreachable
+        raise ValueError("the real error")
+
+    async def unreachable(*args, **kwargs):
+        raise InstanceBusy(instance.id)
+
+    runtime = await running(lamp(), commands=[broken])
+    instance = await runtime.create_instance("lamp")
+    with pytest.raises(ValueError, match="the real error"):
+        await runtime.trigger_event(instance.id, "fix")
+    assert "was not recorded" in caplog.text
+
+
+async def test_under_latest_every_entry_names_the_version_that_wrote_it(running, story):
+    old = await running(lamp(1), commands=[fix])
+    instance = await old.create_instance("lamp")
+    newest = lamp(2, version_policy="latest")
+    newest["states"]["off"]["events"]["note"] = {"internal": True, "commands": ["fix"]}
+    new = await running(newest, commands=[fix])
+    noted = (await new.trigger_event(instance.id, "note")).instance
+    with pytest.raises(CommandFailed):
+        await new.trigger_event(instance.id, "fix", subject="fail")
+    versions = [entry.definition_version for entry in await new.get_history(instance.id)]
+    assert (noted.definition_version, versions) == ("2", ["2", "2", "1"])
+
+
+async def test_a_runtime_is_entered_once(running):
+    runtime = await running(lamp(), commands=[fix])
+    with pytest.raises(AlreadyStarted):
+        await runtime.__aenter__()
+
+
+ORDER = WorkflowDefinition.from_dict({"name": "x", "initial_state": "a", "states": {"a": {}}})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"definitions": ORDER}, "definitions is a WorkflowDefinition.*pass a list"),
+        ({"definitions": [{"name": "x"}]}, "holds dict, which is no WorkflowDefinition"),
+        ({"definitions": [], "commands": fix}, "commands is a function.*pass a list"),
+        ({"definitions": [], "observers": [WorkflowObserver]}, "holds WorkflowObserver, which is no"),
+    ],
+)
+async def test_the_slips_of_a_first_day_are_told_in_words(store, given, said):
+    with pytest.raises(InvalidValue, match=said):
+        WorkflowRuntime(store=store, **given)
+
+
+@pytest.mark.parametrize("instance_id", [17, None, "order-1", object()])
+async def test_what_is_no_id_is_an_argument_error_everywhere(running, instance_id):
+    runtime = await running(lamp(), commands=[fix])
+    with pytest.raises(InvalidValue, match="not a UUID"):
+        await runtime.get_instance(instance_id)
+    with pytest.raises(InvalidValue, match="not a UUID"):
+        await runtime.trigger_event(instance_id, "press")
+
+
+async def test_an_instance_stands_for_its_id(running):
+    runtime = await running(lamp(), commands=[fix])
+    instance = await runtime.create_instance("lamp")
+    assert (await runtime.trigger_event(instance, "press")).to_state == "on"
+    assert (await runtime.get_instance(instance)).state == "on"

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from detent import Fail, Refuse, Retry, Settings, command, guard
+from detent.errors import InstanceBusy, InstanceNotFound, StoreUnavailable
+from detent.ids import new_id
 
 REMINDED = {
     "name": "invoice",
@@ -185,22 +187,86 @@ async def test_a_reentry_arms_the_deadline_anew_and_forgets_refusals(running, cl
     assert [(timer.due, timer.attempts) for timer in again.timers] == [(clock.now() + timedelta(hours=1), 0)]
 
 
-@pytest.mark.parametrize("known", ["command", "workflow"])
-async def test_an_instance_that_cannot_run_here_backs_off_and_does_not_stop_the_sweep(running, clock, known):
+async def test_a_version_that_cannot_run_here_backs_off_and_is_never_parked(running, clock):
     @command("gone")
     async def gone(ctx): ...
 
-    elsewhere = {**waiting(commands=["gone"]), "name": "elsewhere"}
-    other = await running(elsewhere, commands=[gone])
+    other = await running({**waiting(commands=["gone"]), "name": "elsewhere"}, commands=[gone])
     strange = await other.create_instance("elsewhere")
-    runtime = await running(
-        waiting(), *([{**waiting(), "name": "elsewhere", "version": 2}] if known == "command" else [])
-    )
+    runtime = await running(waiting(), {**waiting(), "name": "elsewhere", "version": 2}, settings=STEADY)
     familiar = await runtime.create_instance("wait")
     clock.advance("1h")
     report = await runtime.process_timeouts(limit=2)
     assert (report.processed, report.failed) == (1, 1)
     assert (await runtime.get_instance(familiar.id)).state == "done"
+    for _ in range(5):
+        clock.advance("2h")
+        await runtime.process_timeouts()
     (timer,) = (await runtime.get_instance(strange.id)).timers
-    assert (timer.attempts, timer.due > clock.now(), "gone" in timer.reason) == (1, True, True)
-    assert (await other.trigger_event(strange.id, "expire")).to_state == "done"
+    assert (timer.attempts, timer.parked, "gone" in timer.reason) == (6, False, True)
+    assert (await other.process_timeouts()).processed == 0
+    clock.advance("2h")
+    assert (await other.process_timeouts()).processed == 1
+
+
+async def test_workflows_that_are_not_registered_here_are_left_to_others(running, clock):
+    other = await running({**waiting(), "name": "elsewhere"})
+    strange = await other.create_instance("elsewhere")
+    runtime = await running(waiting())
+    clock.advance("1h")
+    assert (await runtime.process_timeouts()).failed == 0
+    assert (await runtime.get_instance(strange.id)).version == 1
+    assert (await other.process_timeouts()).processed == 1
+
+
+@pytest.mark.parametrize("error", [InstanceNotFound(new_id()), InstanceBusy(new_id()), StoreUnavailable("elsewhere")])
+async def test_what_a_command_raises_backs_off_even_if_a_store_might_have_raised_it(running, clock, error):
+    @command("mail")
+    async def broken(ctx):
+        raise error
+
+    runtime = await running(waiting(commands=["mail"]), commands=[broken], settings=STEADY)
+    instance = await runtime.create_instance("wait")
+    clock.advance("1h")
+    assert (await runtime.process_timeouts()).failed == 1
+    assert (await runtime.get_instance(instance.id)).timers[0].attempts == 1
+
+
+async def test_a_guard_that_writes_what_it_was_given_harms_nobody(running, clock):
+    @guard("may")
+    def may(ctx):
+        ctx.trigger_metadata["bad"] = object()
+        ctx.guard_metadata["seen"] = True
+        return Refuse("no\0t yet")
+
+    definition = waiting(guard={"name": "may", "metadata": {"level": 1}})
+    runtime = await running(definition, guards=[may], settings=STEADY)
+    instance = await runtime.create_instance("wait")
+    clock.advance("1h")
+    assert (await runtime.process_timeouts()).refused == 1
+    assert (await runtime.get_history(instance.id))[0].trigger_metadata == {"source": "timeout"}
+    assert "\0" not in (await runtime.get_instance(instance.id)).timers[0].reason
+    assert runtime.definition("wait").states["waiting"].events["expire"].guard.metadata == {"level": 1}
+
+
+async def test_one_sweep_fires_all_that_is_due_of_one_instance(running, clock):
+    runtime = await running(REMINDED, commands=[mail])
+    invoice = await runtime.create_instance("invoice")
+    clock.advance("15d")
+    assert (await runtime.process_timeouts()).processed == 2
+    assert (await runtime.get_instance(invoice.id)).state == "overdue"
+
+
+async def test_a_timeout_whose_event_has_a_payload_model_fires_with_an_empty_payload(running, clock):
+    seen = []
+
+    @command("mail")
+    async def told(ctx):
+        seen.append(ctx.payload)
+
+    schema = {"type": "object", "properties": {"by": {"type": "string"}}}
+    runtime = await running(waiting(commands=["mail"], payload=schema), commands=[told])
+    await runtime.create_instance("wait")
+    clock.advance("1h")
+    assert (await runtime.process_timeouts()).processed == 1
+    assert seen == [{}]

@@ -4,7 +4,7 @@ A pen belongs to a store and is used on whatever connection it is handed. Every 
 step (`faults`), or unchanged when it means nothing for it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -132,13 +132,14 @@ class Pen:
         raise StepRolledBack("its idempotency key was let go this very moment")
 
     async def claim(
-        self, connection: AsyncConnection, limit: int, now: datetime | None
+        self, connection: AsyncConnection, limit: int, workflows: Collection[str] | None, now: datetime | None
     ) -> tuple[Sequence[WorkflowInstance], datetime]:
         """Lock what is due and held by nobody, the earliest first; and the instant of it."""
         sent = self._clock.process_time()
         with translated():
-            found = (await connection.execute(locking.claim(self._tables), {"limit": limit, "now": now})).mappings()
-            claimed = found.all()
+            names = None if workflows is None else list(workflows)
+            asked = {"limit": limit, "workflows": names, "now": now}
+            claimed = (await connection.execute(locking.claim(self._tables), asked)).mappings().all()
         if claimed:
             self._clock.learn(sent, claimed[-1]["clock"])
         return [rows.instance_of(row) for row in claimed], now or self._clock.now()

@@ -9,7 +9,7 @@ connection: the work goes on to its end, or ends before its next statement.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -171,10 +171,17 @@ class PgStore:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
         return await self._shielded(self._persist(lambda: self._history(instance_id, limit, before)))
 
-    async def fire_due(self, decide: Decide[A], *, limit: int, now: datetime | None = None) -> Sequence[tuple[UUID, A]]:
+    async def fire_due(
+        self,
+        decide: Decide[A],
+        *,
+        limit: int,
+        workflows: Collection[str] | None = None,
+        now: datetime | None = None,
+    ) -> Sequence[tuple[UUID, A]]:
         """Claim what is due and held by nobody, decide each and write all, in one transaction."""
         # It waits for nobody, so its end can be waited for: a sweeper that was cancelled leaves nothing under way.
-        return await unbroken(self._persist(lambda: self._fire_due(decide, limit, now)))
+        return await unbroken(self._persist(lambda: self._fire_due(decide, limit, workflows, now)))
 
     async def save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
         """Store the versions that are not stored yet; answers what is stored."""
@@ -240,9 +247,11 @@ class PgStore:
         async with self._connections.autocommit() as connection:
             return await self._pen.history(connection, instance_id, limit, before)
 
-    async def _fire_due(self, decide: Decide[A], limit: int, now: datetime | None) -> Sequence[tuple[UUID, A]]:
+    async def _fire_due(
+        self, decide: Decide[A], limit: int, workflows: Collection[str] | None, now: datetime | None
+    ) -> Sequence[tuple[UUID, A]]:
         async with self._transactions.begin() as unit:
-            claimed, instant = await unit.claim(limit, now)
+            claimed, instant = await unit.claim(limit, workflows, now)
             decided = [(instance.id, *decide(instance, None, instant)) for instance in claimed]
             await unit.write_all([change for _, change, _ in decided if change is not None])
         return [(instance_id, answer) for instance_id, _, answer in decided]

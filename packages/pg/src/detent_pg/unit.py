@@ -1,7 +1,7 @@
 """One step inside a transaction: the locked record, a session for commands, and the pen."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -106,9 +106,11 @@ class PgUnit:
             self.changes.append(change)
         return existing
 
-    async def claim(self, limit: int, now: datetime | None) -> tuple[Sequence[WorkflowInstance], datetime]:
+    async def claim(
+        self, limit: int, workflows: Collection[str] | None, now: datetime | None
+    ) -> tuple[Sequence[WorkflowInstance], datetime]:
         """Lock what is due and held by nobody, for `Store.fire_due`."""
-        return await self._pen.claim(self._connection, limit, now)
+        return await self._pen.claim(self._connection, limit, workflows, now)
 
     async def write_all(self, changes: Sequence[Change]) -> None:
         """Write updates of instances that are locked, in one statement."""

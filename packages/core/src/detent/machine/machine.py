@@ -76,8 +76,14 @@ class Machine:
         if self.context_check is not None and (problems := self.context_check(context)):
             raise InvalidValue("context", f"does not fit the context model of {self.workflow!r}", problems=problems)
 
-    def check_payload(self, state: str, event: str, payload: JsonValue) -> None:
-        """Raise `InvalidValue` when `payload` breaks the event's model."""
+    def payload_of(self, state: str, event: str, payload: JsonValue) -> JsonValue:
+        """`payload` as the event's model takes it: none at all counts as an empty object, unless the model takes null.
+
+        Raises `InvalidValue` when it breaks the model.
+        """
         check = self.payload_checks.get((state, event))
-        if check is not None and (problems := check(payload)):
-            raise InvalidValue("payload", f"does not fit the payload model of event {event!r}", problems=problems)
+        if check is None or not (problems := check(payload)):
+            return payload
+        if payload is None and not (problems := check({})):
+            return {}
+        raise InvalidValue("payload", f"does not fit the payload model of event {event!r}", problems=problems)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
 from detent.definition.data_model import DataModel
 from detent.json_values import JsonValue
@@ -37,7 +38,8 @@ def value_check(declared: DataModel) -> ValueCheck:
 def _by_model(model: type[BaseModel]) -> ValueCheck:
     def check(value: JsonValue) -> list[Problem]:
         try:
-            model.model_validate(value)
+            # As JSON, so that a strict model takes the texts that JSON has for dates and ids.
+            model.model_validate_json(to_json(value))
         except ValidationError as error:
             return model_problems(error)
         return []

@@ -8,7 +8,7 @@ from uuid import UUID
 from detent.json_values import JsonObject, JsonValue
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class GuardContext:
     """What a guard sees. It must not change anything: a guard may be asked several times for one event."""
 
@@ -32,7 +32,10 @@ class GuardContext:
 
 @dataclass(slots=True)
 class CommandContext:
-    """What a command gets: one is made for each command of each step."""
+    """What a command gets: one is made for each command of each step.
+
+    `ctx.context` is written to in place; assigning another object to it replaces what it holds.
+    """
 
     instance_id: UUID
     workflow: str
@@ -60,3 +63,12 @@ class CommandContext:
     """What the reference's `input` selector took from the context; `None` without one."""
     connection: Any
     """Writes in the step's own transaction: an `AsyncSession`, a `SqliteConnection` or a `MemoryTransaction`, by store."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        held = getattr(self, "context", None) if name == "context" else None
+        if held is None or held is value:
+            object.__setattr__(self, name, value)
+            return
+        replacement = dict(value)
+        held.clear()
+        held.update(replacement)

@@ -85,16 +85,22 @@ class Registry:
 
         Raises `RegistrationInvalid` when the name is taken or the signature cannot be served.
         """
-        if name in self._commands:
-            raise RegistrationInvalid(name, "a command of this name is already registered")
-        signature = read_signature(name, target, CommandContext)
         chosen = options or _declared_options(target)
+        known = self._commands.get(name)
+        if known is not None and known.target is target and known.options == chosen:
+            return
+        if known is not None:
+            raise RegistrationInvalid(name, "another command of this name is already registered")
+        signature = read_signature(name, target, CommandContext)
         self._commands[name] = CommandSpec(name, target, signature, _made_from(name, target), chosen)
 
     def guard(self, name: str, target: Callable[..., Any]) -> None:
         """Register `target` as the guard `name`. Raises `RegistrationInvalid` as `command` does."""
-        if name in self._guards:
-            raise RegistrationInvalid(name, "a guard of this name is already registered")
+        known = self._guards.get(name)
+        if known is not None and known.target is target:
+            return
+        if known is not None:
+            raise RegistrationInvalid(name, "another guard of this name is already registered")
         signature = read_signature(name, target, GuardContext)
         self._guards[name] = GuardSpec(name, target, signature, _made_from(name, target))
 
@@ -139,13 +145,21 @@ def command(
     `best_effort` commands are recorded and never change the outcome. `durable` and its options are kept for the release
     that runs them; a definition that uses such a command is refused today.
     """
+    _check_named("command", name)
     options = CommandOptions(best_effort=best_effort, durable=durable, retry=retry, timeout=timeout, queue=queue)
     return _marker(_Declared(name, options))
 
 
 def guard(name: str) -> Callable[[Target], Target]:
     """A decorator that names a function or class as the guard `name`; register it by `guards=[it]`."""
+    _check_named("guard", name)
     return _marker(_Declared(name, None))
+
+
+def _check_named(kind: str, name: object) -> None:
+    if not isinstance(name, str) or not name.strip():
+        shown = getattr(name, "__name__", None) or repr(name)
+        raise RegistrationInvalid(shown, "it has no name to be called by", hint=f'write @{kind}("name")')
 
 
 def _marker(mark: _Declared) -> Callable[[Target], Target]:

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel
 
 from detent.errors import RegistrationInvalid
+from detent.registry.context import CommandContext, GuardContext
 
 _UNSAID = (None, Any, object)
 """Annotations that ask for nothing in particular."""
@@ -36,6 +37,8 @@ class Parameter:
     source: Source
     annotation: Any
     positional_only: bool = False
+    optional: bool = False
+    """Whether it has a default: then it is injected only if its annotation asks for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ def _call_of(name: str, target: Callable[..., Any]) -> tuple[Callable[..., Any],
 
 
 def _unwrapped(call: Callable[..., Any]) -> Callable[..., Any]:
-    return call.func if isinstance(call, functools.partial) else call
+    bare: Callable[..., Any] = inspect.unwrap(call.func if isinstance(call, functools.partial) else call)
+    return bare
 
 
 def constructor_parameters(name: str, cls: type) -> tuple[Parameter, ...]:
@@ -113,18 +117,28 @@ def _read_parameter(
         return Parameter(parameter.name, source, annotation, positional_only)
     if not _can_be_given(parameter):
         return None
+    if annotation not in _UNSAID and parameter.name in ("payload", "context"):
+        raise RegistrationInvalid(
+            name,
+            f"is annotated {annotation!r}, and only a pydantic model can be filled from it",
+            parameter=parameter.name,
+            hint=f"annotate it with the model alone, or take ctx.{parameter.name}",
+        )
+    if annotation in (CommandContext, GuardContext):
+        raise RegistrationInvalid(
+            name, f"gets a {context_type.__name__} here", parameter=parameter.name, hint="annotate it so"
+        )
+    optional = parameter.default is not parameter.empty
+    if annotation is None and optional:
+        return None
     if annotation is None:
-        if parameter.default is not parameter.empty:
-            return None
         raise RegistrationInvalid(
             name,
             "has no annotation, so nothing tells what to pass",
             parameter=parameter.name,
             hint=f"annotate it, or take the {context_type.__name__} alone",
         )
-    if parameter.default is not parameter.empty:
-        return None
-    return Parameter(parameter.name, Source.INJECTED, annotation, positional_only)
+    return Parameter(parameter.name, Source.INJECTED, annotation, positional_only, optional)
 
 
 def _is_model(annotation: Any) -> bool:

@@ -31,11 +31,23 @@ class Attempt:
     """Whether a guard or a command was called: from then on a failure leaves a `failed` entry."""
     ran: list[CommandRecord] = field(default_factory=list)
     """What the commands answered before the attempt failed."""
+    raised: Exception | None = None
+    """What a guard or command raised, to be told apart from what the store raises around it."""
+    raised_in: str | None = None
+    """Which guard or command that was, in words."""
+    definition_version: str | None = None
+    """The version that governed it, once that is known."""
 
     def restart(self) -> None:
         """Forget how far it came: the step is taken anew."""
         self.reached = False
+        self.raised = self.raised_in = None
         self.ran.clear()
+
+    def blame(self, error: Exception, where: str) -> None:
+        """Keep that `error` was raised in the guard or command that `where` names, and say so in the error's notes."""
+        self.raised, self.raised_in = error, where
+        error.add_note(f"in {where}, instance {self.instance_id}")
 
 
 def new_attempt(instance_id: UUID, event: str, *, subject: Any, payload: object, trigger_metadata: object) -> Attempt:

@@ -1,13 +1,15 @@
 """Calls commands and guards: arguments gathered as their signatures ask, answers read as what they mean."""
 
+import asyncio
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
-from detent.errors import AnswerInvalid, InvalidValue, RegistrationInvalid
+from detent.errors import AnswerInvalid, InvalidValue, RegistrationInvalid, StepCancelled
 from detent.json_values import JsonValue, json_value
 from detent.machine.values import model_problems
 from detent.machine.verdicts import GuardStep, Verdict
@@ -15,6 +17,7 @@ from detent.registry.context import CommandContext, GuardContext
 from detent.registry.registry import CommandSpec, GuardSpec, Registry
 from detent.registry.results import Fail, Goto, Ok, Refuse
 from detent.registry.signature import Parameter, Source
+from detent.runtime.history import cleaned
 from detent.runtime.injection import CannotInject, InjectionScope, Injector, Resolve
 from detent.store.records import CommandRecord
 
@@ -62,24 +65,26 @@ def command_record(name: str, answer: Ok | Fail | Goto, *, best_effort: bool) ->
 
 
 def _bind(spec: CommandSpec | GuardSpec, injector: Injector) -> _Bound:
-    keys = {
+    claimed = {
         parameter.name: _claim(spec.name, parameter, injector)
         for parameter in spec.signature.parameters
         if parameter.source is Source.INJECTED
     }
+    keys = {name: key for name, key in claimed.items() if key is not None}
+    parameters = tuple(p for p in spec.signature.parameters if p.source is not Source.INJECTED or p.name in keys)
     if not inspect.isclass(spec.target):
-        return _Bound(spec.target, spec.signature.parameters, keys, made_by=None)
+        return _Bound(spec.target, parameters, keys, made_by=None)
     if not spec.constructor:
-        return _Bound(spec.target(), spec.signature.parameters, keys, made_by=None)
-    return _Bound(spec.target, spec.signature.parameters, keys, made_by=_claim_class(spec, injector))
+        return _Bound(spec.target(), parameters, keys, made_by=None)
+    return _Bound(spec.target, parameters, keys, made_by=_claim_class(spec, injector))
 
 
-def _claim(name: str, parameter: Parameter, injector: Injector) -> Any:
+def _claim(name: str, parameter: Parameter, injector: Injector) -> Any | None:
     try:
         key = injector.claim(parameter.annotation)
     except CannotInject as error:
         raise RegistrationInvalid(name, str(error), parameter=parameter.name) from error
-    if key is None:
+    if key is None and not parameter.optional:
         raise RegistrationInvalid(
             name,
             "nothing provides an argument for it",
@@ -113,7 +118,16 @@ async def _call_injected(bound: _Bound, context: CommandContext | GuardContext, 
         else:
             arguments[parameter.name] = _own_argument(parameter, context)
     answer = _call(target, bound.parameters, arguments)
-    return await answer if inspect.isawaitable(answer) else answer
+    if not inspect.isawaitable(answer):
+        return answer
+    try:
+        return await answer
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Nobody cancelled this step: a cancellation of its own making must not pass for the caller's.
+        raise StepCancelled from None
 
 
 def _own_argument(parameter: Parameter, context: CommandContext | GuardContext) -> Any:
@@ -128,7 +142,7 @@ def _own_argument(parameter: Parameter, context: CommandContext | GuardContext) 
 
 def _as_model(model: type[BaseModel], value: JsonValue, path: str) -> BaseModel:
     try:
-        return model.model_validate(value)
+        return model.model_validate_json(to_json(value))
     except ValidationError as error:
         raise InvalidValue(path, f"does not fit {model.__name__}", problems=model_problems(error)) from None
 
@@ -138,10 +152,25 @@ def _call(target: Any, parameters: tuple[Parameter, ...], arguments: Mapping[str
     return target(*positional, **{p.name: arguments[p.name] for p in parameters if not p.positional_only})
 
 
+def _text(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidValue(f"answer of command {name!r}", f"says {value!r} where a text belongs", hint="pass str(it)")
+    return cleaned(value)
+
+
 def _verdict(name: str, answer: Any) -> Verdict:
-    if isinstance(answer, Refuse):
-        return Verdict(False, answer.reason)
-    return Verdict(True) if answer else Verdict(False, f"guard {name!r} refused")
+    match answer:
+        case True:
+            return Verdict(True)
+        case False:
+            return Verdict(False, f"guard {name!r} refused")
+        case Refuse(reason=str(reason)):
+            return Verdict(False, cleaned(reason))
+    if inspect.iscoroutine(answer):
+        answer.close()
+    raise AnswerInvalid(name, answer, kind="guard", expected="answer True, False or Refuse('why')")
 
 
 def _command_answer(name: str, answer: Any) -> Ok | Fail | Goto:
@@ -149,9 +178,11 @@ def _command_answer(name: str, answer: Any) -> Ok | Fail | Goto:
         case None:
             return Ok()
         case Ok():
-            return Ok(answer.code, answer.message, json_value(answer.data, f"data of command {name!r}"))
+            data = json_value(answer.data, f"data of command {name!r}")
+            return Ok(_text(name, answer.code), _text(name, answer.message), data)
         case Fail():
-            return Fail(answer.code, answer.message, json_value(answer.data, f"data of command {name!r}"))
+            data = json_value(answer.data, f"data of command {name!r}")
+            return Fail(_text(name, answer.code) or "failed", _text(name, answer.message), data)
         case Goto():
             return Goto(answer.event, json_value(answer.payload, f"payload of Goto from command {name!r}"))
     raise AnswerInvalid(name, answer)

@@ -33,6 +33,8 @@ class Draft:
         self.instance = instance
         self.entries: list[HistoryEntry] = []
         self.from_state = instance.state
+        self.payload = attempt.payload
+        """What came with the event taken last: a command's `Goto` brings its own."""
         self._earlier: list[HistoryEntry] = []
         self.effects = effects
         self.expected_version = instance.version
@@ -126,7 +128,6 @@ class Draft:
             state=state,
             status=_status_in(self.machine, state),
             context=context,
-            definition_version=self.machine.version,
             timers=armed,
             due_at=timers.next_due(armed),
             entered_at=self.now,
@@ -154,7 +155,12 @@ class Draft:
     ) -> None:
         if outcome is not Outcome.SUCCESS:
             self.outcome, self.reason = outcome, reason
-        self.instance = replace(self.instance, version=self.instance.version + 1, updated_at=self.now)
+        self.instance = replace(
+            self.instance,
+            version=self.instance.version + 1,
+            definition_version=self.machine.version,
+            updated_at=self.now,
+        )
         self.entries.append(
             HistoryEntry(
                 instance_id=self.instance.id,

@@ -11,7 +11,15 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
-from detent.errors import EventNotAvailable, InstancePaused, StepRolledBack, StoreError, StoreUnavailable
+from detent.errors import (
+    EventNotAvailable,
+    InstanceBusy,
+    InstanceNotFound,
+    InstancePaused,
+    StepRolledBack,
+    StoreError,
+    StoreUnavailable,
+)
 from detent.machine.machine import Machine
 from detent.runtime.attempt import Attempt
 from detent.runtime.draft import Draft
@@ -114,7 +122,7 @@ class Execution:
             raise StoreUnavailable(lost.reason) from lost
         except Exception as error:
             if _leaves_a_trace(attempt, error):
-                with suppress(StoreError):
+                with suppress(Exception):
                     async with store.join(connection, attempt.instance_id, now=self._parts.now) as unit:
                         await self._write_failure(unit, attempt, error)
             raise
@@ -139,6 +147,7 @@ class Execution:
         """A fresh draft for a step on `record`. Raises what says that the instance cannot take the event."""
         attempt.restart()
         machine = self._parts.machines.governing(record)
+        attempt.definition_version = machine.version
         _require_event(machine, record, attempt.event)
         return Draft(machine, record, attempt, now)
 
@@ -159,8 +168,11 @@ class Execution:
 
         try:
             change = await self._parts.store.apply(attempt.instance_id, decide, now=self._parts.now)
-        except StoreError:
-            logger.warning("the failure of %r on instance %s was not recorded", attempt.event, attempt.instance_id)
+        except Exception:
+            # Best effort: nothing that goes wrong here may stand in for the error the caller is about to see.
+            logger.warning(
+                "the failure of %r on instance %s was not recorded", attempt.event, attempt.instance_id, exc_info=True
+            )
         else:
             self._parts.observers.report(change.instance, change.entries)
 
@@ -186,4 +198,5 @@ def _require_event(machine: Machine, record: WorkflowInstance, event: str) -> No
 
 
 def _leaves_a_trace(attempt: Attempt, error: Exception) -> bool:
-    return attempt.reached and not isinstance(error, StoreError | VersionNotLoaded)
+    by_the_store = isinstance(error, StoreError | InstanceBusy | InstanceNotFound | VersionNotLoaded)
+    return attempt.reached and (error is attempt.raised or not by_the_store)

@@ -15,7 +15,7 @@ def failure_change(
     record: WorkflowInstance, attempt: Attempt, error: BaseException, now: datetime, timer_retry: Retry
 ) -> Change:
     """The change that notes a failed attempt: one entry, and for a timer its next deadline; all else as before."""
-    facts = error_facts(error)
+    facts = error_facts(error, attempt.raised_in if error is attempt.raised else None)
     left = record.timers
     if attempt.by_timer:
         left = timers.postponed(left, attempt.event, now=now, policy=timer_retry, reason=facts["message"])
@@ -35,7 +35,7 @@ def failure_change(
         payload=attempt.payload,
         trigger_metadata=attempt.trigger_metadata,
         transition_id=attempt.transition_id,
-        definition_version=record.definition_version,
+        definition_version=attempt.definition_version or record.definition_version,
         created_at=now,
     )
     return Change(after, record.version, attempt.transition_id, (entry,))

@@ -1,8 +1,10 @@
 """Due timeouts: claimed and fired, in batches where nothing but a decision runs, one by one where commands do."""
 
 import logging
+import sys
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from uuid import UUID
@@ -78,26 +80,22 @@ class Firing:
         counts: Counter[str] = Counter()
         left = limit
         while left > 0:
-            batch = min(left, BATCH)
-            claimed = await self._parts.store.fire_due(self._decide, limit=batch, now=self._parts.now)
-            moved = 0
-            for instance_id, note in claimed:
-                outcome = note or await self._fire_alone(instance_id)
-                moved += self._count(counts, outcome, report=note is not None)
-            left -= len(claimed)
-            if len(claimed) < batch or moved == 0:
+            moved = sum([_count(counts, note) async for note in self._batch(min(left, BATCH))])
+            left -= moved
+            if moved == 0:
                 break
         return SweepReport(**{name: counts[name] for name in SweepReport.__dataclass_fields__})
 
-    def _count(self, counts: Counter[str], note: _Note | None, *, report: bool) -> int:
-        if note is None:
-            counts[_Fired.SKIPPED.value] += 1
-            return 0
-        counts[note.fired.value] += 1
-        counts["parked"] += any(t.parked and t.event == note.entries[0].event for t in note.instance.timers)
-        if report:
-            self._parts.observers.report(note.instance, note.entries)
-        return 1
+    async def _batch(self, limit: int) -> AsyncIterator[_Note | None]:
+        """Claim once, and tell of each claimed instance what became of it; `None` where somebody else has it."""
+        store, workflows = self._parts.store, self._parts.machines.workflows
+        claimed = await store.fire_due(self._decide, limit=limit, workflows=workflows, now=self._parts.now)
+        for _, note in claimed:
+            if note is not None:
+                # Committed already: told before any command of this sweep runs, and whatever becomes of it.
+                self._parts.observers.report(note.instance, note.entries)
+        for instance_id, note in claimed:
+            yield note or await self._fire_alone(instance_id)
 
     def _decide(
         self, record: WorkflowInstance, _receipt: Receipt | None, now: datetime
@@ -121,7 +119,11 @@ class Firing:
         self, record: WorkflowInstance, attempt: Attempt, error: Exception, now: datetime
     ) -> tuple[Change, _Note]:
         logger.warning("timeout %r of instance %s failed: %s", attempt.event, record.id, error)
-        change = failure_change(record, attempt, error, now, self._parts.settings.timeout_retry)
+        retry = self._parts.settings.timeout_retry
+        if isinstance(error, UnknownVersion | DefinitionInvalid):
+            # Another process may be able to run that version: it is never parked for want of it here.
+            retry = replace(retry, attempts=sys.maxsize)
+        change = failure_change(record, attempt, error, now, retry)
         return change, _Note(_Fired.FAILED, change.instance, change.entries)
 
     async def _fire_alone(self, instance_id: UUID) -> _Note | None:
@@ -138,12 +140,16 @@ class Firing:
             async with self._parts.store.transaction(instance_id, now=self._parts.now, wait=False) as unit:
                 attempt = _attempt_of(locked_record(unit), unit.now)
                 draft = None if attempt is None else await self._execution.perform(attempt, unit)
-        except (InstanceBusy, InstanceNotFound, StepRolledBack):
-            return None
-        except (VersionNotLoaded, StoreError):
+        except VersionNotLoaded:
             raise
         except Exception as error:
-            return None if attempt is None else await self._postpone(instance_id, error, attempt)
+            if attempt is not None and error is attempt.raised:
+                return await self._postpone(instance_id, error, attempt)
+            if isinstance(error, InstanceBusy | InstanceNotFound | StepRolledBack):
+                return None
+            if isinstance(error, StoreError) or attempt is None:
+                raise
+            return await self._postpone(instance_id, error, attempt)
         return None if draft is None else _note_of(draft)
 
     async def _postpone(self, instance_id: UUID, error: Exception, attempt: Attempt | None = None) -> _Note | None:
@@ -161,6 +167,15 @@ class Firing:
         if note is not None:
             self._parts.observers.report(note.instance, note.entries)
         return note
+
+
+def _count(counts: Counter[str], note: _Note | None) -> int:
+    if note is None:
+        counts[_Fired.SKIPPED.value] += 1
+        return 0
+    counts[note.fired.value] += 1
+    counts["parked"] += any(t.parked and t.event == note.entries[0].event for t in note.instance.timers)
+    return 1
 
 
 def _attempt_of(record: WorkflowInstance, now: datetime) -> Attempt | None:

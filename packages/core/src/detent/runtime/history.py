@@ -12,8 +12,9 @@ def cleaned(text: str) -> str:
     return text[:MAX_TEXT].replace("\0", "�").encode("utf-8", "replace").decode()
 
 
-def error_facts(error: BaseException) -> JsonObject:
-    """`code` and `message` of an error, for a `failed` entry."""
-    if isinstance(error, DetentError):
-        return {"code": error.code, "message": cleaned(error.message)}
-    return {"code": type(error).__name__, "message": cleaned(str(error))}
+def error_facts(error: BaseException, raised_in: str | None) -> JsonObject:
+    """`code` and `message` of an error, for a `failed` entry, and `raised_in` where a guard or command raised it."""
+    code = error.code if isinstance(error, DetentError) else type(error).__name__
+    message = error.message if isinstance(error, DetentError) else str(error)
+    facts: JsonObject = {"code": code, "message": cleaned(message)}
+    return facts if raised_in is None else {**facts, "raised_in": raised_in}

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from uuid import UUID
 
 from detent.runtime.attempt import CREATED
+from detent.runtime.reentrancy import outside_steps
 from detent.store.records import CommandRecord, HistoryEntry, Outcome, Status, WorkflowInstance
 
 logger = logging.getLogger("detent.observers")
@@ -58,6 +59,11 @@ class Observers:
         while self._last:
             await asyncio.wait(self._last.values())
 
+    def cancel(self) -> None:
+        """Give up what has not been heard."""
+        for task in self._last.values():
+            task.cancel()
+
     def _forget(self, instance_id: UUID, done: asyncio.Task[None]) -> None:
         if self._last.get(instance_id) is done:
             del self._last[instance_id]
@@ -65,6 +71,7 @@ class Observers:
     async def _tell(
         self, before: asyncio.Task[None] | None, instance: WorkflowInstance, entries: tuple[HistoryEntry, ...]
     ) -> None:
+        outside_steps()
         if before is not None:
             await asyncio.wait([before])
         for observer in self._observers:

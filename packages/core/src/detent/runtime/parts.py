@@ -91,5 +91,9 @@ class Parts:
                     await asyncio.wait(set(self.tasks))
                 await self.observers.settled()
         except TimeoutError:
-            for task in self.tasks:
+            left = set(self.tasks)
+            for task in left:
                 task.cancel()
+            self.observers.cancel()
+            if left:
+                await asyncio.wait(left, timeout=1)

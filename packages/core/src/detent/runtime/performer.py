@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from detent.json_values import JsonValue, json_object
+from detent.definition.selectors import put
+from detent.json_values import JsonValue, json_object, json_value
 from detent.machine.verdicts import GuardStep, Verdict
 from detent.registry.context import CommandContext, GuardContext
 from detent.registry.results import Fail, Goto, Ok
@@ -31,7 +32,11 @@ def run_in_place(step: Step[T], calls: Calls, attempt: Attempt) -> T:
         if not isinstance(request, AskGuard):
             raise AssertionError(f"a step on the fast path asked for {type(request).__name__}")
         attempt.reached = True
-        answer = calls.ask_in_place(request.guard, _asked(request, attempt))
+        try:
+            answer = calls.ask_in_place(request.guard, _asked(request, attempt))
+        except Exception as error:
+            attempt.blame(error, _named(request))
+            raise
 
 
 @dataclass(slots=True)
@@ -68,16 +73,18 @@ class Performer:
     async def _ask(self, request: AskGuard) -> Verdict:
         self.attempt.reached = True
         context = _asked(request, self.attempt)
-        return await self.calls.ask(request.guard, context, self.scope)
+        try:
+            return await self.calls.ask(request.guard, context, self.scope)
+        except Exception as error:
+            self.attempt.blame(error, _named(request))
+            raise
 
     async def _run(self, request: RunCommand) -> Ran:
         self.attempt.reached = True
         try:
             ran = await (self._try(request) if request.command.best_effort else self._command(request))
         except Exception as error:
-            error.add_note(
-                f"in command {request.command.name!r} of {request.event!r}, instance {self.attempt.instance_id}"
-            )
+            self.attempt.blame(error, f"command {request.command.name!r} of {request.event!r}")
             raise
         self.attempt.ran.append(ran.record)
         return ran
@@ -85,7 +92,14 @@ class Performer:
     async def _command(self, request: RunCommand) -> Ran:
         answer = await self.calls.run(request.command.name, self._command_context(request), self.scope)
         await self.unit.flush()
-        return _ran(request, answer)
+        ran = _ran(request, answer)
+        if ran.record.ok and request.command.ref.output is not None:
+            output = request.command.ref.output
+            put(request.context, output, json_value(ran.record.data, output))
+            request.context.touch(output.split(".")[0])
+        if request.command.best_effort and ran.record.ok:
+            _check_kept(request)
+        return ran
 
     async def _try(self, request: RunCommand) -> Ran:
         """A best-effort command: what it wrote is kept only if it succeeds, and nothing it does harms the step."""
@@ -115,13 +129,13 @@ class Performer:
             subject=attempt.subject,
             context=request.context,
             metadata=json_object(draft.instance.metadata, "metadata"),
-            payload=request.payload,
-            trigger_metadata=attempt.trigger_metadata,
+            payload=json_value(request.payload, "payload"),
+            trigger_metadata=json_object(attempt.trigger_metadata, "trigger_metadata"),
             now=draft.now,
             from_state=draft.state,
             to_state=request.to_state,
             transition_id=attempt.transition_id,
-            command_metadata=request.command.ref.metadata,
+            command_metadata=json_object(request.command.ref.metadata, "command_metadata"),
             input=request.input,
             connection=self.unit.connection,
         )
@@ -148,13 +162,24 @@ def guard_context(draft: Draft, guard: GuardStep, event: str, payload: JsonValue
         subject=attempt.subject,
         context=json_object(draft.context, "context"),
         metadata=json_object(draft.instance.metadata, "metadata"),
-        payload=payload,
-        trigger_metadata=attempt.trigger_metadata,
+        payload=json_value(payload, "payload"),
+        trigger_metadata=json_object(attempt.trigger_metadata, "trigger_metadata"),
         now=draft.now,
         from_state=draft.state,
-        guard_metadata=guard.metadata,
+        guard_metadata=json_object(guard.metadata, "guard_metadata"),
     )
 
 
 def _asked(request: AskGuard, attempt: Attempt) -> GuardContext:
     return guard_context(request.draft, request.guard, request.event, request.payload, attempt)
+
+
+def _check_kept(request: RunCommand) -> None:
+    """Raise now, inside the savepoint, where what a best-effort command wrote would fail the step later."""
+    machine = request.draft.machine
+    written = json_object(request.context, "context")
+    machine.check_context({**machine.state(request.to_state).context, **written})
+
+
+def _named(request: AskGuard) -> str:
+    return f"guard {request.guard.name!r} of {request.event!r}"

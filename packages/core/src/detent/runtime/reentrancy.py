@@ -25,6 +25,11 @@ def refuse_reentry(runtime: object, instance_id: UUID) -> None:
         raise ReentrantTrigger(instance_id)
 
 
+def outside_steps() -> None:
+    """The current task waits for no step, even if one is under way where it was started: an observer's."""
+    _active.set(())
+
+
 @contextmanager
 def step_of(runtime: object, instance_id: UUID) -> Iterator[None]:
     """Marks the code inside as part of a step. A task started there that outlives the step is free again."""

@@ -1,14 +1,16 @@
 """The composition root: definitions, commands, guards and a store become something that runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self, TypeGuard
 from uuid import UUID
 
+from pydantic import BaseModel
+
 from detent.clock import Clock
 from detent.definition.model import WorkflowDefinition
-from detent.errors import InstanceNotFound, InvalidValue, NotStarted
+from detent.errors import AlreadyStarted, InstanceNotFound, InvalidValue, NotStarted
 from detent.ids import as_id
 from detent.json_values import JsonObject, JsonValue
 from detent.registry.registry import Registry
@@ -59,16 +61,18 @@ class WorkflowRuntime:
     ) -> None:
         self.store = store
         self.registry = Registry()
-        self.registry.add(commands)
-        self.registry.add(guards)
-        self.definitions = tuple(definitions)
-        self._observers = Observers(tuple(observers))
+        self.registry.add(_listed("commands", commands))
+        self.registry.add(_listed("guards", guards))
+        self.definitions = _listed("definitions", definitions, WorkflowDefinition)
+        self._observers = Observers(_listed("observers", observers, WorkflowObserver))
         self._clock = clock
         self._injector: Injector = injector or NoInjection()
         self._settings = settings or Settings()
         self._parts: Parts | None = None
 
     async def __aenter__(self) -> Self:
+        if self._parts is not None:
+            raise AlreadyStarted
         machines = Machines(self.registry, self.definitions)
         calls = Calls(self.registry, self._injector)
         await self.store.open()
@@ -86,10 +90,11 @@ class WorkflowRuntime:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        parts = self._started()
-        self._parts = None
-        await parts.drained()
-        await self.store.close()
+        try:
+            await self._started().drained()
+        finally:
+            self._parts = None
+            await self.store.close()
 
     async def create_instance(
         self,
@@ -124,7 +129,7 @@ class WorkflowRuntime:
 
     async def trigger_event(
         self,
-        instance_id: UUID | str,
+        instance_id: UUID | str | WorkflowInstance,
         name: str,
         *,
         subject: Any = None,
@@ -149,14 +154,14 @@ class WorkflowRuntime:
         )
         return await self._execution.trigger(attempt, workflow=workflow, connection=connection)
 
-    async def get_instance(self, instance_id: UUID | str) -> WorkflowInstance:
+    async def get_instance(self, instance_id: UUID | str | WorkflowInstance) -> WorkflowInstance:
         """The instance as last committed. Raises `InstanceNotFound`."""
         found = await self._started().store.load(_id_of(instance_id))
         if found is None:
             raise InstanceNotFound(_id_of(instance_id))
         return found
 
-    async def get_available_events(self, instance_id: UUID | str) -> list[AvailableEvent]:
+    async def get_available_events(self, instance_id: UUID | str | WorkflowInstance) -> list[AvailableEvent]:
         """The events the instance's state declares, each with whether it would pass now, and why not.
 
         Guards are asked as for an event without payload and subject. Raises `InstanceNotFound`.
@@ -167,7 +172,7 @@ class WorkflowRuntime:
         return await available_events(parts, machine, record)
 
     async def get_history(
-        self, instance_id: UUID | str, *, limit: int = 50, before: int | None = None
+        self, instance_id: UUID | str | WorkflowInstance, *, limit: int = 50, before: int | None = None
     ) -> Sequence[HistoryEntry]:
         """Up to `limit` (1 to 1000) history entries, the newest first; `before` a sequence, for the page after.
 
@@ -218,10 +223,30 @@ class WorkflowRuntime:
         return self._parts
 
 
-def _id_of(value: UUID | str) -> UUID:
+def _listed(name: str, given: Iterable[Any], kind: type | None = None) -> tuple[Any, ...]:
+    """What was given as a list, checked for the slips of a first day: one thing instead of a list, or the wrong thing."""
+    if isinstance(given, BaseModel | str | Mapping) or not isinstance(given, Iterable):
+        raise InvalidValue(name, f"is a {type(given).__name__}", hint="pass a list")
+    things = tuple(given)
+    for thing in things:
+        if kind is not None and not isinstance(thing, kind):
+            shown = thing.__name__ if isinstance(thing, type) else type(thing).__name__
+            raise InvalidValue(name, f"holds {shown}, which is no {kind.__name__} object", hint=_MADE_BY.get(kind))
+    return things
+
+
+_MADE_BY: Mapping[type, str] = {
+    WorkflowDefinition: "make one with WorkflowDefinition(...) or WorkflowDefinition.from_dict(...)",
+    WorkflowObserver: "pass an object of a class that inherits from WorkflowObserver",
+}
+
+
+def _id_of(value: UUID | str | WorkflowInstance) -> UUID:
+    if isinstance(value, WorkflowInstance):
+        return value.id
     try:
         return as_id(value)
-    except ValueError:
+    except (ValueError, TypeError, AttributeError):
         raise InvalidValue("instance_id", f"is {value!r}, which is not a UUID") from None
 
 

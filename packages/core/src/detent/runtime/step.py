@@ -9,9 +9,9 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from detent.definition.selectors import put, select
+from detent.definition.selectors import select
 from detent.errors import ChainTooLong, CommandFailed, GotoNotAllowed
-from detent.json_values import JsonValue, json_value
+from detent.json_values import JsonValue
 from detent.machine.engine import Choice, CommandStep, Refused
 from detent.machine.machine import Entry
 from detent.machine.verdicts import GuardStep, Need, Verdict
@@ -88,7 +88,7 @@ def creation_step(draft: Draft, *, max_chain: int, write_first: bool) -> Step[No
 def event_step(draft: Draft, *, max_chain: int, timer_retry: Retry) -> Step[None]:
     """Take the attempt's event, which the draft's state declares, and follow the entries it leads to."""
     attempt = draft.attempt
-    draft.machine.check_payload(draft.state, attempt.event, attempt.payload)
+    attempt.payload = draft.machine.payload_of(draft.state, attempt.event, attempt.payload)
     taken = yield from _take_event(draft, attempt.event, attempt.payload, fired=attempt.by_timer)
     if isinstance(taken, Refused):
         draft.refuse(taken.reason, _postponed(draft, taken.reason, timer_retry) if attempt.by_timer else None)
@@ -110,6 +110,7 @@ def _take_event(
     choice = yield from _choose(draft, event, payload)
     if isinstance(choice, Refused):
         return choice
+    draft.payload = payload
     declared = draft.machine.events(draft.state)[event]
     performed = yield from _perform(draft, choice.commands, event, payload, choice.target or draft.state)
     if performed.goto is not None:
@@ -161,9 +162,6 @@ def _run(draft: Draft, command: CommandStep, event: str, payload: JsonValue, to_
     ran: Ran = yield RunCommand(command, context, chosen_input, event, payload, to_state, draft)
     if ran.record.ok:
         draft.adopt_context(context)
-        if command.ref.output is not None:
-            put(context, command.ref.output, json_value(ran.record.data, command.ref.output))
-            context.touch(command.ref.output.split(".")[0])
     return ran
 
 
@@ -185,18 +183,17 @@ def _follow_entry(draft: Draft, max_chain: int) -> Step[None]:
     """Hop on from the state just entered, as its `on_enter` says, until one waits for an event."""
     hops = 0
     while (entry := draft.machine.entry(draft.state)) is not None:
-        if hops == max_chain:
-            raise ChainTooLong(draft.instance.id, draft.state, max_chain)
-        hops += 1
         moved = yield from _hop(draft, entry)
         if not moved:
             return
+        hops += 1
+        if hops > max_chain:
+            raise ChainTooLong(draft.instance.id, draft.state, max_chain)
 
 
 def _hop(draft: Draft, entry: Entry) -> Step[bool]:
     """Run the commands of one entry and leave the state as they decide. Answers whether a state was entered."""
-    payload = draft.attempt.payload
-    performed = yield from _perform(draft, entry.commands, ON_ENTER, payload, entry.target or draft.state)
+    performed = yield from _perform(draft, entry.commands, ON_ENTER, draft.payload, entry.target or draft.state)
     if performed.failure is not None:
         _route_failure(draft, performed.failure, entry.error, ON_ENTER, performed.records, None)
         return True
@@ -217,10 +214,11 @@ def _follow_goto(
     if goto.event not in declared:
         reason = f"state {draft.state!r} does not declare that event"
         raise GotoNotAllowed(command.name, goto.event, reason, known=declared)
-    draft.machine.check_payload(draft.state, goto.event, goto.payload)
-    taken = yield from _take_event(draft, goto.event, goto.payload, before=records)
+    payload = draft.machine.payload_of(draft.state, goto.event, goto.payload)
+    taken = yield from _take_event(draft, goto.event, payload, before=records)
     if not isinstance(taken, Refused):
         return taken
     failure = CommandRecord(command.name, ok=False, code="goto_refused", message=f"{goto.event!r}: {taken.reason}")
-    _route_failure(draft, failure, entry.error, ON_ENTER, records, None)
+    told = tuple(failure if record.code == "goto" else record for record in records)
+    _route_failure(draft, failure, entry.error, ON_ENTER, told, None)
     return True

@@ -78,7 +78,7 @@ class WorkflowService:
 
     async def trigger_event(
         self,
-        instance_id: UUID | str,
+        instance_id: UUID | str | WorkflowInstance,
         name: str,
         *,
         subject: Any = None,
@@ -98,16 +98,16 @@ class WorkflowService:
             workflow=workflow,
         )
 
-    async def get_instance(self, instance_id: UUID | str) -> WorkflowInstance:
+    async def get_instance(self, instance_id: UUID | str | WorkflowInstance) -> WorkflowInstance:
         """The instance as last committed. Raises `InstanceNotFound`."""
         return await self._runtime.get_instance(instance_id)
 
-    async def get_available_events(self, instance_id: UUID | str) -> list[AvailableEvent]:
+    async def get_available_events(self, instance_id: UUID | str | WorkflowInstance) -> list[AvailableEvent]:
         """What the instance could do now, and why not; see `WorkflowRuntime.get_available_events`."""
         return await self._runtime.get_available_events(instance_id)
 
     async def get_history(
-        self, instance_id: UUID | str, *, limit: int = 50, before: int | None = None
+        self, instance_id: UUID | str | WorkflowInstance, *, limit: int = 50, before: int | None = None
     ) -> Sequence[HistoryEntry]:
         """What happened to the instance, the newest first; see `WorkflowRuntime.get_history`."""
         return await self._runtime.get_history(instance_id, limit=limit, before=before)
@@ -116,7 +116,7 @@ class WorkflowService:
         """The diagram of the newest version of `workflow`; `options` as `detent.to_mermaid` takes them."""
         return to_mermaid(self.definition(workflow), **options)
 
-    async def instance_to_mermaid(self, instance_id: UUID | str, **options: Any) -> Diagram:
+    async def instance_to_mermaid(self, instance_id: UUID | str | WorkflowInstance, **options: Any) -> Diagram:
         """The diagram of the version an instance follows, with its state and the states it came through marked."""
         record = await self._runtime.get_instance(instance_id)
         definition = await self._runtime.definition_of(record)

@@ -5,7 +5,7 @@ first come, first served; steps on different instances do not wait for each othe
 as the model that the other stores are compared with.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
@@ -124,12 +124,19 @@ class MemoryStore:
         start = max(0, end - limit)
         return [copy_entry(entry) for entry in reversed(entries[start:end])]
 
-    async def fire_due(self, decide: Decide[A], *, limit: int, now: datetime | None = None) -> Sequence[tuple[UUID, A]]:
+    async def fire_due(
+        self,
+        decide: Decide[A],
+        *,
+        limit: int,
+        workflows: Collection[str] | None = None,
+        now: datetime | None = None,
+    ) -> Sequence[tuple[UUID, A]]:
         """Fire what is due and held by nobody, in one transaction that never gives up the event loop."""
         instant = now or self.now()
         answers: list[tuple[UUID, A]] = []
         async with self.begin() as transaction:
-            for instance in self._due(instant, limit):
+            for instance in self._due(instant, limit, workflows):
                 change, answer = decide(instance, None, instant)
                 if change is not None:
                     transaction.write(change)
@@ -177,11 +184,12 @@ class MemoryStore:
             return outside
         raise ConnectionNotSupported("MemoryStore", outside, "an open transaction from this store's begin()")
 
-    def _due(self, now: datetime, limit: int) -> list[WorkflowInstance]:
+    def _due(self, now: datetime, limit: int, workflows: Collection[str] | None) -> list[WorkflowInstance]:
         due = [
             (instance.due_at, instance.id)
             for instance in self._committed.instances.values()
             if instance.status is Status.ACTIVE
+            and (workflows is None or instance.workflow in workflows)
             and instance.due_at is not None
             and instance.due_at <= now
             and not self._locks.held(instance.id)

@@ -21,7 +21,7 @@ This seam is ours and third-party stores' (`detent.testing.store_contract` is th
 runtime, not the store.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -173,9 +173,17 @@ class Store(Protocol):
         """Up to `limit` entries with a sequence below `before`, the newest first."""
         ...
 
-    async def fire_due(self, decide: Decide[A], *, limit: int, now: datetime | None = None) -> Sequence[tuple[UUID, A]]:
+    async def fire_due(
+        self,
+        decide: Decide[A],
+        *,
+        limit: int,
+        workflows: Collection[str] | None = None,
+        now: datetime | None = None,
+    ) -> Sequence[tuple[UUID, A]]:
         """Claim up to `limit` active instances whose `due_at` has come, earliest first, decide each and write, in one commit.
 
+        With `workflows`, only instances of these are claimed; what another process knows is left to it.
         Instances that another step holds are passed over without waiting, so that several sweepers share the work and no two
         claim the same row. What `decide` answers comes back with the instance's id; where it wrote nothing (it needs
         commands), the row is free again after the call. `decide` must not raise.

@@ -11,7 +11,7 @@ on a local disk: WAL does not work across machines.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -194,13 +194,23 @@ class SqliteStore:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
         return await self._read(lambda connection: read_history(connection, instance_id, before, limit))
 
-    async def fire_due(self, decide: Decide[A], *, limit: int, now: datetime | None = None) -> Sequence[tuple[UUID, A]]:
+    async def fire_due(
+        self,
+        decide: Decide[A],
+        *,
+        limit: int,
+        workflows: Collection[str] | None = None,
+        now: datetime | None = None,
+    ) -> Sequence[tuple[UUID, A]]:
         """Fire what is due in one transaction; nothing, when a long step keeps the writer."""
         instant = now or self.now()
         answers: list[tuple[UUID, A]] = []
         changes: list[Change] = []
         with suppress(_PassedOver):
-            async with self._begun(_PassedOver, lambda sqlite: read_due(sqlite, instant, limit)) as (connection, due):
+            async with self._begun(_PassedOver, lambda sqlite: read_due(sqlite, instant, limit, workflows)) as (
+                connection,
+                due,
+            ):
                 for instance in due:
                     change, answer = decide(instance, None, instant)
                     answers.append((instance.id, answer))

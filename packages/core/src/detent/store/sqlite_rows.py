@@ -1,7 +1,7 @@
 """Every statement of the SQLite store, and the records as rows. All of it runs in the thread of a connection."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
@@ -29,9 +29,10 @@ R = TypeVar("R")
 _INSTANCE = "SELECT * FROM detent_instances WHERE id = ?"
 _DUE = """
 SELECT * FROM detent_instances
-WHERE status = 'active' AND due_at IS NOT NULL AND due_at <= ?
+WHERE status = 'active' AND due_at IS NOT NULL AND due_at <= :now
+    AND (:workflows IS NULL OR workflow IN (SELECT value FROM json_each(:workflows)))
 ORDER BY due_at, id
-LIMIT ?
+LIMIT :limit
 """
 _INSERT_INSTANCE = """
 INSERT INTO detent_instances (
@@ -85,9 +86,13 @@ def read_instance(connection: sqlite3.Connection, instance_id: UUID) -> Workflow
     return _maybe(_to_instance, connection.execute(_INSTANCE, (str(instance_id),)))
 
 
-def read_due(connection: sqlite3.Connection, now: datetime, limit: int) -> list[WorkflowInstance]:
-    """Up to `limit` active records whose deadline has come at `now`, the earliest first."""
-    return [_to_instance(row) for row in connection.execute(_DUE, (_instant(now), limit))]
+def read_due(
+    connection: sqlite3.Connection, now: datetime, limit: int, workflows: Collection[str] | None
+) -> list[WorkflowInstance]:
+    """Up to `limit` active records of `workflows` (`None`: of any) whose deadline has come at `now`, the earliest first."""
+    names = None if workflows is None else _json(list(workflows))
+    due = connection.execute(_DUE, {"now": _instant(now), "limit": limit, "workflows": names})
+    return [_to_instance(row) for row in due]
 
 
 def read_history(

@@ -27,4 +27,5 @@ class TimeoutWorker(Loop):
     async def round(self) -> bool:
         """Fire what is due; more may be waiting when a full batch was fired."""
         report = await self._runtime.process_timeouts(limit=self._limit)
-        return report.processed + report.refused + report.failed == self._limit
+        moved = report.processed + report.refused + report.failed
+        return moved > 0 and moved + report.skipped >= self._limit

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, Select, Uuid, bindparam, func, literal_column, select, true
+from sqlalchemy import ARRAY, Integer, Select, Text, Uuid, any_, bindparam, func, literal_column, or_, select, true
 
 from detent.store.records import Status
 from detent_pg.schema import Tables
@@ -43,17 +43,19 @@ def lock(tables: Tables, *, keyed: bool, wait: bool, lent: bool) -> Select[Any]:
 
 @cache
 def claim(tables: Tables) -> Select[Any]:
-    """Lock up to `limit` active instances that are due and that nobody holds, the earliest first.
+    """Lock up to `limit` active instances of `workflows` (NULL: of any) that are due and that nobody holds, earliest first.
 
     The locking part is a materialised CTE: as a subquery it could be run more than once, and lock more than `limit` rows.
     """
     instances = tables.instances
+    workflows = bindparam("workflows", type_=ARRAY(Text))
     due = (
         select(*map(fetched, instances.c))
         .where(
             # Spelled out rather than bound, so that the planner may use the partial index.
             instances.c.status == literal_column(f"'{Status.ACTIVE}'"),
             instances.c.due_at <= instant(),
+            or_(workflows.is_(None), instances.c.workflow == any_(workflows)),
         )
         .order_by(instances.c.due_at, instances.c.id)
         .limit(bindparam("limit", type_=Integer))

@@ -54,6 +54,14 @@ class TimerContract:
         assert list(await kit.store.fire_due(advance, limit=10, now=NOW)) == []
         await assert_untouched(kit.store, record)
 
+    async def test_only_instances_of_the_workflows_asked_for_are_claimed(self, kit: StoreKit) -> None:
+        record = await created(kit.store, creation(due=NOW - DAY))
+
+        assert list(await kit.store.fire_due(advance, limit=10, workflows=[], now=NOW)) == []
+        assert list(await kit.store.fire_due(advance, limit=10, workflows=["other"], now=NOW)) == []
+        named = await kit.store.fire_due(advance, limit=10, workflows=["other", record.workflow], now=NOW)
+        assert _ids(named) == [record.id]
+
     async def test_a_limit_leaves_the_later_ones_due(self, kit: StoreKit) -> None:
         records = [await created(kit.store, creation(due=NOW - days * DAY)) for days in range(1, 6)]
 
