@@ -32,6 +32,7 @@ EXPECTED = [
     (errors.InvalidValue("payload", "does not match", problems=[PROBLEM]), 400),
     (errors.Conflict("not now"), 409),
     (errors.EventNotAvailable(ID, "new", "paid", ["pay", "cancel"]), 409),
+    (errors.EventRefused(ID, "new", "pay", "not yet", 3), 409),
     (errors.IncompatibleState(ID, "order", "2", "new"), 409),
     (errors.InstancePaused(ID), 409),
     (errors.InstanceBusy(ID), 409),

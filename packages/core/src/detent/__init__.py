@@ -2,7 +2,19 @@
 
 from detent.clock import Clock, SystemClock
 from detent.definition import Branch, Event, OnEnter, State, WorkflowDefinition, validate
-from detent.errors import DetentError
+from detent.errors import (
+    CommandFailed,
+    DefinitionInvalid,
+    DetentError,
+    EventNotAvailable,
+    EventRefused,
+    IdempotencyConflict,
+    InstanceBusy,
+    InstanceNotFound,
+    InvalidValue,
+    StoreUnavailable,
+    UnknownWorkflow,
+)
 from detent.notation import to_mermaid
 from detent.registry import CommandContext, Fail, Goto, GuardContext, Ok, Refuse, Registry, command, guard
 from detent.retry import Retry
@@ -28,13 +40,21 @@ __all__ = [
     "Branch",
     "Clock",
     "CommandContext",
+    "CommandFailed",
     "CommandRecord",
+    "DefinitionInvalid",
     "DetentError",
     "Event",
+    "EventNotAvailable",
+    "EventRefused",
     "Fail",
     "Goto",
     "GuardContext",
     "HistoryEntry",
+    "IdempotencyConflict",
+    "InstanceBusy",
+    "InstanceNotFound",
+    "InvalidValue",
     "MemoryStore",
     "MemoryTransaction",
     "Ok",
@@ -49,10 +69,12 @@ __all__ = [
     "State",
     "Status",
     "Store",
+    "StoreUnavailable",
     "SweepReport",
     "SystemClock",
     "Timer",
     "TransitionResult",
+    "UnknownWorkflow",
     "WorkflowDefinition",
     "WorkflowHandle",
     "WorkflowInstance",

@@ -13,6 +13,7 @@
     ├── InvalidValue              a value is not JSON, or breaks its model
     ├── Conflict                  the instance cannot take this now
     │   ├── EventNotAvailable     its state does not declare the event
+    │   ├── EventRefused          a guard said no, and the caller asked to hear of it as an error
     │   ├── IncompatibleState     the governing version does not have its state
     │   ├── InstancePaused
     │   ├── InstanceBusy          another step holds it
@@ -61,10 +62,21 @@ class DefinitionInvalid(DetentError):
 
     code = "definition_invalid"
 
-    def __init__(self, workflow: str, problems: Sequence[Problem]) -> None:
+    def __init__(
+        self,
+        workflow: str,
+        problems: Sequence[Problem],
+        *,
+        version: str | None = None,
+        part: str = "WorkflowDefinition",
+    ) -> None:
         count = f"{len(problems)} problem" + ("" if len(problems) == 1 else "s")
-        super().__init__(f"workflow {workflow!r} has {count}:\n{render(problems)}")
+        shown = f"workflow {workflow!r}" + ("" if version is None else f" v{version}")
+        super().__init__(
+            f"{shown if part == 'WorkflowDefinition' else part + '(...)'} has {count}:\n{render(problems)}"
+        )
         self.workflow = workflow
+        self.version = version
         self.problems = tuple(problems)
 
 
@@ -187,6 +199,23 @@ class EventNotAvailable(Conflict):
         self.instance_id = instance_id
         self.state = state
         self.event = event
+
+
+class EventRefused(Conflict):
+    """A guard refused the event; history has an entry of it, and nothing else changed.
+
+    Raised by `TransitionResult.raise_if_refused` alone: to `trigger_event` a refusal is an answer.
+    """
+
+    code = "event_refused"
+
+    def __init__(self, instance_id: UUID, state: str, event: str, reason: str | None, history_sequence: int) -> None:
+        super().__init__(f"event {event!r} was refused in state {state!r}: {reason}")
+        self.instance_id = instance_id
+        self.state = state
+        self.event = event
+        self.reason = reason
+        self.history_sequence = history_sequence
 
 
 class IncompatibleState(Conflict):
@@ -323,8 +352,8 @@ class StoreUnavailable(StoreError):
 
     code = "store_unavailable"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the store is unavailable: {reason}", hint="nothing was applied; it may be tried again")
+    def __init__(self, reason: str, *, hint: str = "nothing was applied; it may be tried again") -> None:
+        super().__init__(f"the store is unavailable: {reason}", hint=hint)
         self.reason = reason
 
 
@@ -333,8 +362,8 @@ class StoreOutdated(StoreError):
 
     code = "store_outdated"
 
-    def __init__(self, found: int, needed: int) -> None:
-        hint = "run `detent db upgrade`" if found < needed else "run the release of Detent that made it, or a newer one"
+    def __init__(self, found: int, needed: int, *, upgrade: str = "detent db upgrade") -> None:
+        hint = f"run `{upgrade}`" if found < needed else "run the release of Detent that made it, or a newer one"
         super().__init__(f"the database has schema version {found}, and this code needs {needed}", hint=hint)
         self.found = found
         self.needed = needed

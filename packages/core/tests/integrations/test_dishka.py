@@ -560,14 +560,21 @@ async def test_the_container_gives_the_bound_runtime_and_services_over_it(contai
     assert (await runtime.get_instance(instance.id)).state == "new"
 
 
-async def test_binding_works_from_any_scope_and_the_last_one_counts(containers, started):
+async def test_binding_works_from_any_scope(containers, started):
+    container = containers(WorkflowProvider())
+    runtime = await started(container)
+    async with container() as request:
+        bind_runtime(request, runtime)
+    assert await container.get(WorkflowRuntime) is runtime
+
+
+async def test_a_container_gives_one_running_runtime(containers, started):
     container = containers(WorkflowProvider())
     first, second = await started(container), await started(container)
     bind_runtime(container, first)
+    with pytest.raises(DetentError, match="gives another runtime already"):
+        bind_runtime(container, second)
     assert await container.get(WorkflowRuntime) is first
-    async with container() as request:
-        bind_runtime(request, second)
-    assert await container.get(WorkflowRuntime) is second
 
 
 async def test_one_provider_serves_several_containers(containers, started):

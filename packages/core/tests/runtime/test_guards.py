@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from detent import CommandContext, GuardContext, Ok, Refuse, command, guard
-from detent.errors import AnswerInvalid, InvalidValue
+from detent.errors import AnswerInvalid, EventRefused, InvalidValue
 
 
 def gate(**event):
@@ -223,3 +223,14 @@ async def test_a_strict_model_takes_the_texts_that_json_has(running):
     visitor = await runtime.create_instance("gate")
     payload = {"when": "2030-01-01T00:00:00Z"}
     assert (await runtime.trigger_event(visitor.id, "enter", payload=payload)).outcome == "success"
+
+
+async def test_a_refusal_is_raised_for_those_who_ask_and_a_success_passes_through(running):
+    runtime = await running(gate(guard="adult"), guards=ALL)
+    visitor = await runtime.create_instance("gate")
+    refused = await runtime.trigger_event(visitor.id, "enter")
+    with pytest.raises(EventRefused, match="'enter' was refused in state 'outside': 7 is too young") as caught:
+        refused.raise_if_refused()
+    assert (caught.value.history_sequence, caught.value.instance_id) == (2, visitor.id)
+    grown = await runtime.create_instance("gate", context={"age": 20})
+    assert (await runtime.trigger_event(grown.id, "enter")).raise_if_refused().to_state == "inside"

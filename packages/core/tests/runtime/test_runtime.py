@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from detent import Fail, MemoryStore, Settings, Status, WorkflowDefinition, WorkflowObserver, command
+from detent import Fail, MemoryStore, Retry, Settings, Status, WorkflowDefinition, WorkflowObserver, command
 from detent.errors import (
     AlreadyStarted,
     CommandFailed,
@@ -19,6 +19,8 @@ from detent.errors import (
     InvalidValue,
     ReentrantTrigger,
     RegistrationInvalid,
+    StepRolledBack,
+    StoreUnavailable,
     UnknownVersion,
 )
 from detent.ids import new_id
@@ -432,3 +434,43 @@ async def test_an_instance_stands_for_its_id(running):
     instance = await runtime.create_instance("lamp")
     assert (await runtime.trigger_event(instance, "press")).to_state == "on"
     assert (await runtime.get_instance(instance)).state == "on"
+
+
+@pytest.mark.parametrize(
+    ("settings", "runs"),
+    [
+        (Settings(step_retry=Retry(attempts=3, initial=timedelta(0), jitter=0)), 3),
+        (Settings(step_budget=timedelta(0)), 1),
+    ],
+)
+async def test_a_step_the_database_rolls_back_is_repeated_within_its_attempts_and_its_budget(running, settings, runs):
+    ran = []
+
+    @command("fix")
+    async def unlucky(ctx):
+        ran.append(1)
+        raise StepRolledBack("deadlock")
+
+    runtime = await running(lamp(), commands=[unlucky], settings=settings)
+    instance = await runtime.create_instance("lamp")
+    with pytest.raises(StoreUnavailable, match="deadlock"):
+        await runtime.trigger_event(instance.id, "fix")
+    assert len(ran) == runs
+
+
+async def test_a_joined_step_inside_a_step_is_repeated_with_it(running):
+    ran = []
+
+    @command("fix")
+    async def other_too(ctx):
+        ran.append(ctx.workflow)
+        if ctx.workflow == "outer":
+            await runtime.trigger_event(inner.id, "fix", connection=ctx.connection)
+        elif len(ran) < 4:
+            raise StepRolledBack("deadlock")
+
+    runtime = await running(lamp(), {**lamp(), "name": "outer"}, commands=[other_too])
+    inner, outer = await runtime.create_instance("lamp"), await runtime.create_instance("outer")
+    await runtime.trigger_event(outer.id, "fix")
+    assert ran == ["outer", "lamp", "outer", "lamp"]
+    assert (await runtime.get_instance(inner.id)).state == "on"

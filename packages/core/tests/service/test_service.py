@@ -3,7 +3,7 @@
 import pytest
 
 from detent import MemoryStore, WorkflowDefinition, WorkflowRuntime, WorkflowService
-from detent.errors import UnknownWorkflow
+from detent.errors import InvalidValue, UnknownWorkflow
 from detent.service.schemas import HistoryEntryView, InstanceView, TransitionView
 
 DOOR = {
@@ -60,6 +60,12 @@ async def test_diagrams_come_from_the_definition_and_from_one_instances_way(serv
     with pytest.raises(UnknownWorkflow):
         service.to_mermaid("gate")
     assert service.workflows == ["door"]
+
+
+@pytest.mark.parametrize("wrong", [{"style": "flow"}, {"direction": "down"}])
+async def test_a_style_or_direction_that_is_none_is_refused(service, wrong):
+    with pytest.raises(InvalidValue, match=r"flowchart|known: 'BT'"):
+        service.to_mermaid("door", **wrong)
 
 
 async def test_the_views_are_made_from_the_records_as_they_are(service):

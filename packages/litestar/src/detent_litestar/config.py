@@ -112,6 +112,10 @@ class WorkflowConfig:
     """The name under which handlers get the `WorkflowService`."""
 
     def __post_init__(self) -> None:
+        if self.controllers is not None and not isinstance(self.controllers, Controllers):
+            raise ImproperlyConfiguredException(
+                "`controllers` are described by Controllers(guards=[...]), or Controllers(policy=AllowAll())"
+            )
         if self.store is None and (self.definitions or self.commands or self.guards or self.observers):
             raise ImproperlyConfiguredException(
                 "without `store` the runtime comes from the container, whole; pass `store`, "

@@ -22,8 +22,6 @@ from detent.service.schemas import (
     TriggeredEvent,
 )
 from detent.service.service import WorkflowService
-from detent.store.records import Outcome
-from detent_litestar.errors import EventRefused
 from detent_litestar.views import DefinitionView, ModelResponse
 
 MERMAID = "text/vnd.mermaid"
@@ -103,9 +101,7 @@ async def trigger_event(
     result = await service.trigger_event(
         instance_id, name, payload=data.payload, trigger_metadata={**data.trigger_metadata, **acting}
     )
-    if result.outcome is Outcome.REFUSED:
-        raise EventRefused(name, result)
-    return TransitionView.model_validate(result)
+    return TransitionView.model_validate(result.raise_if_refused())
 
 
 async def get_history(

@@ -20,6 +20,7 @@ from detent.errors import (
     Conflict,
     DetentError,
     EventNotAvailable,
+    EventRefused,
     IdempotencyConflict,
     IncompatibleState,
     InstanceBusy,
@@ -37,26 +38,11 @@ from detent.errors import (
     UnknownWorkflow,
 )
 from detent.problems import Problem
-from detent.runtime.result import TransitionResult
 
 logger = logging.getLogger("detent.litestar")
 
 PROBLEM_JSON = "application/problem+json"
 """The media type of RFC 9457."""
-
-
-class EventRefused(Conflict):
-    """A guard refused the event; history has an entry of it, and nothing else changed."""
-
-    code = "event_refused"
-
-    def __init__(self, event: str, result: TransitionResult) -> None:
-        super().__init__(f"event {event!r} was refused in state {result.from_state!r}: {result.reason}")
-        self.instance_id = result.instance.id
-        self.state = result.from_state
-        self.event = event
-        self.reason = result.reason
-        self.history_sequence = result.history_sequence
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,9 @@ class Part(BaseModel):
         try:
             super().__init__(**written)
         except ValidationError as error:
-            raise DefinitionInvalid(_label(type(self), written), shape_problems(error)) from None
+            raise DefinitionInvalid(
+                _label(type(self), written), shape_problems(error), part=type(self).__name__
+            ) from None
 
     @classmethod
     def spellings(cls) -> dict[str, str]:

@@ -119,7 +119,8 @@ class RuntimeSlot:
 def bind_runtime(container: AsyncContainer, runtime: WorkflowRuntime) -> None:
     """Let `container`, and all scopes inside it, give this runtime and services over it.
 
-    The last one bound counts. Raises `DetentError` when no provider of the container is a `WorkflowProvider`.
+    Raises `DetentError` when no provider of the container is a `WorkflowProvider`, or when it gives another runtime, which
+    is still running: half of the application would work on the wrong store.
     """
     try:
         slot = container.get_sync(RuntimeSlot)
@@ -128,6 +129,8 @@ def bind_runtime(container: AsyncContainer, runtime: WorkflowRuntime) -> None:
             "the container has no WorkflowProvider",
             hint="make it so: make_async_container(YourProvider(), ..., WorkflowProvider(...)), with ours last",
         ) from error
+    if slot.runtime is not None and slot.runtime is not runtime and slot.runtime.is_running:
+        raise DetentError("the container gives another runtime already", hint="one container serves one runtime")
     slot.runtime = runtime
 
 

@@ -137,7 +137,7 @@ class Graph:
         if elsewhere := [known.component for known in known if known.type_hint == key.type_hint]:
             return f"it is provided in the component {elsewhere[0]!r}: Annotated[..., FromComponent({elsewhere[0]!r})]"
         near = _near(key.type_hint, [known.type_hint for known in known if known.component == key.component])
-        return "no provider has it" + (f", only {' and '.join(near)}" if near else "")
+        return "no provider has it" + (f", only {' and '.join(near)}" if near else "") + _who_would(key.type_hint)
 
 
 def _open_rooms(container: AsyncContainer) -> list[_Room]:
@@ -187,3 +187,9 @@ def _trail(path: Iterable[DependencyKey]) -> str:
 
 def _name(hint: Any) -> str:
     return str(get_name(hint, include_module=False)).rpartition("<locals>.")[2]
+
+
+def _who_would(wanted: object) -> str:
+    """Who is usually forgotten: the provider of the sessions of steps lives in another package."""
+    module = getattr(wanted, "__module__", "")
+    return "; PgWorkflowProvider of detent_pg.dishka has those of steps" if module.startswith("sqlalchemy.") else ""

@@ -31,7 +31,7 @@ def compile_definition(definition: WorkflowDefinition, registry: Registry) -> Ma
         _binding_problems(definition, registry)
     )
     if problems:
-        raise DefinitionInvalid(definition.name, problems)
+        raise DefinitionInvalid(definition.name, problems, version=definition.version)
     return _Compiler(definition, registry).machine()
 
 

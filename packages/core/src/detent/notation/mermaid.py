@@ -6,9 +6,10 @@ what they cannot say (context, payloads, metadata and the like) stands above the
 """
 
 from collections.abc import Collection
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from detent.definition.model import WorkflowDefinition
+from detent.errors import InvalidValue
 from detent.notation.chart import Chart, Marks, chart
 from detent.notation.details import details
 from detent.notation.flowchart import flowchart
@@ -16,6 +17,7 @@ from detent.notation.front_matter import front_matter
 from detent.notation.labels import title
 from detent.notation.mermaid_text import escaped
 from detent.notation.state_diagram import state_diagram
+from detent.problems import did_you_mean
 
 Style: TypeAlias = Literal["state", "flowchart"]
 """Which of Mermaid's diagrams."""
@@ -53,10 +55,17 @@ def to_mermaid(
     A `state` diagram reads back to the same definition, unless commands or details were left out or marks put in.
     Names may be anything: nothing in them is taken for Mermaid or HTML.
     """
+    _check("style", style, get_args(Style))
+    _check("direction", direction, get_args(Direction))
     picture = chart(definition, marks=marks, show_commands=show_commands)
     whole = style == "state" and show_commands and show_details and marks is None
     head = front_matter(f"{definition.name} · v{definition.version}", details(definition) if whole else {})
     return Diagram("\n".join([*head, *_body(picture, style, direction)]) + "\n")
+
+
+def _check(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InvalidValue(name, f"is {value!r}", hint=did_you_mean(str(value), known))
 
 
 def _body(picture: Chart, style: Style, direction: Direction) -> list[str]:

@@ -18,7 +18,7 @@ from detent.registry.registry import CommandSpec, GuardSpec, Registry
 from detent.registry.results import Fail, Goto, Ok, Refuse
 from detent.registry.signature import Parameter, Source
 from detent.runtime.history import cleaned
-from detent.runtime.injection import CannotInject, InjectionScope, Injector, Resolve
+from detent.runtime.injection import CannotInject, InjectionScope, Injector, NoInjection, Resolve
 from detent.store.records import CommandRecord
 
 
@@ -89,9 +89,15 @@ def _claim(name: str, parameter: Parameter, injector: Injector) -> Any | None:
             name,
             "nothing provides an argument for it",
             parameter=parameter.name,
-            hint="annotate it FromDishka[...] and give the runtime an injector, or give it a default",
+            hint=_how_to_provide(injector),
         )
     return key
+
+
+def _how_to_provide(injector: Injector) -> str:
+    if isinstance(injector, NoInjection):
+        return "give the runtime an injector, and annotate it FromDishka[...]; or give it a default"
+    return "annotate it FromDishka[...], or give it a default"
 
 
 def _claim_class(spec: CommandSpec | GuardSpec, injector: Injector) -> Any:

@@ -13,7 +13,7 @@ from detent.runtime.injection import Transition
 from detent.runtime.parts import Parts
 from detent.runtime.performer import Performer, run_in_place
 from detent.runtime.receipts import check_same_request, creation_key, creation_receipt
-from detent.runtime.reentrancy import step_of
+from detent.runtime.reentrancy import inside_a_step, step_of
 from detent.runtime.step import creation_step
 from detent.store.change import PutReceipt
 from detent.store.protocol import Existing, Unit
@@ -82,6 +82,9 @@ class Creation:
             async with self._parts.store.join(connection, None, now=self._parts.now) as unit:
                 return await self._perform(order, unit)
         except StepRolledBack as lost:
+            if inside_a_step(self._parts):
+                # The step around this one is repeated as a whole.
+                raise
             raise StoreUnavailable(lost.reason) from lost
 
     async def _perform(self, order: CreationOrder, unit: Unit) -> WorkflowInstance:

@@ -16,8 +16,8 @@ from detent.errors import (
     InstanceBusy,
     InstanceNotFound,
     InstancePaused,
+    OutcomeUnknown,
     StepRolledBack,
-    StoreError,
     StoreUnavailable,
 )
 from detent.machine.machine import Machine
@@ -28,7 +28,7 @@ from detent.runtime.injection import Transition
 from detent.runtime.machines import VersionNotLoaded
 from detent.runtime.parts import Parts
 from detent.runtime.performer import Performer, run_in_place
-from detent.runtime.reentrancy import refuse_reentry, step_of
+from detent.runtime.reentrancy import inside_a_step, refuse_reentry, step_of
 from detent.runtime.result import TransitionResult, result_of
 from detent.runtime.step import Step, event_step
 from detent.store.change import Change
@@ -119,6 +119,9 @@ class Execution:
             async with store.join(connection, attempt.instance_id, now=self._parts.now) as unit:
                 draft = await self.perform(attempt, unit)
         except StepRolledBack as lost:
+            if inside_a_step(self._parts):
+                # The step around this one is repeated as a whole.
+                raise
             raise StoreUnavailable(lost.reason) from lost
         except Exception as error:
             if _leaves_a_trace(attempt, error):
@@ -198,5 +201,7 @@ def _require_event(machine: Machine, record: WorkflowInstance, event: str) -> No
 
 
 def _leaves_a_trace(attempt: Attempt, error: Exception) -> bool:
-    by_the_store = isinstance(error, StoreError | InstanceBusy | InstanceNotFound | VersionNotLoaded)
+    by_the_store = isinstance(
+        error, StoreUnavailable | OutcomeUnknown | StepRolledBack | InstanceBusy | InstanceNotFound | VersionNotLoaded
+    )
     return attempt.reached and (error is attempt.raised or not by_the_store)

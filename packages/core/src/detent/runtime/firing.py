@@ -13,8 +13,9 @@ from detent.errors import (
     DefinitionInvalid,
     InstanceBusy,
     InstanceNotFound,
+    OutcomeUnknown,
     StepRolledBack,
-    StoreError,
+    StoreUnavailable,
     UnknownVersion,
 )
 from detent.runtime.attempt import Attempt, new_attempt
@@ -145,11 +146,13 @@ class Firing:
         except Exception as error:
             if attempt is not None and error is attempt.raised:
                 return await self._postpone(instance_id, error, attempt)
-            if isinstance(error, InstanceBusy | InstanceNotFound | StepRolledBack):
+            if isinstance(error, InstanceBusy | InstanceNotFound):
                 return None
-            if isinstance(error, StoreError) or attempt is None:
+            if attempt is None or isinstance(error, StoreUnavailable | OutcomeUnknown):
                 raise
-            return await self._postpone(instance_id, error, attempt)
+            # Rolled back under a command that ran too long counts as an attempt; rolled back before it, as bad luck.
+            lost = isinstance(error, StepRolledBack) and not attempt.reached
+            return None if lost else await self._postpone(instance_id, error, attempt)
         return None if draft is None else _note_of(draft)
 
     async def _postpone(self, instance_id: UUID, error: Exception, attempt: Attempt | None = None) -> _Note | None:

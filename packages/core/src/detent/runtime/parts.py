@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, TypeVar
 
 from detent.clock import Clock
@@ -32,6 +33,8 @@ class Settings:
         )
     )
     """When a step is repeated that the database rolled back (deadlock, serialisation, lost connection)."""
+    step_budget: timedelta = timedelta(seconds=5)
+    """After how long, its repetitions included, a step that was rolled back is not repeated any more."""
     keep_receipts: timedelta = timedelta(days=30)
     """How long an idempotency key is answered with what it was answered before."""
     drain: timedelta = timedelta(seconds=30)
@@ -66,16 +69,16 @@ class Parts:
 
     async def repeated(self, take: Callable[[], Awaitable[T]]) -> T:
         """What `take` answers, taken again while the database rolls it back. Raises `StoreUnavailable` in the end."""
-        retry = self.settings.step_retry
-        for attempts in range(1, retry.attempts):
+        retry, time = self.settings.step_retry, asyncio.get_running_loop().time
+        until = time() + self.settings.step_budget.total_seconds()
+        for attempts in count(1):
             try:
                 return await take()
-            except StepRolledBack:
+            except StepRolledBack as lost:
+                if retry.exhausted(attempts) or time() >= until:
+                    raise StoreUnavailable(lost.reason) from lost
                 await asyncio.sleep(retry.delay(attempts).total_seconds())
-        try:
-            return await take()
-        except StepRolledBack as lost:
-            raise StoreUnavailable(lost.reason) from lost
+        raise AssertionError("counting does not end")
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)

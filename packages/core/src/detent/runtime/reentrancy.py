@@ -25,6 +25,11 @@ def refuse_reentry(runtime: object, instance_id: UUID) -> None:
         raise ReentrantTrigger(instance_id)
 
 
+def inside_a_step(runtime: object) -> bool:
+    """Whether a step of this runtime is under way around the caller."""
+    return any(step.live and step.runtime is runtime for step in _active.get())
+
+
 def outside_steps() -> None:
     """The current task waits for no step, even if one is under way where it was started: an observer's."""
     _active.set(())

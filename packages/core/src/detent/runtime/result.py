@@ -1,7 +1,9 @@
 """What a caller learns of a transition."""
 
 from dataclasses import dataclass
+from typing import Self
 
+from detent.errors import EventRefused
 from detent.runtime.draft import Draft
 from detent.store.records import CommandRecord, Outcome, WorkflowInstance
 
@@ -10,6 +12,8 @@ from detent.store.records import CommandRecord, Outcome, WorkflowInstance
 class TransitionResult:
     """How an event ended."""
 
+    event: str
+    """The event that was triggered."""
     outcome: Outcome
     """`success`; `failure` when a command failed and an `error` target was taken, at the event or in a hop after it; `refused`
     when a guard said no.
@@ -27,10 +31,17 @@ class TransitionResult:
     instance: WorkflowInstance
     """The instance after the step."""
 
+    def raise_if_refused(self) -> Self:
+        """This very result, unless a guard refused the event: then `EventRefused` is raised, with the reason."""
+        if self.outcome is Outcome.REFUSED:
+            raise EventRefused(self.instance.id, self.from_state, self.event, self.reason, self.history_sequence)
+        return self
+
 
 def result_of(draft: Draft) -> TransitionResult:
     """The result of a step that was committed."""
     return TransitionResult(
+        event=draft.attempt.event,
         outcome=draft.outcome,
         from_state=draft.from_state,
         to_state=draft.state,

@@ -217,6 +217,11 @@ class WorkflowRuntime:
         """Wait until observers have heard of everything committed so far; for tests."""
         await self._observers.settled()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was entered and not yet left."""
+        return self._parts is not None
+
     def _started(self) -> Parts:
         if self._parts is None:
             raise NotStarted
