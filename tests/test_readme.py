@@ -104,6 +104,11 @@ async def test_every_block_runs_and_prints_what_is_shown(readme: dict[str, Any],
     await run_all(readme, capsys)
 
 
+async def test_its_test_passes(readme: dict[str, Any], capsys: pytest.CaptureFixture[str]):
+    await run_all(readme, capsys)
+    await readme["test_a_delivered_order_closes_by_itself"]()
+
+
 async def test_its_application_takes_requests(readme: dict[str, Any], capsys: pytest.CaptureFixture[str]):
     await run_all(readme, capsys)
     app = readme["app"]
