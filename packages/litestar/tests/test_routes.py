@@ -48,6 +48,14 @@ async def test_the_same_idempotency_key_finds_the_instance_and_answers_200(shop)
     assert again.headers["location"] == first.headers["location"]
 
 
+async def test_the_same_idempotency_key_with_another_body_is_a_conflict(shop):
+    async with shop as client:
+        key = {"Idempotency-Key": "cart-1"}
+        await client.post("/workflows/instances", json={"workflow": "order", "context": {"stock": 1}}, headers=key)
+        other = await client.post("/workflows/instances", json={"workflow": "order"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+
+
 async def test_an_event_answers_how_it_ended_and_the_instance_after_it(shop):
     async with shop as client:
         path = await create(client)

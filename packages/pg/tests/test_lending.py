@@ -4,9 +4,11 @@ import logging
 
 import pytest
 from sqlalchemy import URL, make_url, text
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
 from detent.errors import ConnectionNotSupported
+from detent.store.records import WorkflowInstance
 from detent.testing.store_contract.samples import assert_untouched, assert_whole, created, step
 from detent_pg import PgStore
 from detent_pg.transaction import same_database
@@ -103,6 +105,82 @@ async def test_a_session_that_is_used_again_calls_nobody_twice(store: PgStore) -
         await session.rollback()
 
     assert called == ["first"]
+
+
+async def test_a_rollback_inside_the_block_takes_the_callbacks_with_it(store: PgStore) -> None:
+    first, second = [await created(store) for _ in range(2)]
+    called: list[str] = []
+
+    async with store.engine.connect() as connection, store.lend(connection):
+        async with store.join(connection, first.id) as unit:
+            unit.after_commit(lambda: called.append("rolled back"))
+            await unit.write(step(first))
+        await connection.rollback()
+        async with store.join(connection, second.id) as unit:
+            unit.after_commit(lambda: called.append("committed"))
+            await unit.write(step(second))
+
+    assert called == ["committed"]
+    await assert_untouched(store, first)
+    assert await assert_whole(store, second.id) == 2
+
+
+@pytest.mark.parametrize("end", ["rollback", "close"])
+async def test_a_lent_session_may_be_rolled_back_inside_the_block_and_used_again(store: PgStore, end: str) -> None:
+    first, second = [await created(store) for _ in range(2)]
+    called: list[str] = []
+
+    async with AsyncSession(store.engine) as session, store.lend(session):
+        async with store.join(session, first.id) as unit:
+            unit.after_commit(lambda: called.append("rolled back"))
+            await unit.write(step(first))
+        with pytest.raises(DBAPIError):
+            await session.execute(text("SELECT 1/0"))
+        await getattr(session, end)()
+        async with store.join(session, second.id) as unit:
+            unit.after_commit(lambda: called.append("committed"))
+            await unit.write(step(second))
+
+    assert called == ["committed"]
+    await assert_untouched(store, first)
+    assert await assert_whole(store, second.id) == 2
+
+
+async def test_a_connection_that_is_closed_inside_the_block_calls_nobody(store: PgStore) -> None:
+    record = await created(store)
+    called: list[str] = []
+
+    async with store.engine.connect() as connection, store.lend(connection):
+        async with store.join(connection, record.id) as unit:
+            unit.after_commit(lambda: called.append("never"))
+            await unit.write(step(record))
+        with pytest.raises(DBAPIError):
+            await connection.execute(text("SELECT 1/0"))
+        await connection.close()
+
+    assert called == []
+    await assert_untouched(store, record)
+
+
+async def test_lending_what_is_lent_already_settles_both(store: PgStore) -> None:
+    first, second, third = [await created(store) for _ in range(3)]
+    called: list[str] = []
+
+    async def joined(connection: AsyncConnection, record: WorkflowInstance, said: str) -> None:
+        async with store.join(connection, record.id) as unit:
+            unit.after_commit(lambda: called.append(said))
+            await unit.write(step(record))
+
+    async with store.engine.connect() as connection, store.lend(connection):
+        await joined(connection, first, "first")
+        async with store.lend(connection):
+            await joined(connection, second, "second")
+        assert called == ["first", "second"]
+        await joined(connection, third, "third")
+
+    assert called == ["first", "second", "third"]
+    for record in (first, second, third):
+        assert await assert_whole(store, record.id) == 2
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import URL, text
 
-from detent.errors import InvalidValue, StoreOutdated
+from detent.errors import InvalidValue, StoreError, StoreOutdated
 from detent.testing.store_contract.samples import advance, created
-from detent_pg import PgStore, metadata_for, migrate, schema_sql, schema_version
+from detent_pg import PgStore, make_engine, metadata_for, migrate, schema_sql, schema_version
 from detent_pg.cli import db
 from detent_pg.engine import Connections
 from detent_pg.names import Names
@@ -91,12 +91,55 @@ async def test_processes_that_start_together_take_turns(empty: URL) -> None:
         await store.close()
 
 
+async def test_two_prefixes_that_start_together_in_a_new_schema_take_turns(empty: URL) -> None:
+    stores = [PgStore.from_url(empty, prefix=prefix, schema="fresh") for prefix in ("a_", "b_", "c_", "d_")]
+
+    applied = await asyncio.gather(*(store.upgrade() for store in stores))
+
+    assert [list(numbers) for numbers in applied] == [[1]] * 4
+    for store in stores:
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    ("prefix", "schema", "command"),
+    [
+        ("detent_", None, "detent db upgrade"),
+        ("wf_", "side", "detent db upgrade --schema side --prefix wf_"),
+        ("", "side", "detent db upgrade --schema side --prefix ''"),
+    ],
+)
+async def test_a_missing_schema_is_named_with_the_command_that_makes_it(
+    empty: URL, prefix: str, schema: str | None, command: str
+) -> None:
+    store = PgStore.from_url(empty, prefix=prefix, schema=schema)
+
+    with pytest.raises(StoreOutdated) as raised:
+        await store.open()
+    health = await store.health()
+
+    assert raised.value.hint == f"run `{command}`"
+    assert command in str(health.detail)
+    await store.close()
+
+
+async def test_an_open_that_fails_leaves_no_connection_of_an_engine_of_ours(empty: URL) -> None:
+    owner, guest = PgStore.from_url(empty), PgStore(make_engine(empty))
+    for store in (owner, guest):
+        with pytest.raises(StoreOutdated):
+            await store.open()
+
+    assert owner.pool_stats().idle == 0
+    assert guest.pool_stats().idle == 1
+    await guest.engine.dispose()
+
+
 async def test_a_step_that_fails_leaves_nothing(empty: URL) -> None:
     store = PgStore.from_url(empty)
     async with store.engine.begin() as connection:
         await connection.execute(text("CREATE TABLE detent_receipts (mine text)"))
 
-    with pytest.raises(asyncpg.DuplicateTableError):
+    with pytest.raises(StoreError, match='relation "detent_receipts" already exists'):
         await store.upgrade()
 
     assert [row[0] for row in (await catalog(store, "public"))["tables"]] == ["detent_receipts"]
@@ -202,6 +245,23 @@ class TestCommands:
         assert code == 1
         assert "secret" not in said
         assert "Traceback" not in said
+
+    async def test_what_postgresql_refuses_is_one_line(self, empty: URL) -> None:
+        plain = await asyncpg.connect(empty.render_as_string(hide_password=False))
+        await plain.execute("CREATE TABLE detent_receipts (mine text)")
+        await plain.close()
+
+        code, said = await self.run("upgrade", "--url", empty.render_as_string(hide_password=False))
+
+        assert code == 1
+        assert 'PostgreSQL refused the migration: relation "detent_receipts" already exists' in said
+        assert "Traceback" not in said
+
+    async def test_dbmate_prints_both_ways_and_takes_none_of_them(self) -> None:
+        code, said = await self.run("sql", "--format", "dbmate", "--down")
+
+        assert code == 2
+        assert "--down" in said
 
     async def test_a_wrong_name_is_refused(self) -> None:
         code, said = await self.run("sql", "--prefix", "x; DROP")

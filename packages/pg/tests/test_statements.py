@@ -33,7 +33,9 @@ ALL: dict[str, Executable] = {
     "lock in a lent transaction": locking.lock(TABLES, keyed=True, wait=True, lent=True),
     "claim": locking.claim(TABLES),
     "write": writing.write(TABLES, limited=True),
-    "create": writing.create(TABLES, limited=True),
+    "create": writing.create(TABLES, lent=False),
+    "create in a lent transaction": writing.create(TABLES, lent=True),
+    "disarm": writing.disarm(TABLES),
     "save definitions": definitions.save(TABLES),
     "load definitions": definitions.load_all(TABLES),
 }

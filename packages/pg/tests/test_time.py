@@ -37,7 +37,42 @@ def test_an_answer_corrects_it() -> None:
     hand = Hand()
     clock = LearntClock(hand)
 
-    answered(clock, hand, took=SECOND, ahead=90 * SECOND)
+    answered(clock, hand, took=SECOND / 100, ahead=90 * SECOND)
+
+    assert clock.now() == hand.time + 90 * SECOND
+
+
+def test_an_answer_that_waited_for_a_row_teaches_nothing_that_is_wrong() -> None:
+    """Its clock was read at the end of the wait, not halfway."""
+    hand = Hand()
+    clock = LearntClock(hand)
+
+    sent = hand.time
+    hand.time += 3 * SECOND
+    clock.learn(sent, hand.time)
+
+    assert clock.now() == hand.time
+
+
+def test_a_slow_answer_refutes_what_cannot_be_true_and_a_quick_one_comes_after_it() -> None:
+    hand = Hand()
+    clock = LearntClock(hand)
+    answered(clock, hand, took=SECOND / 1000, ahead=90 * SECOND)
+    hand.time += SECOND
+
+    answered(clock, hand, took=2 * SECOND, ahead=80 * SECOND)
+    assert abs(clock.now() - (hand.time + 80 * SECOND)) <= SECOND
+
+    answered(clock, hand, took=SECOND / 100, ahead=80 * SECOND)
+    assert clock.now() == hand.time + 80 * SECOND
+
+
+def test_a_clock_that_was_set_back_during_an_answer_teaches_nothing() -> None:
+    hand = Hand()
+    clock = LearntClock(hand)
+    answered(clock, hand, took=SECOND / 100, ahead=90 * SECOND)
+
+    answered(clock, hand, took=-SECOND, ahead=80 * SECOND)
 
     assert clock.now() == hand.time + 90 * SECOND
 
@@ -54,13 +89,13 @@ def test_a_slow_answer_does_not_spoil_what_a_quick_one_told() -> None:
     assert clock.now() == hand.time + 90 * SECOND
 
 
-def test_after_a_minute_any_answer_is_better_than_an_old_one() -> None:
+def test_after_a_minute_any_quick_answer_is_better_than_an_old_one() -> None:
     hand = Hand()
     clock = LearntClock(hand)
     answered(clock, hand, took=SECOND / 100, ahead=90 * SECOND)
     hand.time += 61 * SECOND
 
-    answered(clock, hand, took=SECOND, ahead=80 * SECOND)
+    answered(clock, hand, took=SECOND / 20, ahead=80 * SECOND)
 
     assert clock.now() == hand.time + 80 * SECOND
 

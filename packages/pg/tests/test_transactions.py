@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import URL, QueuePool, func, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from detent.errors import InstanceBusy, StepRolledBack, StoreError, StoreUnavailable
 from detent.testing.store_contract.samples import (
+    DAY,
+    NOW,
     advance,
     assert_untouched,
     assert_whole,
@@ -82,6 +84,105 @@ async def test_a_lent_transaction_keeps_its_own_timeouts(store: PgStore) -> None
 
         assert await setting(session, "lock_timeout") == "1234ms"
         assert await setting(session, "statement_timeout") == "0"
+
+
+@pytest.mark.parametrize("keyed", [True, False], ids=["a key", "an id"])
+async def test_a_creation_in_a_lent_transaction_waits_no_longer_than_a_step_of_our_own(
+    store: PgStore, migrated_url: URL, keyed: bool
+) -> None:
+    impatient = PgStore.from_url(migrated_url, lock_timeout=0.2)
+    key = receipt_key()
+    first = creation(key=key) if keyed else creation()
+    second = creation(key=key) if keyed else first
+
+    async with asyncio.timeout(10), store.transaction(None) as unit, AsyncSession(impatient.engine) as session:
+        await unit.write(first)
+        with pytest.raises(StepRolledBack, match="another creation"):
+            async with impatient.join(session, None) as joined:
+                await joined.write(second)
+        assert await setting(session, "lock_timeout") == "0"
+
+    assert await impatient.load(second.instance.id) == (None if keyed else first.instance)
+    await impatient.close()
+
+
+async def test_a_creation_whose_key_is_taken_gives_a_lent_transaction_its_timeout_back(store: PgStore) -> None:
+    key = receipt_key()
+    record = await created(store, creation(key=key))
+
+    async with AsyncSession(store.engine) as session:
+        await session.execute(text("SET LOCAL lock_timeout = '1234ms'"))
+        for change in (creation(key=key), creation(key=receipt_key())):
+            async with store.join(session, None) as unit:
+                existing = await unit.write(change)
+            assert (existing is None) == (change.effects[0].receipt.key != key)
+            assert existing is None or existing.instance == record
+            assert await setting(session, "lock_timeout") == "1234ms"
+
+
+async def test_a_creation_that_waits_too_long_for_its_key_names_no_instance(store: PgStore, migrated_url: URL) -> None:
+    impatient = PgStore.from_url(migrated_url, lock_timeout=0.1)
+    key = receipt_key()
+
+    async with asyncio.timeout(10), store.transaction(None) as unit:
+        await unit.write(creation(key=key))
+        with pytest.raises(StoreUnavailable, match="another creation"):
+            await impatient.create(creation(key=key))
+        with pytest.raises(StepRolledBack, match="another creation"):
+            async with impatient.transaction(None) as other:
+                await other.write(creation(key=key))
+
+    await impatient.close()
+
+
+async def test_a_row_that_a_command_waits_for_in_vain_rolls_its_step_back(store: PgStore, migrated_url: URL) -> None:
+    impatient = PgStore.from_url(migrated_url, lock_timeout=0.1)
+    record = await created(store)
+    wanted = text("SELECT 1 FROM notes FOR UPDATE")
+
+    async with AsyncSession(store.engine) as holder, asyncio.timeout(10):
+        holder.add(Note(note="wanted"))
+        await holder.commit()
+        await holder.execute(wanted)
+        with pytest.raises(StepRolledBack, match="held by another transaction"):
+            async with impatient.transaction(record.id) as unit:
+                await unit.connection.execute(wanted)
+
+    await assert_untouched(store, record)
+    await impatient.close()
+
+
+async def test_how_long_statements_of_a_lent_transaction_wait_is_its_own_affair(store: PgStore) -> None:
+    record = await created(store)
+    wanted = text("SELECT 1 FROM notes FOR UPDATE NOWAIT")
+
+    async with AsyncSession(store.engine) as holder, AsyncSession(store.engine) as session:
+        holder.add(Note(note="wanted"))
+        await holder.commit()
+        await holder.execute(wanted)
+        with pytest.raises(DBAPIError):
+            async with store.join(session, record.id) as unit:
+                await unit.connection.execute(wanted)
+
+    await assert_untouched(store, record)
+
+
+async def test_a_row_that_cannot_be_read_loses_its_deadline_and_stops_nobody(
+    store: PgStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, whole = [await created(store, creation(due=NOW - days * DAY)) for days in (2, 1)]
+    async with store.engine.begin() as connection:
+        by_hand = text("UPDATE detent_instances SET timers = '[{}]' WHERE id = :id")
+        await connection.execute(by_hand, {"id": broken.id})
+
+    fired = await store.fire_due(advance, limit=10, now=NOW)
+    again = await store.fire_due(advance, limit=10, now=NOW)
+
+    assert (list(fired), list(again)) == ([(whole.id, 2)], [])
+    assert [str(broken.id) in line for line in caplog.messages] == [True]
+    async with store.engine.connect() as connection:
+        kept = text("SELECT version, due_at, timers::text FROM detent_instances WHERE id = :id")
+        assert (await connection.execute(kept, {"id": broken.id})).one() == (1, None, "[{}]")
 
 
 async def setting(session: AsyncSession, name: str) -> str:
@@ -328,6 +429,52 @@ async def test_a_terminated_backend_is_replaced(store: PgStore, migrated_url: UR
             await unit.write(step(record))
 
     assert await other.apply(record.id, advance) == 2
+    await other.close()
+
+
+async def test_a_step_that_lost_its_connection_does_not_touch_the_one_that_follows(
+    store: PgStore, migrated_url: URL
+) -> None:
+    """Both have the pool's only slot: the first is still ending when the second has it."""
+    other = PgStore.from_url(migrated_url, pool_size=1, max_overflow=0)
+    first, second, third = [await created(other) for _ in range(3)]
+    lost, inside, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    called: list[str] = []
+
+    async def lose() -> None:
+        async with other.transaction(first.id) as unit:
+            pid = await unit.connection.scalar(select(func.pg_backend_pid()))
+            async with store.engine.begin() as connection:
+                await connection.execute(select(func.pg_terminate_backend(pid)))
+            try:
+                await unit.connection.execute(text("SELECT 1"))
+            finally:
+                lost.set()
+                await inside.wait()
+
+    async def commit_by_itself() -> None:
+        await lost.wait()
+        async with other.transaction(second.id) as unit:
+            inside.set()
+            await ended.wait()
+            unit.connection.add(Note(note="of the command"))
+            await unit.connection.flush()
+            await commit_connection(unit.connection)
+
+    async with asyncio.timeout(10):
+        losing, committing = asyncio.create_task(lose()), asyncio.create_task(commit_by_itself())
+        with pytest.raises(StepRolledBack):
+            await losing
+        ended.set()
+        with pytest.raises(TransactionEnded):
+            await committing
+        async with other.transaction(third.id) as unit:
+            async with other.join(unit.connection, first.id) as joined:
+                joined.after_commit(lambda: called.append("first"))
+            await unit.write(step(third))
+
+    assert await notes(store) == 0
+    assert called == ["first"]
     await other.close()
 
 

@@ -152,7 +152,7 @@ class UnknownVersion(NotFound):
     def __init__(self, workflow: str, version: str) -> None:
         super().__init__(
             f"version {version} of workflow {workflow!r} is neither registered nor stored",
-            hint="register that version again, or upgrade its instances",
+            hint="register that version again",
         )
         self.workflow = workflow
         self.version = version
@@ -226,7 +226,7 @@ class IncompatibleState(Conflict):
     def __init__(self, instance_id: UUID, workflow: str, version: str, state: str) -> None:
         super().__init__(
             f"instance {instance_id} is in state {state!r}, which version {version} of {workflow!r} does not have",
-            hint="upgrade the instance with a state mapping, or keep the state",
+            hint="keep the state in the newest version, or let the policy be 'pinned'",
         )
         self.instance_id = instance_id
         self.workflow = workflow
@@ -240,7 +240,7 @@ class InstancePaused(Conflict):
     code = "instance_paused"
 
     def __init__(self, instance_id: UUID) -> None:
-        super().__init__(f"instance {instance_id} is paused", hint="resume it first")
+        super().__init__(f"instance {instance_id} is paused and takes no event")
         self.instance_id = instance_id
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from detent import Fail, command
-from detent.errors import CommandFailed, InvalidValue, NotStarted, UnknownWorkflow
+from detent.errors import CommandFailed, IdempotencyConflict, InvalidValue, NotStarted, UnknownWorkflow
 from detent.runtime.runtime import WorkflowRuntime
 
 SIGNUP = {
@@ -117,3 +117,21 @@ async def test_a_runtime_that_is_not_entered_says_so(store):
     runtime = WorkflowRuntime(store=store, definitions=[])
     with pytest.raises(NotStarted, match="async with"):
         await runtime.create_instance("plain")
+
+
+@pytest.mark.parametrize("definition", [PLAIN, SIGNUP], ids=["fast", "locked"])
+async def test_the_same_key_with_another_fingerprint_is_a_conflict_and_with_the_same_finds_it(running, definition):
+    runtime = await running(definition, commands=[welcome])
+    name = definition["name"]
+    first = await runtime.create_instance(name, idempotency_key="k", idempotency_fingerprint="a")
+    again = await runtime.create_instance(name, idempotency_key="k", idempotency_fingerprint="a")
+    assert again.id == first.id
+    for other in ("b", None):
+        with pytest.raises(IdempotencyConflict, match="'k'"):
+            await runtime.create_instance(name, idempotency_key="k", idempotency_fingerprint=other)
+
+
+async def test_a_fingerprint_wants_a_key(running):
+    runtime = await running(PLAIN)
+    with pytest.raises(InvalidValue, match="idempotency_fingerprint"):
+        await runtime.create_instance("plain", idempotency_fingerprint="a")

@@ -44,6 +44,10 @@ async def test_within_a_transaction_every_call_joins_it_handles_included(service
         result = await joined.get_handle(door.id).trigger_event("open")
         assert result.to_state == "opened"
         assert await store.load(door.id) is None
+        assert (await joined.get_instance(door.id)).state == "opened"
+        assert [entry.event for entry in await joined.get_history(door.id)] == ["open", "$created"]
+        assert [event.name for event in await joined.get_handle(door.id).get_available_events()] == ["close"]
+        assert "class opened now" in await joined.instance_to_mermaid(door.id)
     assert (await service.get_instance(door.id)).state == "opened"
     assert [event.name for event in await service.get_handle(door.id).get_available_events()] == ["close"]
     assert (await service.get_handle(door.id).get_instance()).state == "opened"

@@ -3,6 +3,8 @@
 Every call here is a step of its own, committed before its answer leaves: a client that read `200` has it.
 """
 
+import hashlib
+import json
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -39,7 +41,7 @@ IdempotencyKey = Annotated[
     HeaderParameter(
         name="Idempotency-Key",
         max_length=256,
-        description="Under the same key, a workflow creates one instance: later requests find it and get a 200.",
+        description="Under the same key, a workflow creates one instance: the same request again finds it and gets a 200.",
     ),
 ]
 NoIdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", include_in_schema=False)]
@@ -63,6 +65,7 @@ async def create_instance(
         context=data.context,
         metadata=data.metadata,
         idempotency_key=idempotency_key,
+        idempotency_fingerprint=_fingerprint(data) if idempotency_key else None,
         trigger_metadata={**data.trigger_metadata, **acting},
     )
     return ModelResponse(
@@ -70,6 +73,12 @@ async def create_instance(
         status_code=201 if instance.created else 200,
         headers={"Location": f"{request.url.path.rstrip('/')}/{instance.id}"},
     )
+
+
+def _fingerprint(data: NewInstance) -> str:
+    """What identifies the request under its key: the same key with another body is another request."""
+    asked = json.dumps([data.context, data.metadata], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 async def get_instance(instance_id: FromPath[UUID], service: NamedDependency[WorkflowService]) -> InstanceView:

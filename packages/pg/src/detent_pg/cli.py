@@ -116,6 +116,8 @@ def status(url: str, prefix: str, schema: str | None, as_json: bool) -> None:
 @_plain_errors
 def sql(prefix: str, schema: str | None, down: bool, since: int, style: str) -> None:
     """Print the SQL of the migrations, for a tool of your own."""
+    if down and style == "dbmate":
+        raise click.UsageError("--format dbmate prints both ways; leave --down away")
     up_sql = migrate.schema_sql(prefix=prefix, schema=schema, since=since)
     down_sql = migrate.schema_sql(prefix=prefix, schema=schema, since=since, down=True)
     if style == "dbmate":

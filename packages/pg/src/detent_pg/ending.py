@@ -1,12 +1,14 @@
 """How transactions end: who may end them, whether they still can, and who is told afterwards.
 
-SQLAlchemy tells engines and sessions about savepoints, commits and errors. What is noted about a transaction under way lies
-in `connection.info`, beside the connection itself, so that units, lent connections and events find the same thing.
+SQLAlchemy tells engines and sessions about savepoints, commits and errors. What is noted about a transaction under way is
+kept by SQLAlchemy's `Connection`, which one borrower has for himself, so that units, lent connections and events find the same
+thing. `Connection.info` would not do: it belongs to the pool's slot, and is handed on while the one who lost his connection
+still holds it.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, ExceptionContext, NestedTransaction, event
@@ -17,9 +19,6 @@ from detent.errors import StoreError
 from detent.store.after_commit import AfterCommit
 from detent.store.change import Change
 
-_ENDING = "detent_pg.ending"
-_ERRORS = "detent_pg.errors"
-_STEPS = "detent_pg.steps"
 _SAVEPOINT = "SAVEPOINT "
 
 
@@ -46,12 +45,12 @@ class Ending:
     @contextmanager
     def noted_on(self, connection: AsyncConnection) -> Iterator[None]:
         """Be found by the events of `connection` inside the block."""
-        info = _info(connection)
-        info[_ENDING] = self
+        notes = _notes(connection)
+        around, notes.ending = notes.ending, self
         try:
             yield
         finally:
-            info.pop(_ENDING, None)
+            notes.ending = around
 
     def savepoint(self, name: str) -> None:
         """A savepoint was set."""
@@ -65,6 +64,18 @@ class Ending:
         """A savepoint was undone, and so were the reasons to tell anybody."""
         self.after_commit.forget_since(self._close(name))
 
+    def undone(self) -> None:
+        """The transaction was rolled back as a whole."""
+        self._savepoints.clear()
+        self.changes.clear()
+        self.after_commit.forget_since(0)
+
+    def committed(self) -> None:
+        """The transaction was committed for good."""
+        self._savepoints.clear()
+        self.changes.clear()
+        self.after_commit.run()
+
     def _close(self, name: str) -> int:
         """Forget a savepoint and those inside it; where its callbacks begin."""
         for index, (found, mark) in enumerate(self._savepoints):
@@ -74,21 +85,34 @@ class Ending:
         return self.after_commit.mark()
 
 
+@dataclass(slots=True)
+class _Notes:
+    """What is known about the transaction of one connection."""
+
+    ending: Ending | None = None
+    steps: int = 0
+    """How many steps are under way."""
+    errors: int = 0
+    """How many statements have failed."""
+
+
+_noted: WeakKeyDictionary[Connection, _Notes] = WeakKeyDictionary()
+
+
 def ending_of(connection: AsyncConnection) -> Ending | None:
     """The ending noted on `connection`: that of a step of ours, or of `Store.lend`."""
-    found: Ending | None = _info(connection).get(_ENDING)
-    return found
+    return _notes(connection).ending
 
 
 @contextmanager
 def step_under_way(connection: AsyncConnection) -> Iterator[None]:
     """Refuse every COMMIT on `connection` inside the block, before it is sent."""
-    info = _info(connection)
-    info[_STEPS] = info.get(_STEPS, 0) + 1
+    notes = _notes(connection)
+    notes.steps += 1
     try:
         yield
     finally:
-        info[_STEPS] = info.get(_STEPS, 1) - 1
+        notes.steps -= 1
 
 
 def errors_on(connection: AsyncConnection) -> int:
@@ -97,8 +121,7 @@ def errors_on(connection: AsyncConnection) -> int:
     Where the number grew inside a transaction and no savepoint was undone, PostgreSQL answers COMMIT with a rollback, and the
     driver does not say so.
     """
-    count: int = _info(connection).get(_ERRORS, 0)
-    return count
+    return _notes(connection).errors
 
 
 def innermost(connection: AsyncConnection) -> NestedTransaction:
@@ -126,44 +149,48 @@ def session_kept_open(session: Session) -> Iterator[None]:
 
 
 def watch(engine: Engine) -> None:
-    """Have the events of `engine` kept in `connection.info`; once is enough."""
+    """Have the events of `engine` noted; once is enough."""
     for name, listener in _LISTENERS.items():
         if not event.contains(engine, name, listener):
             event.listen(engine, name, listener)
 
 
 def _refuse_commit(connection: Connection) -> None:
-    if connection.info.get(_STEPS):
+    if _notes_of(connection).steps:
         # After an error here SQLAlchemy takes the transaction for ended and would give the connection back with it open.
         connection.invalidate()
         raise TransactionEnded
 
 
+def _note_undone(connection: Connection) -> None:
+    if ending := _notes_of(connection).ending:
+        ending.undone()
+
+
 def _note_error(context: ExceptionContext) -> None:
-    connection = context.connection
-    if connection is None or connection.closed or connection.invalidated:
-        return
-    connection.info[_ERRORS] = connection.info.get(_ERRORS, 0) + 1
+    if context.connection is not None:
+        _notes_of(context.connection).errors += 1
 
 
 def _note_savepoint(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
     # The event "savepoint" comes before the savepoint has a name.
-    if statement.startswith(_SAVEPOINT) and (ending := connection.info.get(_ENDING)):
+    if statement.startswith(_SAVEPOINT) and (ending := _notes_of(connection).ending):
         ending.savepoint(statement.removeprefix(_SAVEPOINT))
 
 
 def _note_release(connection: Connection, name: str, context: object) -> None:  # noqa: ARG001 - the event's signature
-    if ending := connection.info.get(_ENDING):
+    if ending := _notes_of(connection).ending:
         ending.released(name)
 
 
 def _note_rollback(connection: Connection, name: str, context: object) -> None:  # noqa: ARG001 - the event's signature
-    if ending := connection.info.get(_ENDING):
+    if ending := _notes_of(connection).ending:
         ending.rolled_back(name)
 
 
 _LISTENERS: dict[str, Callable[..., None]] = {
     "commit": _refuse_commit,
+    "rollback": _note_undone,
     "handle_error": _note_error,
     "before_cursor_execute": _note_savepoint,
     "release_savepoint": _note_release,
@@ -217,7 +244,11 @@ def _innermost(session: Session) -> SessionTransaction:
     return found
 
 
-def _info(connection: AsyncConnection) -> dict[Any, Any]:
+def _notes(connection: AsyncConnection) -> _Notes:
     if connection.sync_connection is None:
         raise TransactionEnded
-    return connection.sync_connection.info
+    return _notes_of(connection.sync_connection)
+
+
+def _notes_of(connection: Connection) -> _Notes:
+    return _noted.setdefault(connection, _Notes())

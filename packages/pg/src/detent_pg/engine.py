@@ -71,7 +71,7 @@ def _plain(url: str | URL) -> tuple[URL, str | None]:
     """The URL for SQLAlchemy, and libpq's `sslmode`, which asyncpg takes under another name."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         # Not chained: what could not be parsed may hold a password.
         raise InvalidValue("url", "is not a URL", hint="postgresql://user:password@host/database") from None
     if parsed.drivername not in _SCHEMES:
@@ -111,7 +111,7 @@ class Connections:
 @asynccontextmanager
 async def _taken(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     connection = engine.connect()
-    with unreachable():
+    with unreachable(engine.url):
         await connection.start()
     try:
         yield connection

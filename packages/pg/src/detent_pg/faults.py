@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -17,15 +18,18 @@ from detent.errors import DetentError, InstanceBusy, StepRolledBack, StoreError,
 RECEIPT_TAKEN = "23502"
 """What the write statement makes of an unexpired receipt in its way: a null where none may be."""
 DUPLICATE = "23505"
+LOCK_TIMEOUT = "55P03"
 
 _ROLLED_BACK = {"40001": "it conflicted with another transaction", "40P01": "it was the victim of a deadlock"}
-_LOCK_TIMEOUT = "55P03"
 _ABORTED = "25P02"
 _CANCELLED = "57014"
 # 08: connection exceptions; 57P01/02: the backend was terminated; 25P03: it idled in a transaction for too long.
 _LOST_CLASSES = ("08", "57P01", "57P02", "25P03")
 # 57P03: starting or shutting down; 53: out of connections, memory or disk.
 _UNAVAILABLE_CLASSES = ("57P03", "53")
+_NO_DATABASE = "3D000"
+_NOT_LET_IN = ("28000", "28P01")
+_CHECK_URL = "check the URL of the database"
 
 
 class ConnectionLost(StepRolledBack):
@@ -33,6 +37,13 @@ class ConnectionLost(StepRolledBack):
 
     def __init__(self) -> None:
         super().__init__("the connection to the database was lost")
+
+
+class RowHeld(StepRolledBack):
+    """A statement waited too long for a row that is not the step's instance."""
+
+    def __init__(self) -> None:
+        super().__init__("a row it needed was held by another transaction")
 
 
 class TransactionAborted(StoreError):
@@ -50,6 +61,15 @@ def sqlstate(error: BaseException) -> str | None:
     driver = error.orig if isinstance(error, DBAPIError) else error
     found = getattr(driver, "sqlstate", None) or getattr(driver.__cause__ if driver else None, "sqlstate", None)
     return str(found) if found else None
+
+
+def said(error: BaseException) -> str:
+    """What PostgreSQL says of the error, in its own words and one line: no SQL, no parameters."""
+    driver = error.orig if isinstance(error, DBAPIError) else error
+    for source in (driver, driver.__cause__ if driver else None):
+        if isinstance(source, asyncpg.PostgresError):
+            return str(getattr(source, "message", None) or source).partition("\n")[0]
+    return sqlstate(error) or type(error).__name__
 
 
 def translate(error: BaseException, instance_id: UUID | None = None) -> DetentError | None:
@@ -70,8 +90,8 @@ def _translate_state(error: DBAPIError, instance_id: UUID | None) -> DetentError
         return StepRolledBack(_ROLLED_BACK[state])
     if _plan_changed(error):
         return StepRolledBack("the tables were altered under a prepared statement")
-    if state == _LOCK_TIMEOUT and instance_id is not None:
-        return InstanceBusy(instance_id)
+    if state == LOCK_TIMEOUT:
+        return RowHeld() if instance_id is None else InstanceBusy(instance_id)
     if state.startswith(_UNAVAILABLE_CLASSES):
         return StoreUnavailable(f"PostgreSQL refused with {state}")
     return TransactionAborted() if state == _ABORTED else None
@@ -102,13 +122,28 @@ def translated(instance_id: UUID | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def unreachable() -> Iterator[None]:
-    """Around taking a connection: raises `StoreUnavailable` for whatever stood in the way, without the password."""
+def unreachable(url: URL) -> Iterator[None]:
+    """Around taking a connection to `url`: raises `StoreUnavailable` for whatever stood in the way, without the password."""
     try:
         yield
     except PoolTimeout as error:
         raise StoreUnavailable("no connection of the pool became free in time") from error
-    except DBAPIError as error:
-        raise StoreUnavailable(f"PostgreSQL refused the connection with {sqlstate(error) or 'no reason'}") from error
     except OSError as error:
         raise StoreUnavailable(f"no connection to PostgreSQL: {str(error) or type(error).__name__}") from error
+    except (DBAPIError, asyncpg.PostgresError) as error:
+        raise _refusal(sqlstate(error) or "no reason", url) from error
+    except (TypeError, ValueError, OverflowError, asyncpg.InterfaceError) as error:
+        # A parameter that asyncpg does not know, a host name that cannot be one, a port beyond 65535.
+        raise StoreUnavailable(f"the URL cannot be used: {error}", hint=_CHECK_URL) from error
+    except Exception as error:
+        raise StoreUnavailable(f"no connection to PostgreSQL: {type(error).__name__}") from error
+
+
+def _refusal(state: str, url: URL) -> StoreUnavailable:
+    """In words, where it is no use to try again."""
+    if state == _NO_DATABASE:
+        return StoreUnavailable(f"there is no database {url.database or url.username!r}", hint=_CHECK_URL)
+    if state in _NOT_LET_IN:
+        user = f"user {url.username!r}" if url.username else "the user"
+        return StoreUnavailable(f"PostgreSQL does not let {user} in", hint=_CHECK_URL)
+    return StoreUnavailable(f"PostgreSQL refused the connection with {state}")

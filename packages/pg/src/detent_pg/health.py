@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
@@ -65,11 +64,13 @@ async def measure(connections: Connections, names: Names) -> PgHealth:
             server = await _server(connection)
             latency = time.perf_counter() - started
             version = await migrate.current_version(connection, names)
-    except (DetentError, DBAPIError) as error:
+    except Exception as error:
         said = error.message if isinstance(error, DetentError) else type(error).__name__
         return PgHealth(ok=False, detail=said)
     ok = version == schema_version
-    detail = f"PostgreSQL {server.version}" if ok else str(StoreOutdated(version, schema_version))
+    detail = (
+        f"PostgreSQL {server.version}" if ok else str(StoreOutdated(version, schema_version, upgrade=names.upgrade))
+    )
     return PgHealth(ok, detail, server_version=server.version, schema_version=version, latency=latency)
 
 
@@ -81,7 +82,7 @@ async def check_schema(connections: Connections, names: Names, *, owned: bool) -
             raise StoreError(f"PostgreSQL {server.version} is too old", hint="Detent needs PostgreSQL 14 or later")
         found = await migrate.current_version(connection, names)
     if found != schema_version:
-        raise StoreOutdated(found, schema_version)
+        raise StoreOutdated(found, schema_version, upgrade=names.upgrade)
     if not owned and server.idle_timeout == "0":
         logger.warning(
             "the engine's sessions have no idle_in_transaction_session_timeout: a frozen process would keep its row locks"

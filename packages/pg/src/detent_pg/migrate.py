@@ -6,17 +6,20 @@ Each step is applied in a transaction of its own, under an advisory lock, so tha
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+import asyncpg
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from detent.errors import StoreOutdated
+from detent.errors import StoreError, StoreOutdated
 from detent_pg.engine import Connections
-from detent_pg.faults import translated
+from detent_pg.faults import said, translated
 from detent_pg.names import Names
 from detent_pg.schema import schema_version, tables
 
@@ -72,7 +75,7 @@ def schema_sql(*, prefix: str = "detent_", schema: str | None = None, since: int
 async def current_version(connection: AsyncConnection, names: Names) -> int:
     """The number of the last step that was applied; 0 for an empty database."""
     table = tables(names).schema_version
-    with translated():
+    with _refused("to tell the version of the schema"):
         if await connection.scalar(select(func.to_regclass(names.quoted("schema_version")))) is None:
             return 0
         return await connection.scalar(select(func.coalesce(func.max(table.c.version), 0))) or 0
@@ -104,7 +107,7 @@ async def _step(connections: Connections, names: Names) -> int | None:
     async with connections.transaction() as connection:
         version = await _locked_version(connection, names)
         if version > schema_version:
-            raise StoreOutdated(version, schema_version)
+            raise StoreOutdated(version, schema_version, upgrade=names.upgrade)
         following = next((step for step in migrations() if step.number > version), None)
         if following is None:
             return None
@@ -115,9 +118,10 @@ async def _step(connections: Connections, names: Names) -> int | None:
 
 async def _locked_version(connection: AsyncConnection, names: Names) -> int:
     """The version, while nobody else may change it. The lock is the first statement, which also sends BEGIN."""
-    digest = hashlib.blake2b(names.quoted("schema_version").encode(), digest_size=8, person=b"detent_pg").digest()
+    # Of the schema alone: whoever comes first with any prefix creates it.
+    digest = hashlib.blake2b((names.schema or "").encode(), digest_size=8, person=b"detent_pg").digest()
     lock = int.from_bytes(digest, "big", signed=True)
-    with translated():
+    with _refused("to take turns"):
         await connection.execute(select(func.pg_advisory_xact_lock(lock)))
     return await current_version(connection, names)
 
@@ -128,7 +132,18 @@ async def _run(connection: AsyncConnection, script: str) -> None:
     driver = raw.driver_connection
     if driver is None:
         raise RuntimeError("the connection is closed")
-    await driver.execute(script)
+    with _refused("the migration"):
+        await driver.execute(script)
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Raise `StoreError` with PostgreSQL's own words, and without the SQL, for what it refuses."""
+    try:
+        with translated():
+            yield
+    except (DBAPIError, asyncpg.PostgresError) as error:
+        raise StoreError(f"PostgreSQL refused {what}: {said(error)}") from error
 
 
 def _filled(text: str, names: Names) -> str:

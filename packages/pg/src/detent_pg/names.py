@@ -24,6 +24,13 @@ class Names:
         if self.schema is not None:
             _check("schema", self.schema)
 
+    @property
+    def upgrade(self) -> str:
+        """The command that brings these tables up to date."""
+        place = f" --schema {self.schema}" if self.schema else ""
+        prefix = "" if self.prefix == "detent_" else " --prefix " + (self.prefix or "''")
+        return f"detent db upgrade{place}{prefix}"
+
     def quoted(self, table: str) -> str:
         """The table's full name, for SQL that is text."""
         place = f'"{self.schema}".' if self.schema else ""

@@ -4,6 +4,7 @@ A pen belongs to a store and is used on whatever connection it is handed. Every 
 step (`faults`), or unchanged when it means nothing for it.
 """
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,12 +20,14 @@ from detent.store.change import Change
 from detent.store.protocol import Existing
 from detent.store.records import DefinitionSnapshot, HistoryEntry, Receipt, ReceiptKey, WorkflowInstance
 from detent_pg import rows
-from detent_pg.faults import DUPLICATE, RECEIPT_TAKEN, sqlstate, translated
+from detent_pg.faults import DUPLICATE, RECEIPT_TAKEN, RowHeld, sqlstate, translated
 from detent_pg.rows import Row
 from detent_pg.schema import Tables
 from detent_pg.statements import definitions, locking, reading, writing
 from detent_pg.statements.arrays import arrays
 from detent_pg.time import LearntClock
+
+logger = logging.getLogger("detent.store")
 
 _NO_END = 2**31 - 1
 
@@ -108,18 +111,23 @@ class Pen:
                 raise StepRolledBack("its idempotency key was answered meanwhile") from error
             raise Unstorable(error) from error
 
-    async def create(self, connection: AsyncConnection, change: Change, *, limited: bool) -> bool:
-        """Insert an instance; whether that was done, or its key is taken. Raises `StepRolledBack` when the id is taken."""
+    async def create(self, connection: AsyncConnection, change: Change, *, lent: bool = False) -> bool:
+        """Insert an instance; whether that was done, or its key is taken. Raises `IdTaken`, and `KeyHeld` when another
+        creation with that key takes long.
+        """
         created = {**rows.instance_row(change.instance), "asked": len(rows.receipts_of([change]))}
         parameters = arrays("created", [created], created) | self._beside([change])
-        statement = writing.create(self._tables, limited=limited)
+        statement = writing.create(self._tables, lent=lent)
         try:
-            with translated(change.instance.id):
-                return (await connection.execute(statement, parameters)).first() is not None
+            with translated():
+                row = (await connection.execute(statement, parameters)).first()
+        except RowHeld as error:
+            raise KeyHeld from error
         except IntegrityError as error:
             if sqlstate(error) == DUPLICATE:
                 raise IdTaken(change.instance.id) from error
             raise Unstorable(error) from error
+        return row is not None and row[0] is not None
 
     async def existing(self, connection: AsyncConnection, change: Change) -> Existing:
         """What holds the key of a creation that wrote nothing; raises `StepRolledBack` when it is gone by now."""
@@ -134,7 +142,10 @@ class Pen:
     async def claim(
         self, connection: AsyncConnection, limit: int, workflows: Collection[str] | None, now: datetime | None
     ) -> tuple[Sequence[WorkflowInstance], datetime]:
-        """Lock what is due and held by nobody, the earliest first; and the instant of it."""
+        """Lock what is due and held by nobody, the earliest first; and the instant of it.
+
+        A row that cannot be read loses its deadline, so that it does not stand in the way of the others again.
+        """
         sent = self._clock.process_time()
         with translated():
             names = None if workflows is None else list(workflows)
@@ -142,7 +153,11 @@ class Pen:
             claimed = (await connection.execute(locking.claim(self._tables), asked)).mappings().all()
         if claimed:
             self._clock.learn(sent, claimed[-1]["clock"])
-        return [rows.instance_of(row) for row in claimed], now or self._clock.now()
+        found, broken = _readable(claimed)
+        if broken:
+            with translated():
+                await connection.execute(writing.disarm(self._tables), {"ids": broken})
+        return found, now or self._clock.now()
 
     async def applied(self, connection: AsyncConnection, change: Change) -> bool:
         """Whether this very change is in the history of its instance."""
@@ -219,11 +234,31 @@ class IdTaken(StepRolledBack):
         super().__init__(f"there is an instance {instance_id} already")
 
 
+class KeyHeld(StepRolledBack):
+    """A creation waited too long for another one; there is no instance yet that could be called busy."""
+
+    def __init__(self) -> None:
+        super().__init__("another creation with the same idempotency key is under way")
+
+
 class Unstorable(StoreError):
     """A change breaks a constraint of the tables: a key that is too long, a receipt of an instance that is not there."""
 
     def __init__(self, error: IntegrityError) -> None:
         super().__init__(f"the database refuses the change with {sqlstate(error)}")
+
+
+def _readable(claimed: Sequence[Row]) -> tuple[list[WorkflowInstance], list[UUID]]:
+    """The instances in rows, and the ids of those that somebody wrote by hand, and wrongly."""
+    found: list[WorkflowInstance] = []
+    broken: list[UUID] = []
+    for row in claimed:
+        try:
+            found.append(rows.instance_of(row))
+        except Exception:
+            logger.exception("instance %s is due and cannot be read; its deadline is taken away", row["id"])
+            broken.append(row["id"])
+    return found, broken
 
 
 def _key(key: ReceiptKey | None, now: datetime | None) -> dict[str, Any]:

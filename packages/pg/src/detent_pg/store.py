@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from detent.errors import InstanceNotFound, StepRolledBack, StoreUnavailable
+from detent.errors import InstanceNotFound, InvalidValue, StepRolledBack, StoreUnavailable
 from detent.store.change import Change
 from detent.store.protocol import A, Decide, Existing
 from detent.store.records import DefinitionSnapshot, HistoryEntry, ReceiptKey, WorkflowInstance
@@ -28,7 +28,7 @@ from detent_pg.engine import SESSION_SETTINGS, Connections, make_engine
 from detent_pg.faults import ConnectionLost
 from detent_pg.health import PgHealth, PoolStats, check_schema, measure, pool_stats
 from detent_pg.names import Names
-from detent_pg.pen import IdTaken, Limits, Pen
+from detent_pg.pen import IdTaken, KeyHeld, Limits, Pen
 from detent_pg.schema import tables
 from detent_pg.time import LearntClock
 from detent_pg.transaction import Transactions
@@ -58,6 +58,11 @@ class PgStore:
         lock_timeout: float = 3.0,
         statement_timeout: float = 5.0,
     ) -> None:
+        if not isinstance(engine, AsyncEngine):
+            # It may be a URL, with a password.
+            raise InvalidValue(
+                "engine", f"must be an AsyncEngine, not a {type(engine).__name__}", hint="use PgStore.from_url(...)"
+            )
         self.engine = engine
         self.names = Names(prefix, schema)
         self._owned = False
@@ -98,7 +103,7 @@ class PgStore:
 
     async def open(self) -> None:
         """Check that the database can be reached and has the schema this code needs."""
-        await self._shielded(check_schema(self._connections, self.names, owned=self._owned))
+        await self._shielded(self._check())
         self._opened += 1
 
     async def close(self) -> None:
@@ -163,12 +168,19 @@ class PgStore:
         """Commit the application's transaction when the block ends well, and then call what waited for it."""
         return self._transactions.lend(outside)
 
-    async def load(self, instance_id: UUID) -> WorkflowInstance | None:
-        """The committed record, without a lock."""
+    async def load(self, instance_id: UUID, *, outside: object | None = None) -> WorkflowInstance | None:
+        """The committed record, without a lock, or the one that the transaction `outside` sees."""
+        if outside is not None:
+            seen = await self._through(outside, lambda connection: self._pen.read(connection, instance_id))
+            return seen.record if seen else None
         return await self._shielded(self._persist(lambda: self._load(instance_id)))
 
-    async def history(self, instance_id: UUID, *, limit: int, before: int | None = None) -> Sequence[HistoryEntry]:
+    async def history(
+        self, instance_id: UUID, *, limit: int, before: int | None = None, outside: object | None = None
+    ) -> Sequence[HistoryEntry]:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
+        if outside is not None:
+            return await self._through(outside, lambda lent: self._pen.history(lent, instance_id, limit, before))
         return await self._shielded(self._persist(lambda: self._history(instance_id, limit, before)))
 
     async def fire_due(
@@ -191,10 +203,19 @@ class PgStore:
         """The stored snapshot of one version."""
         return await self._shielded(self._persist(lambda: self._load_definition(workflow, version)))
 
+    async def _check(self) -> None:
+        try:
+            await check_schema(self._connections, self.names, owned=self._owned)
+        except BaseException:
+            # Nobody closes what did not open.
+            if self._owned and not self._opened:
+                await self.engine.dispose()
+            raise
+
     async def _create(self, change: Change) -> Existing | None:
         async with self._connections.autocommit() as connection:
             try:
-                if await self._pen.create(connection, change, limited=True):
+                if await self._pen.create(connection, change):
                     return None
                 return await self._pen.existing(connection, change)
             except ConnectionLost:
@@ -238,6 +259,14 @@ class PgStore:
                 await unit.write(change)
         return answer
 
+    async def _through(self, outside: object, read: Callable[[AsyncConnection], Coroutine[Any, Any, T]]) -> T:
+        """What `read` answers in the application's transaction, which a cancelled caller does not lose."""
+        connection = await self._transactions.reading(outside)
+        try:
+            return await unbroken(read(connection))
+        except ConnectionLost as lost:
+            raise StoreUnavailable("the lent connection was lost") from lost
+
     async def _load(self, instance_id: UUID) -> WorkflowInstance | None:
         async with self._connections.autocommit() as connection:
             seen = await self._pen.read(connection, instance_id)
@@ -273,6 +302,9 @@ class PgStore:
                 return await step()
             except IdTaken:
                 raise
+            except KeyHeld as held:
+                # It has waited already.
+                raise StoreUnavailable(held.reason) from held
             except StepRolledBack as error:
                 if ATTEMPTS.exhausted(attempt):
                     raise StoreUnavailable(f"{ATTEMPTS.attempts} times {error.reason}") from error

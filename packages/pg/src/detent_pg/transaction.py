@@ -31,7 +31,7 @@ from detent_pg.ending import (
     watch,
 )
 from detent_pg.engine import Connections
-from detent_pg.faults import ConnectionLost, translate, translated
+from detent_pg.faults import LOCK_TIMEOUT, ConnectionLost, sqlstate, translate, translated
 from detent_pg.pen import Pen
 from detent_pg.time import LearntClock
 from detent_pg.unit import PgUnit, started, unbroken, undo
@@ -121,18 +121,23 @@ class Transactions:
         if ending := ending_of(connection):
             ending.changes += unit.changes
 
+    async def reading(self, outside: object) -> AsyncConnection:
+        """The connection of `outside`, for reads that take no lock and undo nothing."""
+        return await self._accepted(outside)
+
     @asynccontextmanager
     async def lend(self, outside: object) -> AsyncIterator[None]:
         """Commit `outside` after the block; see `Store.lend`."""
         connection = await self._accepted(outside)
         transaction: AsyncSession | AsyncConnection = outside if isinstance(outside, AsyncSession) else connection
-        ending, errors = Ending(), errors_on(connection)
+        # Inside another block there is one transaction still, and one commit, which settles all of it.
+        ending, errors = ending_of(connection) or Ending(), errors_on(connection)
         with ending.noted_on(connection):
             try:
                 yield
-                if errors_on(connection) != errors:
+                if errors_on(connection) != errors and transaction.in_transaction():
                     with translated():
-                        await connection.execute(select(1))
+                        await transaction.execute(select(1))
             except BaseException:
                 await undo(transaction)
                 raise
@@ -143,7 +148,7 @@ class Transactions:
     ) -> None:
         if await _commit(connection, transaction):
             await self._settle_lent(ending.changes)
-        ending.after_commit.run()
+        ending.committed()
 
     async def _settle_lent(self, changes: Sequence[Change]) -> None:
         """Return when the application's transaction was committed. One change that was applied proves it for all."""
@@ -237,7 +242,8 @@ async def _commit(connection: AsyncConnection, transaction: AsyncTransaction | A
             await transaction.commit()
     except ConnectionLost:
         # After a timeout the connection may still be open, and its transaction too.
-        await connection.invalidate()
+        if not connection.closed:
+            await connection.invalidate()
         return True
     return False
 
@@ -252,7 +258,12 @@ def _raise_meaning(error: BaseException, connection: AsyncConnection) -> NoRetur
 
 
 def _raise_lent_meaning(error: BaseException, connection: AsyncConnection) -> NoReturn:
-    """The same in a lent transaction, where a lost connection takes the application's part with it: nothing to repeat."""
+    """The same in a lent transaction, where a lost connection takes the application's part with it: nothing to repeat.
+
+    How long statements wait there is the application's own doing.
+    """
+    if isinstance(error, DBAPIError) and sqlstate(error) == LOCK_TIMEOUT:
+        raise error
     try:
         _raise_meaning(error, connection)
     except ConnectionLost as lost:

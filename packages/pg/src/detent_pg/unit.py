@@ -140,7 +140,7 @@ class PgUnit:
             raise TransactionEnded
 
     async def _insert(self, change: Change) -> Existing | None:
-        if await self._pen.create(self._connection, change, limited=not self._lent):
+        if await self._pen.create(self._connection, change, lent=self._lent):
             return None
         return await self._pen.existing(self._connection, change)
 

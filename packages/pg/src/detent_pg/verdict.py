@@ -71,7 +71,7 @@ class Verdict:
     async def _create_again(self, change: Change) -> Existing | None:
         async with self._connections.autocommit() as connection:
             try:
-                if await self._pen.create(connection, change, limited=True):
+                if await self._pen.create(connection, change):
                     return None
             except IdTaken:
                 if await self._pen.applied(connection, change):
@@ -96,7 +96,7 @@ class Verdict:
         A row that is not committed cannot be locked. Inserting it waits for whoever inserted it before, and is then undone.
         """
         try:
-            return await self._pen.create(connection, replace(change, effects=()), limited=True)
+            return await self._pen.create(connection, replace(change, effects=()))
         except IdTaken:
             return False
 

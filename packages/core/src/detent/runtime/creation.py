@@ -12,7 +12,7 @@ from detent.runtime.draft import Draft, unborn
 from detent.runtime.injection import Transition
 from detent.runtime.parts import Parts
 from detent.runtime.performer import Performer, run_in_place
-from detent.runtime.receipts import check_same_request, creation_key, creation_receipt
+from detent.runtime.receipts import check_same_request, checked_fingerprint, creation_key, creation_receipt
 from detent.runtime.reentrancy import inside_a_step, step_of
 from detent.runtime.step import creation_step
 from detent.store.change import PutReceipt
@@ -24,12 +24,20 @@ class CreationOrder:
     """What was asked to be created, checked and copied."""
 
     def __init__(
-        self, machine: Machine, *, context: object, metadata: object, key: str | None, trigger_metadata: object
+        self,
+        machine: Machine,
+        *,
+        context: object,
+        metadata: object,
+        key: str | None,
+        fingerprint: str | None,
+        trigger_metadata: object,
     ) -> None:
         self.machine = machine
         self.context: JsonObject = json_object(context, "context")
         self.metadata: JsonObject = json_object(metadata, "metadata")
         self.key: ReceiptKey | None = None if key is None else creation_key(machine.workflow, key)
+        self.fingerprint = checked_fingerprint(key, fingerprint)
         self.attempt: Attempt = new_attempt(
             new_id(), CREATED, subject=None, payload=None, trigger_metadata=trigger_metadata
         )
@@ -45,7 +53,7 @@ class CreationOrder:
         instance_id = self.attempt.instance_id
         effects: tuple[PutReceipt, ...] = ()
         if self.key is not None:
-            effects = (PutReceipt(creation_receipt(self.key, instance_id, None, now, keep_receipts)),)
+            effects = (PutReceipt(creation_receipt(self.key, instance_id, self.fingerprint, now, keep_receipts)),)
         instance = unborn(self.machine, instance_id, self.context, self.metadata, now)
         return Draft(self.machine, instance, self.attempt, now, effects)
 
@@ -71,7 +79,7 @@ class Creation:
         existing = await self._parts.store.create(draft.change())
         if existing is None:
             self._parts.observers.report(draft.instance, draft.all_entries)
-        return _answer(draft, existing)
+        return _answer(order, draft, existing)
 
     async def _own(self, order: CreationOrder) -> WorkflowInstance:
         async with self._parts.store.transaction(None, now=self._parts.now) as unit:
@@ -101,11 +109,11 @@ class Creation:
             existing = await unit.write(draft.change())
         if existing is None:
             unit.after_commit(lambda: self._parts.observers.report(draft.instance, draft.all_entries))
-        return _answer(draft, existing)
+        return _answer(order, draft, existing)
 
 
-def _answer(draft: Draft, existing: Existing | None) -> WorkflowInstance:
+def _answer(order: CreationOrder, draft: Draft, existing: Existing | None) -> WorkflowInstance:
     if existing is None:
         return replace(draft.instance, created=True)
-    check_same_request(existing.receipt, None)
+    check_same_request(existing.receipt, order.fingerprint)
     return existing.instance

@@ -21,6 +21,15 @@ def creation_receipt(
     return Receipt(key, instance_id, fingerprint, {}, created_at=now, expires_at=now + keep)
 
 
+def checked_fingerprint(key: str | None, fingerprint: str | None) -> str | None:
+    """The fingerprint that goes with `key`. Raises `InvalidValue` for one that cannot be, or that has no key to go with."""
+    if fingerprint is None:
+        return None
+    if key is None:
+        raise InvalidValue("idempotency_fingerprint", "has no idempotency_key to go with")
+    return _checked(fingerprint, "idempotency_fingerprint")
+
+
 def check_same_request(receipt: Receipt, fingerprint: str | None) -> None:
     """Raise `IdempotencyConflict` when the receipt answers another request."""
     if receipt.fingerprint != fingerprint:

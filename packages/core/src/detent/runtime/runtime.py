@@ -103,6 +103,7 @@ class WorkflowRuntime:
         context: JsonObject | None = None,
         metadata: JsonObject | None = None,
         idempotency_key: str | None = None,
+        idempotency_fingerprint: str | None = None,
         trigger_metadata: JsonObject | None = None,
         connection: object | None = None,
     ) -> WorkflowInstance:
@@ -110,14 +111,20 @@ class WorkflowRuntime:
 
         `context` wins over the initial state's own; `metadata` are labels that never change; `trigger_metadata` says who
         and why, for history. With an `idempotency_key` that this workflow has seen, the instance it made then is answered,
-        with `created=False`. `connection` lends a transaction: the caller commits.
+        with `created=False`; under another `idempotency_fingerprint`, a text that says what identifies the request, it is
+        refused as an `IdempotencyConflict`. `connection` lends a transaction: the caller commits.
 
         Raises `UnknownWorkflow`, `InvalidValue` before anything runs, `CommandFailed` when a command of the entry fails
         without an `error` target, and what commands raise; then no instance exists.
         """
         machine = self._started().machines.latest(workflow)
         order = CreationOrder(
-            machine, context=context, metadata=metadata, key=idempotency_key, trigger_metadata=trigger_metadata
+            machine,
+            context=context,
+            metadata=metadata,
+            key=idempotency_key,
+            fingerprint=idempotency_fingerprint,
+            trigger_metadata=trigger_metadata,
         )
         return await self._creation.create(order, connection=connection)
 
@@ -154,25 +161,34 @@ class WorkflowRuntime:
         )
         return await self._execution.trigger(attempt, workflow=workflow, connection=connection)
 
-    async def get_instance(self, instance_id: UUID | str | WorkflowInstance) -> WorkflowInstance:
-        """The instance as last committed. Raises `InstanceNotFound`."""
-        found = await self._started().store.load(_id_of(instance_id))
+    async def get_instance(
+        self, instance_id: UUID | str | WorkflowInstance, *, connection: object | None = None
+    ) -> WorkflowInstance:
+        """The instance as last committed, or as the transaction that `connection` lends sees it. Raises `InstanceNotFound`."""
+        found = await self._started().store.load(_id_of(instance_id), outside=connection)
         if found is None:
             raise InstanceNotFound(_id_of(instance_id))
         return found
 
-    async def get_available_events(self, instance_id: UUID | str | WorkflowInstance) -> list[AvailableEvent]:
+    async def get_available_events(
+        self, instance_id: UUID | str | WorkflowInstance, *, connection: object | None = None
+    ) -> list[AvailableEvent]:
         """The events the instance's state declares, each with whether it would pass now, and why not.
 
         Guards are asked as for an event without payload and subject. Raises `InstanceNotFound`.
         """
         parts = self._started()
-        record = await self.get_instance(instance_id)
+        record = await self.get_instance(instance_id, connection=connection)
         machine = await self._execution.machine_of(record)
         return await available_events(parts, machine, record)
 
     async def get_history(
-        self, instance_id: UUID | str | WorkflowInstance, *, limit: int = 50, before: int | None = None
+        self,
+        instance_id: UUID | str | WorkflowInstance,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        connection: object | None = None,
     ) -> Sequence[HistoryEntry]:
         """Up to `limit` (1 to 1000) history entries, the newest first; `before` a sequence, for the page after.
 
@@ -180,9 +196,10 @@ class WorkflowRuntime:
         """
         identity = _id_of(instance_id)
         _check_page(limit, before)
-        entries = await self._started().store.history(identity, limit=limit, before=before)
+        store = self._started().store
+        entries = await store.history(identity, limit=limit, before=before, outside=connection)
         if not entries:
-            await self.get_instance(identity)
+            await self.get_instance(identity, connection=connection)
         return entries
 
     async def process_timeouts(self, *, limit: int = 100) -> SweepReport:

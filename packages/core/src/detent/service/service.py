@@ -58,6 +58,7 @@ class WorkflowService:
         context: JsonObject | None = None,
         metadata: JsonObject | None = None,
         idempotency_key: str | None = None,
+        idempotency_fingerprint: str | None = None,
         trigger_metadata: JsonObject | None = None,
     ) -> WorkflowInstance:
         """A new instance; see `WorkflowRuntime.create_instance`."""
@@ -66,6 +67,7 @@ class WorkflowService:
             context=context,
             metadata=metadata,
             idempotency_key=idempotency_key,
+            idempotency_fingerprint=idempotency_fingerprint,
             trigger_metadata=self._said(trigger_metadata),
             connection=self._connection,
         )
@@ -99,18 +101,18 @@ class WorkflowService:
         )
 
     async def get_instance(self, instance_id: UUID | str | WorkflowInstance) -> WorkflowInstance:
-        """The instance as last committed. Raises `InstanceNotFound`."""
-        return await self._runtime.get_instance(instance_id)
+        """The instance as last committed, or as the lent transaction sees it. Raises `InstanceNotFound`."""
+        return await self._runtime.get_instance(instance_id, connection=self._connection)
 
     async def get_available_events(self, instance_id: UUID | str | WorkflowInstance) -> list[AvailableEvent]:
         """What the instance could do now, and why not; see `WorkflowRuntime.get_available_events`."""
-        return await self._runtime.get_available_events(instance_id)
+        return await self._runtime.get_available_events(instance_id, connection=self._connection)
 
     async def get_history(
         self, instance_id: UUID | str | WorkflowInstance, *, limit: int = 50, before: int | None = None
     ) -> Sequence[HistoryEntry]:
         """What happened to the instance, the newest first; see `WorkflowRuntime.get_history`."""
-        return await self._runtime.get_history(instance_id, limit=limit, before=before)
+        return await self._runtime.get_history(instance_id, limit=limit, before=before, connection=self._connection)
 
     def to_mermaid(self, workflow: str, **options: Any) -> Diagram:
         """The diagram of the newest version of `workflow`; `options` as `detent.to_mermaid` takes them."""
@@ -118,9 +120,9 @@ class WorkflowService:
 
     async def instance_to_mermaid(self, instance_id: UUID | str | WorkflowInstance, **options: Any) -> Diagram:
         """The diagram of the version an instance follows, with its state and the states it came through marked."""
-        record = await self._runtime.get_instance(instance_id)
+        record = await self.get_instance(instance_id)
         definition = await self._runtime.definition_of(record)
-        entries = await self._runtime.get_history(instance_id, limit=1000)
+        entries = await self.get_history(instance_id, limit=1000)
         moves = reversed([entry for entry in entries if entry.outcome in ("success", "failure")])
         visited = dict.fromkeys(entry.to_state for entry in moves)
         marks = Marks(current=record.state, visited=tuple(visited))

@@ -111,14 +111,20 @@ class MemoryStore:
         if transaction.is_open:
             transaction.commit()
 
-    async def load(self, instance_id: UUID) -> WorkflowInstance | None:
-        """The committed record."""
+    async def load(self, instance_id: UUID, *, outside: object | None = None) -> WorkflowInstance | None:
+        """The committed record, or the one that the transaction `outside` sees."""
+        if outside is not None:
+            return self._own(outside).instance(instance_id)
         found = self._committed.instances.get(instance_id)
         return copy_instance(found) if found else None
 
-    async def history(self, instance_id: UUID, *, limit: int, before: int | None = None) -> Sequence[HistoryEntry]:
+    async def history(
+        self, instance_id: UUID, *, limit: int, before: int | None = None, outside: object | None = None
+    ) -> Sequence[HistoryEntry]:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
         entries = self._committed.history.get(instance_id, [])
+        if outside is not None:
+            entries = self._own(outside).history(instance_id)
         # Sequences are dense and start at 1, so entry n is at index n - 1.
         end = len(entries) if before is None else max(0, min(before - 1, len(entries)))
         start = max(0, end - limit)

@@ -101,6 +101,10 @@ class MemoryTransaction:
         found = self._written.instances.get(instance_id) or self._committed.instances.get(instance_id)
         return copy_instance(found) if found else None
 
+    def history(self, instance_id: UUID) -> list[HistoryEntry]:
+        """The entries as this transaction sees them, the oldest first; the rows themselves."""
+        return self._committed.history.get(instance_id, []) + self._written.history.get(instance_id, [])
+
     def receipt(self, key: ReceiptKey | None, now: datetime) -> Receipt | None:
         """The receipt under `key` that has not expired at `now`."""
         if key is None:

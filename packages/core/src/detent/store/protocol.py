@@ -165,12 +165,19 @@ class Store(Protocol):
         """
         ...
 
-    async def load(self, instance_id: UUID) -> WorkflowInstance | None:
-        """The committed record, without a lock."""
+    async def load(self, instance_id: UUID, *, outside: object | None = None) -> WorkflowInstance | None:
+        """The committed record, without a lock.
+
+        With `outside`, a transaction of the caller such as `join` takes, it is read through that: with what was written there
+        and is not committed, on no connection but the caller's, still without a lock. An error of a read is the caller's to
+        handle as one of his own statements. Raises `ConnectionNotSupported`.
+        """
         ...
 
-    async def history(self, instance_id: UUID, *, limit: int, before: int | None = None) -> Sequence[HistoryEntry]:
-        """Up to `limit` entries with a sequence below `before`, the newest first."""
+    async def history(
+        self, instance_id: UUID, *, limit: int, before: int | None = None, outside: object | None = None
+    ) -> Sequence[HistoryEntry]:
+        """Up to `limit` entries with a sequence below `before`, the newest first. `outside` is what it is for `load`."""
         ...
 
     async def fire_due(

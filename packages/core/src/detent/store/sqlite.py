@@ -186,13 +186,15 @@ class SqliteStore:
         async with self._ending(self._own(outside)):
             yield
 
-    async def load(self, instance_id: UUID) -> WorkflowInstance | None:
-        """The committed record."""
-        return await self._read(lambda connection: read_instance(connection, instance_id))
+    async def load(self, instance_id: UUID, *, outside: object | None = None) -> WorkflowInstance | None:
+        """The committed record, or the one that the transaction `outside` sees."""
+        return await self._read(lambda connection: read_instance(connection, instance_id), outside)
 
-    async def history(self, instance_id: UUID, *, limit: int, before: int | None = None) -> Sequence[HistoryEntry]:
+    async def history(
+        self, instance_id: UUID, *, limit: int, before: int | None = None, outside: object | None = None
+    ) -> Sequence[HistoryEntry]:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
-        return await self._read(lambda connection: read_history(connection, instance_id, before, limit))
+        return await self._read(lambda connection: read_history(connection, instance_id, before, limit), outside)
 
     async def fire_due(
         self,
@@ -298,9 +300,10 @@ class SqliteStore:
 
         return look
 
-    async def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
+    async def _read(self, work: Callable[[sqlite3.Connection], R], outside: object | None = None) -> R:
+        source = self._running().reader if outside is None else self._own(outside)
         with storage_errors():
-            return await self._running().reader.run(work)
+            return await source.run(work)
 
     def _running(self) -> SqliteThreads:
         if self._threads is None:

@@ -3,12 +3,29 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, FromClause, Integer, Select, case, func, select, update
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Update,
+    Uuid,
+    any_,
+    bindparam,
+    case,
+    func,
+    null,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from detent_pg.schema import Tables
 from detent_pg.statements.arrays import incoming, stored
-from detent_pg.statements.limits import limits
+from detent_pg.statements.limits import lent_limits, limits
 
 UPDATED = (
     "state",
@@ -46,21 +63,33 @@ def write(tables: Tables, *, limited: bool) -> Select[Any]:
 
 
 @cache
-def create(tables: Tables, *, limited: bool) -> Select[Any]:
-    """Insert each of `created` whose keys are free or expired, and answer their ids.
+def create(tables: Tables, *, lent: bool) -> Select[Any]:
+    """Insert each of `created` whose keys are free or expired, and answer their ids; null where that is none, when `lent`.
 
     `asked` says how many receipts come with an instance. They are put first, and the instance follows only if it won
-    all of them; a creation under way with the same key is waited for.
+    all of them; a creation under way with the same key is waited for. A lent transaction gets its lock timeout back.
     """
     instances, receipts = tables.instances, tables.receipts
     columns = [column.name for column in instances.c]
     new = incoming("created", instances, columns, asked=Integer())
-    bounds = limits() if limited else None
+    bounds = lent_limits() if lent else limits()
     won = _put(tables, incoming("receipts", receipts, [column.name for column in receipts.c]), bounds)
     count = select(func.count()).select_from(won).where(won.c.instance_id == new.c.id).scalar_subquery()
     values = _bounded(select(*(stored(new, column) for column in instances.c)).where(new.c.asked == count), bounds)
     created = insert(instances).from_select(columns, values).returning(instances.c.id).cte("inserted")
-    return select(created.c.id).add_cte(_entries(tables, created))
+    statement = select(created.c.id).add_cte(_entries(tables, created))
+    if not lent:
+        return statement
+    # The row of `bounds` comes out in any case, and it comes last: nothing is left to wait for when the old value is put back.
+    restored = func.set_config("lock_timeout", bounds.c.before, True)
+    return statement.add_columns(restored).select_from(bounds.outerjoin(created, true()))
+
+
+@cache
+def disarm(tables: Tables) -> Update:
+    """Take the deadline away from the instances `ids`."""
+    instances = tables.instances
+    return update(instances).where(instances.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))).values(due_at=null())
 
 
 def _entries(tables: Tables, written: CTE) -> CTE:
@@ -97,7 +126,7 @@ def _receipts(tables: Tables, updated: CTE) -> CTE:
     ).cte("put")
 
 
-def _put(tables: Tables, rows: FromClause, bounds: CTE | None) -> CTE:
+def _put(tables: Tables, rows: FromClause, bounds: CTE) -> CTE:
     """Receipts of creations: the keys that were free, or held by a receipt that had expired when the new one was made."""
     receipts = tables.receipts
     values = _bounded(select(*(stored(rows, column) for column in receipts.c)), bounds)
@@ -114,8 +143,8 @@ def _put(tables: Tables, rows: FromClause, bounds: CTE | None) -> CTE:
     )
 
 
-def _bounded(values: Select[Any], bounds: CTE | None) -> Select[Any]:
-    return values if bounds is None else values.where(_are_set(bounds))
+def _bounded(values: Select[Any], bounds: CTE) -> Select[Any]:
+    return values.where(_are_set(bounds))
 
 
 def _are_set(bounds: CTE) -> ColumnElement[bool]:

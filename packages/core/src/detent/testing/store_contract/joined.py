@@ -19,6 +19,7 @@ from detent.testing.store_contract.samples import (
     receipt_key,
     remembered,
     step,
+    within,
 )
 
 
@@ -274,6 +275,60 @@ class JoinedContract:
 
         await assert_untouched(kit.store, record)
         assert called == []
+
+    async def test_reads_through_the_callers_transaction_see_what_it_wrote(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+        change, new = step(record), creation()
+
+        async with kit.lend() as outside:
+            assert await kit.store.load(record.id, outside=outside) == record
+            async with kit.store.join(outside, record.id) as unit:
+                await unit.write(change)
+            async with kit.store.join(outside, None) as unit:
+                await unit.write(new)
+
+            assert await kit.store.load(record.id, outside=outside) == change.instance
+            assert await kit.store.load(new.instance.id, outside=outside) == new.instance
+            entries = await kit.store.history(record.id, limit=10, outside=outside)
+            assert [entry.sequence for entry in entries] == [2, 1]
+            assert entries[0] == change.entries[0]
+            older = await kit.store.history(record.id, limit=1, before=2, outside=outside)
+            assert [entry.sequence for entry in older] == [1]
+            assert await kit.store.load(new_id(), outside=outside) is None
+            assert list(await kit.store.history(new_id(), limit=1, outside=outside)) == []
+            await assert_untouched(kit.store, record)
+
+    async def test_reads_through_a_commands_connection_see_what_its_step_wrote(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+        new = creation()
+
+        async with kit.store.transaction(record.id) as unit:
+            async with kit.store.join(unit.connection, None) as inner:
+                await inner.write(new)
+            assert await kit.store.load(new.instance.id, outside=unit.connection) == new.instance
+            assert len(await kit.store.history(new.instance.id, limit=10, outside=unit.connection)) == 1
+
+    async def test_a_read_through_the_callers_transaction_waits_for_nobody_and_holds_nothing(
+        self, kit: StoreKit
+    ) -> None:
+        record = await created(kit.store)
+
+        async with within():
+            async with kit.lend() as outside:
+                assert await kit.store.load(record.id, outside=outside) == record
+                await kit.note(outside, f"after a read {record.id}")
+            assert await kit.store.apply(record.id, advance) == 2
+
+        assert await kit.noted(f"after a read {record.id}")
+
+    @pytest.mark.parametrize("foreign", [object(), "postgresql://"], ids=["an object", "a text"])
+    async def test_reading_through_what_the_store_did_not_lend_is_refused(self, kit: StoreKit, foreign: object) -> None:
+        record = await created(kit.store)
+
+        with pytest.raises(ConnectionNotSupported):
+            await kit.store.load(record.id, outside=foreign)
+        with pytest.raises(ConnectionNotSupported):
+            await kit.store.history(record.id, limit=1, outside=foreign)
 
     @pytest.mark.parametrize("foreign", [None, object(), "postgresql://"], ids=["None", "an object", "a text"])
     async def test_what_the_store_did_not_lend_is_refused(self, kit: StoreKit, foreign: object) -> None:

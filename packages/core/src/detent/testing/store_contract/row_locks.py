@@ -28,6 +28,14 @@ class RowLockContract:
             async with kit.store.transaction(None) as unit:
                 await unit.write(creation())
 
+    async def test_a_read_through_a_callers_transaction_takes_no_row(self, kit: StoreKit) -> None:
+        held, read = [await created(kit.store) for _ in range(2)]
+
+        async with within(), kit.store.transaction(held.id), kit.lend() as outside:
+            assert await kit.store.load(held.id, outside=outside) == held
+            assert await kit.store.load(read.id, outside=outside) == read
+            assert await kit.store.apply(read.id, advance) == 2
+
     async def test_a_sweep_passes_over_what_a_step_holds(self, kit: StoreKit) -> None:
         held = await created(kit.store, creation(due=NOW - 2 * DAY))
         free = await created(kit.store, creation(due=NOW - DAY))
