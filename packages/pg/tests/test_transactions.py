@@ -5,6 +5,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from detent.errors import InstanceBusy, StepRolledBack, StoreError, StoreUnavailable
+from detent.store.change import Change
+from detent.store.records import Receipt, WorkflowInstance
 from detent.testing.store_contract.samples import (
     DAY,
     NOW,
@@ -205,13 +208,30 @@ async def test_the_clock_of_a_step_is_read_after_the_wait(store: PgStore) -> Non
     assert await waiter > released
 
 
-async def test_contenders_queue_for_the_row_after_losing_twice(store: PgStore, record_sql: list[str]) -> None:
+async def test_a_step_queues_for_the_row_after_losing_the_race_twice(store: PgStore, record_sql: list[str]) -> None:
+    record = await created(store)
+    await store.apply(record.id, advance)
+    decided: list[int] = []
+
+    def decide(current: WorkflowInstance, receipt: Receipt | None, now: datetime) -> tuple[Change | None, int]:
+        # What it knew twice is what was there before: the write finds another version and changes nothing.
+        decided.append(current.version)
+        return advance(record if len(decided) <= 2 else current, receipt, now)
+
+    record_sql.clear()
+    await store.apply(record.id, decide)
+
+    assert decided == [2, 2, 2]
+    assert await assert_whole(store, record.id) == 3
+    assert sum("FOR NO KEY UPDATE" in sql for sql in record_sql) == 1
+
+
+async def test_32_contenders_all_get_their_turn(store: PgStore) -> None:
     record = await created(store)
 
     await asyncio.gather(*(store.apply(record.id, advance) for _ in range(32)))
 
     assert await assert_whole(store, record.id) == 33
-    assert any("FOR NO KEY UPDATE" in sql for sql in record_sql)
 
 
 async def test_a_deadlock_rolls_one_of_two_steps_back(store: PgStore) -> None:
