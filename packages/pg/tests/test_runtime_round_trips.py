@@ -180,3 +180,14 @@ async def test_looking_takes_one_round_trip_each(wire: Wire, runtime: WorkflowRu
     handle = runtime.get_handle(instance.id)
     for look in (handle.get_instance, handle.get_available_events, handle.get_history):
         assert await trips_of(wire, look) == 1
+
+
+async def test_an_instance_passed_for_its_id_saves_the_read_that_finds_its_workflow(
+    wire: Wire, runtime: WorkflowRuntime
+) -> None:
+    instance = await runtime.create_instance("counter")
+
+    async def back() -> None:
+        await runtime.trigger_event(instance, "down")
+
+    assert await trips_of(wire, lambda: runtime.trigger_event(instance, "quiet"), between=back) == 4

@@ -149,13 +149,15 @@ class WorkflowRuntime:
 
         `subject` is handed to commands and guards and never stored; `payload` is JSON, checked by the event's model and kept
         in history with `trigger_metadata`. `connection` lends a transaction: the caller commits, and observers wait for it.
-        `workflow`, the instance's, saves a read where commands run; handles learn it by themselves.
+        `workflow`, the instance's, saves a read where commands run; handles learn it, and an instance passed as the id has it.
 
         A guard's no is an answer, `outcome="refused"`. Raises `InstanceNotFound`, `EventNotAvailable`, `InstancePaused`,
         `InstanceBusy`, `InvalidValue`, `CommandFailed`, and what commands raise; then state, context and deadlines are as
         before.
         """
         self._started()
+        if isinstance(instance_id, WorkflowInstance):
+            workflow = instance_id.workflow
         attempt = new_attempt(
             _id_of(instance_id), name, subject=subject, payload=payload, trigger_metadata=trigger_metadata
         )
