@@ -9,44 +9,17 @@ from detent.definition.model import WorkflowDefinition
 from detent.notation.chart import Chart, chart
 from detent.notation.labels import arrow_text, title
 from detent.notation.mermaid import Diagram, to_mermaid
+from examples.orders import workflow as example
 from tests.mermaid.oracle import Drawn, Mermaid
 from tests.mermaid.oracle import mermaid as mermaid
 
 Draw = Callable[..., tuple[Diagram, Drawn]]
 
-ORDER: dict[str, Any] = {
-    "name": "order",
-    "initial_state": "new",
-    "states": {
-        "new": {
-            "context": {"payment_status": "pending", "is_active": True},
-            "events": {"PaymentReceived": {"target": "exportable"}, "Cancel": {"target": "cancelled"}},
-        },
-        "exportable": {
-            "context": {"payment_status": "paid"},
-            "events": {
-                "Export": {"target": "exported", "error": "export_failed", "commands": ["send_order_to_warehouse"]}
-            },
-        },
-        "exported": {
-            "context": {"shipment_status": "shipped"},
-            "on_enter": {"commands": ["notify_customer"], "target": "in_transit"},
-        },
-        "in_transit": {"events": {"Deliver": {"target": "delivered"}}},
-        "delivered": {
-            "context": {"shipment_status": "delivered", "is_active": False},
-            "events": {"TimeOut": {"target": "closed", "timeout": "14d"}},
-        },
-        "export_failed": {"events": {"RetryExport": {"target": "exportable"}}},
-        "closed": {},
-        "cancelled": {"context": {"is_active": False}, "outcome": "cancelled"},
-    },
-}
-
 
 @pytest.fixture
 def order() -> WorkflowDefinition:
-    return WorkflowDefinition.from_dict(ORDER)
+    """The order workflow of the example."""
+    return example.order
 
 
 @pytest.fixture(scope="session")

@@ -474,3 +474,23 @@ async def test_a_joined_step_inside_a_step_is_repeated_with_it(running):
     await runtime.trigger_event(outer.id, "fix")
     assert ran == ["outer", "lamp", "outer", "lamp"]
     assert (await runtime.get_instance(inner.id)).state == "on"
+
+
+async def test_what_a_caller_does_to_an_answer_does_not_reach_the_definition(running):
+    definition = {
+        "name": "nested",
+        "initial_state": "a",
+        "states": {
+            "a": {"context": {"n": {"x": 1}}, "events": {"go": {"target": "b", "metadata": {"k": [1]}}}},
+            "b": {"context": {"m": [1]}},
+        },
+    }
+    runtime = await running(definition)
+    first = await runtime.create_instance("nested")
+    first.context["n"]["x"] = 99
+    (await runtime.get_available_events(first))[0].metadata["k"].append(2)
+    (await runtime.trigger_event(first, "go")).instance.context["m"].append(2)
+    second = await runtime.create_instance("nested")
+    assert second.context == {"n": {"x": 1}}
+    assert (await runtime.get_available_events(second))[0].metadata == {"k": [1]}
+    assert (await runtime.trigger_event(second, "go")).instance.context == {"n": {"x": 1}, "m": [1]}

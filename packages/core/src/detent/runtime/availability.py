@@ -1,10 +1,11 @@
 """What an instance could do now, event by event, and why not."""
 
+import copy
 from dataclasses import dataclass
 from datetime import datetime
 
 from detent.definition.event import Event
-from detent.json_values import JsonObject
+from detent.json_values import JsonObject, json_object
 from detent.machine.engine import Refused
 from detent.machine.machine import Machine
 from detent.machine.verdicts import Need, Verdict
@@ -80,7 +81,7 @@ def _described(name: str, event: Event, record: WorkflowInstance, refusal: str |
         internal=event.internal,
         due_at=timer.due if timer and not timer.parked else None,
         has_commands=bool(event.commands),
-        payload_schema=None if event.payload is None else event.payload.json_schema,
-        metadata=event.metadata,
+        payload_schema=None if event.payload is None else copy.deepcopy(event.payload.json_schema),
+        metadata=json_object(event.metadata, "metadata"),
         description=event.description,
     )

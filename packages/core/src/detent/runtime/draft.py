@@ -137,6 +137,8 @@ class Draft:
         """The context after a step into a state with this `patch`, by the definition's precedence."""
         written = self._written
         self._written = None
+        # A copy: callers get the context to keep, and what they edit must not be the definition's.
+        patch = json_object(patch, "context")
         if written is None:
             return {**self.instance.context, **patch} if patch else self.instance.context
         checked = json_object(written, "context")
@@ -193,7 +195,7 @@ def unborn(
         status=Status.ACTIVE,
         version=0,
         definition_version=machine.version,
-        context={**machine.state(initial).context, **context},
+        context={**json_object(machine.state(initial).context, "context"), **context},
         metadata=metadata,
         timers=(),
         due_at=None,
