@@ -33,7 +33,7 @@ async def shared_store(migrated_url: URL) -> AsyncIterator[PgStore]:
 async def store(shared_store: PgStore) -> PgStore:
     """An open, empty store."""
     async with shared_store.engine.begin() as connection:
-        await connection.exec_driver_sql("TRUNCATE detent_instances, detent_definitions, notes CASCADE")
+        await connection.exec_driver_sql("TRUNCATE detent_instances, detent_definitions, detent_archive, notes CASCADE")
     return shared_store
 
 

@@ -90,5 +90,7 @@ class TestAnotherPrefixAndSchema(StoreContract):
     @pytest.fixture
     async def kit(self, side_store: PgStore) -> StoreKit:
         async with side_store.engine.begin() as connection:
-            await connection.exec_driver_sql("TRUNCATE side.wf_instances, side.wf_definitions, notes CASCADE")
+            await connection.exec_driver_sql(
+                "TRUNCATE side.wf_instances, side.wf_definitions, side.wf_archive, notes CASCADE"
+            )
         return kit_of(side_store)

@@ -12,6 +12,7 @@ from sqlalchemy import URL, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from detent.errors import OutcomeUnknown, StepRolledBack, StoreUnavailable
+from detent.store.query import InstanceQuery, Order
 from detent.store.records import WorkflowInstance
 from detent.testing.store_contract.samples import (
     DAY,
@@ -22,7 +23,9 @@ from detent.testing.store_contract.samples import (
     creation,
     keyed_step,
     receipt_key,
+    receipts_only,
     remembered,
+    removal,
     step,
 )
 from detent_pg import PgStore
@@ -53,6 +56,21 @@ STEPS: dict[Step, int] = {apply: 2, transaction: 5, fire_due: 4}
 PLACES = [
     pytest.param(verb, place, id=f"{verb.__name__}-{place}") for verb, trips in STEPS.items() for place in range(trips)
 ]
+
+
+async def find(store: PgStore, record: WorkflowInstance) -> object:
+    return await store.find(InstanceQuery(ids=(record.id,)), order=Order(), limit=5)
+
+
+async def count(store: PgStore, record: WorkflowInstance) -> object:
+    return await store.count(InstanceQuery(ids=(record.id,)), group_by=("state",))
+
+
+async def prune(store: PgStore, record: WorkflowInstance) -> object:
+    return await store.prune_history([record.id], before=NOW)
+
+
+READS = [find, count, prune]
 
 
 def at(place: int) -> Callable[[str], bool]:
@@ -201,6 +219,80 @@ async def test_a_key_is_answered_after_a_cut(wire: Wire, wired: PgStore, store: 
 
     assert await remembered(store, record.id, key) == change.effects[0].receipt
     assert await assert_whole(store, record.id) == 2
+
+
+@BOTH
+@pytest.mark.parametrize("place", [0, 1])
+async def test_receipts_alone_that_are_cut_are_there_once(
+    wire: Wire, wired: PgStore, store: PgStore, place: int, forward: bool
+) -> None:
+    record = await created(store)
+    await wired.apply((await created(store)).id, lambda current, *_: (receipts_only(current, receipt_key()), None))
+    key = receipt_key(scope=str(record.id))
+    change = receipts_only(record, key)
+
+    wire.cut(at(place), forward=forward)
+    await wired.apply(record.id, lambda _record, seen, _now: (None if seen else change, None), key=key, now=NOW)
+
+    assert wire.was_cut.is_set()
+    assert await remembered(store, record.id, key) == change.effects[0].receipt
+    assert await store.load(record.id) == record
+
+
+@BOTH
+async def test_receipts_alone_whose_commit_is_cut_tell_the_truth(
+    wire: Wire, wired: PgStore, store: PgStore, forward: bool
+) -> None:
+    record = await created(store)
+    key = receipt_key(scope=str(record.id))
+
+    wire.cut(is_commit, forward=forward)
+    try:
+        async with wired.transaction(record.id) as unit:
+            await unit.write(receipts_only(record, key))
+        applied = True
+    except StepRolledBack:
+        applied = False
+
+    assert applied == forward
+    assert (await remembered(store, record.id, key) is not None) == applied
+
+
+@BOTH
+async def test_a_removal_that_is_cut_answers_what_it_removed(
+    wire: Wire, wired: PgStore, store: PgStore, forward: bool
+) -> None:
+    await wired.remove([removal(await created(store))])
+    mine, changed, long_gone = [await created(store) for _ in range(3)]
+    await store.apply(changed.id, advance)
+    await store.remove([removal(long_gone, document={"kept": "by another"})])
+
+    wire.cut(at(0), forward=forward)
+    gone = await wired.remove([removal(record) for record in (mine, changed, long_gone)])
+
+    assert wire.was_cut.is_set()
+    assert gone == {mine.id}
+    assert await store.load(mine.id) is None
+    assert await store.load_archived(mine.id) == removal(mine).entry
+    assert await assert_whole(store, changed.id) == 2
+
+
+@BOTH
+@pytest.mark.parametrize("verb", READS, ids=lambda verb: verb.__name__)
+async def test_a_reading_that_is_cut_is_asked_again(
+    wire: Wire,
+    wired: PgStore,
+    store: PgStore,
+    verb: Callable[[PgStore, WorkflowInstance], Awaitable[object]],
+    forward: bool,
+) -> None:
+    record = await created(store)
+    expected = await verb(wired, record)
+
+    wire.cut(at(0), forward=forward)
+
+    assert await verb(wired, record) == expected
+    assert wire.was_cut.is_set()
 
 
 async def test_a_write_that_still_runs_on_the_old_backend_is_not_repeated_twice(

@@ -258,8 +258,8 @@ class Recorder(WorkflowObserver):
     def __init__(self) -> None:
         self.created: list[Any] = []
 
-    async def on_created(self, instance, entry):
-        self.created.append(instance.id)
+    async def on_created(self, seen):
+        self.created.append(seen.instance.id)
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def recorder() -> Recorder:
 
 async def test_an_observer_that_opens_a_scope_gets_the_applications_session(started, container, noted):
     class Watching(WorkflowObserver):
-        async def on_transition(self, instance, entry):
+        async def on_transition(self, seen):
             async with container() as request:
                 notes = await request.get(Notes)
                 await notes.add("observer")

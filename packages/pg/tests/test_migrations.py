@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -11,12 +12,15 @@ from click.testing import CliRunner
 from sqlalchemy import URL, text
 
 from detent.errors import InvalidValue, StoreError, StoreOutdated
+from detent.store.query import InstanceQuery, Order
 from detent.testing.store_contract.samples import advance, created
 from detent_pg import PgStore, make_engine, metadata_for, migrate, schema_sql, schema_version
 from detent_pg.cli import db
 from detent_pg.engine import Connections
 from detent_pg.names import Names
 from tests.postgres import Postgres, administer
+
+ALL = list(range(1, schema_version + 1))
 
 CATALOG = {
     "columns": """
@@ -25,7 +29,8 @@ CATALOG = {
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_collation l ON l.oid = a.attcollation
         LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-        WHERE n.nspname = :schema AND c.relkind = 'r' AND a.attnum > 0 ORDER BY 1, 2""",
+        WHERE n.nspname = :schema AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+        ORDER BY 1, 2""",
     "constraints": """
         SELECT c.relname, k.conname, pg_get_constraintdef(k.oid)
         FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -61,7 +66,7 @@ async def test_the_migrations_make_what_the_metadata_says(empty: URL, prefix: st
     assert await migrated.upgrade() == list(range(1, schema_version + 1))
     by_migrations = await catalog(migrated, schema or "public")
     assert [row[0] for row in by_migrations["tables"]] == sorted(
-        f"{prefix}{name}" for name in ("definitions", "history", "instances", "receipts", "schema_version")
+        f"{prefix}{name}" for name in ("archive", "definitions", "history", "instances", "receipts", "schema_version")
     )
 
     assert await migrate.downgrade(Connections(migrated.engine), migrated.names, to=0)
@@ -77,7 +82,7 @@ async def test_the_migrations_make_what_the_metadata_says(empty: URL, prefix: st
 async def test_upgrading_again_does_nothing(empty: URL) -> None:
     store = PgStore.from_url(empty)
 
-    assert [await store.upgrade(), await store.upgrade()] == [[1], []]
+    assert [await store.upgrade(), await store.upgrade()] == [ALL, []]
     await store.close()
 
 
@@ -86,7 +91,8 @@ async def test_processes_that_start_together_take_turns(empty: URL) -> None:
 
     applied = await asyncio.gather(*(store.upgrade() for store in stores))
 
-    assert sorted(list(numbers) for numbers in applied) == [[], [], [], [1]]
+    # Each step is taken by one of them, whichever comes first.
+    assert sorted(number for numbers in applied for number in numbers) == ALL
     for store in stores:
         await store.close()
 
@@ -96,7 +102,7 @@ async def test_two_prefixes_that_start_together_in_a_new_schema_take_turns(empty
 
     applied = await asyncio.gather(*(store.upgrade() for store in stores))
 
-    assert [list(numbers) for numbers in applied] == [[1]] * 4
+    assert [list(numbers) for numbers in applied] == [ALL] * 4
     for store in stores:
         await store.close()
 
@@ -207,6 +213,108 @@ def test_every_step_has_a_way_back_and_the_last_is_what_the_code_needs() -> None
     assert all(step.down.strip() for step in steps)
 
 
+OLD = {
+    "instances": """
+        INSERT INTO detent_instances VALUES
+            ('00000000-0000-7000-8000-000000000001', 'order', '1', 'new', 'active', 3, '{"a": 1}', '{"b": 2}',
+             '[{"event": "expire", "due": "2030-01-01T00:00:00+00:00", "attempts": 0, "parked": false, "reason": null}]',
+             '2030-01-01', '2029-01-01', '2029-01-02', '2029-01-03'),
+            ('00000000-0000-7000-8000-000000000002', 'order', '1', 'stuck', 'active', 2, '{}', '{}',
+             '[{"event": "a", "due": "2030-01-01T00:00:00+00:00", "attempts": 0, "parked": false, "reason": null},
+               {"event": "b", "due": "2030-01-01T00:00:00+00:00", "attempts": 9, "parked": true, "reason": "no"}]',
+             NULL, '2029-01-01', '2029-01-02', '2029-01-04'),
+            ('00000000-0000-7000-8000-000000000003', 'order', '1', 'done', 'completed', 2, '{}', '{}', '[]',
+             NULL, '2029-01-01', '2029-01-02', '2029-01-05'),
+            ('00000000-0000-7000-8000-000000000004', 'order', '1', 'done', 'failed', 2, '{}', '{}', '[]',
+             NULL, '2029-01-01', '2029-01-02', '2029-01-06'),
+            ('00000000-0000-7000-8000-000000000005', 'order', '1', 'done', 'cancelled', 2, '{}', '{}', '[]',
+             NULL, '2029-01-01', '2029-01-02', '2029-01-07'),
+            ('00000000-0000-7000-8000-000000000006', 'order', '1', 'new', 'paused', 1, '{}', '{}', '[]',
+             NULL, '2029-01-01', '2029-01-02', '2029-01-08')""",
+    "history": """
+        INSERT INTO detent_history
+        SELECT id, 1, '$created', NULL, state, 'success', '[]', NULL, NULL, NULL, '{}', id, '1', created_at
+        FROM detent_instances""",
+    "receipts": """
+        INSERT INTO detent_receipts
+        SELECT '', 'workflow:order', id::text, id, NULL, '{}', created_at, '2039-01-01' FROM detent_instances""",
+    "definitions": """
+        INSERT INTO detent_definitions VALUES
+            ('order', '9', 'f', '{"b": 1, "a": 2}', '2029-01-01'), ('order', '10', 'f', '{}', '2029-01-02'),
+            ('order', '1', 'f', '{}', '2029-01-03'), ('claim', '2', 'f', '{}', '2029-01-02')""",
+}
+"""Rows as version 1 of the schema has them, by table."""
+
+
+async def stepped(store: PgStore, number: int) -> None:
+    """Apply one step of the migrations."""
+    [migration] = [migration for migration in migrate.migrations() if migration.number == number]
+    await ran(store, migration.up_sql(store.names))
+
+
+async def ran(store: PgStore, *scripts: str) -> None:
+    plain = await asyncpg.connect(store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
+    for script in ("SET timezone = 'UTC'", *scripts):
+        await plain.execute(script)
+    await plain.close()
+
+
+async def contents(store: PgStore) -> dict[str, Sequence[Any]]:
+    async with store.engine.connect() as connection:
+        return {
+            name: [tuple(row) for row in await connection.execute(text(f"SELECT * FROM detent_{name} ORDER BY 1, 2"))]
+            for name in OLD
+        }
+
+
+async def test_what_version_1_stored_is_whole_in_version_2_and_the_other_way_round(empty: URL) -> None:
+    store = PgStore.from_url(empty)
+    await stepped(store, 1)
+    await ran(store, *OLD.values())
+    before, old_schema = await contents(store), await catalog(store, "public")
+
+    assert await store.upgrade() == [2]
+    found = {
+        record.id.int & 0xFF: (record.finished_at, record.parked_at)
+        for record in await store.find(InstanceQuery(tenant=""), order=Order("id"), limit=10)
+    }
+    versions = [snapshot.version for snapshot in await store.list_definitions(["order", "claim"])]
+    assert await migrate.downgrade(Connections(store.engine), store.names, to=1) == [2]
+
+    day = {number: datetime(2029, 1, 2 + number, tzinfo=UTC) for number in range(1, 7)}
+    assert found == {
+        1: (None, None),
+        2: (None, day[2]),
+        3: (day[3], None),
+        4: (day[4], None),
+        5: (day[5], None),
+        6: (None, None),
+    }
+    assert versions == ["2", "9", "10", "1"]
+    assert await contents(store) == before
+    assert without_numbers(await catalog(store, "public")) == without_numbers(old_schema)
+    assert await store.upgrade() == [2]
+    await store.close()
+
+
+async def test_a_process_of_version_1_goes_on_creating_in_version_2(empty: URL) -> None:
+    store = PgStore.from_url(empty)
+    await store.upgrade()
+    columns = """id, workflow, definition_version, state, status, version, context, metadata, timers, due_at,
+        entered_at, created_at, updated_at"""
+    old = OLD["instances"].replace("detent_instances", f"detent_instances ({columns})")
+
+    await ran(store, old, OLD["history"], OLD["receipts"])
+
+    assert len(await store.find(InstanceQuery(tenant=""), order=Order(), limit=10)) == 6
+    await store.close()
+
+
+def without_numbers(found: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """The catalog but for the numbers of columns, which a column that went leaves behind."""
+    return found | {"columns": sorted(repr((row[0], *row[2:])) for row in found["columns"])}
+
+
 class TestCommands:
     """`detent db …`; each runs an event loop of its own."""
 
@@ -219,11 +327,11 @@ class TestCommands:
 
         assert await self.run("status", "--url", url, "--json") == (
             1,
-            '{"version": 0, "needed": 1, "pending": ["0001_instances"]}\n',
+            '{"version": 0, "needed": 2, "pending": ["0001_instances", "0002_finding_and_archive"]}\n',
         )
-        assert await self.run("upgrade", "--url", url) == (0, "applied 1; the schema has version 1\n")
-        assert await self.run("upgrade", DETENT_DATABASE_URL=url) == (0, "nothing to do; the schema has version 1\n")
-        assert await self.run("status", DETENT_DATABASE_URL=url) == (0, "the schema has version 1; this code needs 1\n")
+        assert await self.run("upgrade", "--url", url) == (0, "applied 1, 2; the schema has version 2\n")
+        assert await self.run("upgrade", DETENT_DATABASE_URL=url) == (0, "nothing to do; the schema has version 2\n")
+        assert await self.run("status", DETENT_DATABASE_URL=url) == (0, "the schema has version 2; this code needs 2\n")
 
     async def test_sql_needs_no_database(self) -> None:
         code, up = await self.run("sql", "--schema", "side", "--prefix", "")

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from detent.store.change import PutReceipt
 from detent.store.protocol import Unit
+from detent.store.query import InstanceQuery, Order, Position
 from detent.store.records import WorkflowInstance
 from detent.testing.store_contract.samples import (
     DAY,
@@ -19,6 +20,8 @@ from detent.testing.store_contract.samples import (
     keyed_step,
     receipt,
     receipt_key,
+    receipts_only,
+    removal,
     step,
 )
 from detent_pg import PgStore
@@ -192,6 +195,68 @@ async def test_reading_is_one(wire: Wire, wired: PgStore) -> None:
 
     assert len(await count(wire, wired, lambda store: store.load(record.id))) == 1
     assert len(await count(wire, wired, lambda store: store.history(record.id, limit=5))) == 1
+
+
+ALONE: dict[str, Callable[[PgStore, WorkflowInstance], Awaitable[object]]] = {
+    "recall": lambda store, record: store.recall(receipt_key("asked"), now=NOW),
+    "find": lambda store, record: store.find(InstanceQuery(workflows=("order",)), order=Order(), limit=5),
+    "a later page": lambda store, record: store.find(
+        InstanceQuery(metadata={"a": 1}), order=Order(), limit=5, after=Position(record.id, NOW)
+    ),
+    "count": lambda store, record: store.count(InstanceQuery(), group_by=("workflow", "state")),
+    "remove": lambda store, record: store.remove([removal(record), removal(creation().instance)]),
+    "load_archived": lambda store, record: store.load_archived(record.id),
+    "prune_history": lambda store, record: store.prune_history([record.id], before=NOW),
+    "prune_receipts": lambda store, record: store.prune_receipts(limit=10),
+    "load_definition": lambda store, record: store.load_definition("order", "1"),
+    "list_definitions": lambda store, record: store.list_definitions(["order"]),
+}
+
+
+@pytest.mark.parametrize("verb", ALONE)
+async def test_a_verb_of_one_statement_is_one_round_trip(wire: Wire, wired: PgStore, verb: str) -> None:
+    record = await created(wired)
+
+    [only] = await count(wire, wired, lambda store: ALONE[verb](store, record))
+
+    assert not only.startswith(ENDS)
+
+
+async def test_finding_in_another_transaction_is_one(wire: Wire, wired: PgStore) -> None:
+    async def lent(store: PgStore) -> list[str]:
+        async with store.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+            with wire.recording() as trips:
+                await store.find(InstanceQuery(), order=Order(), limit=5, outside=connection)
+        return trips
+
+    await lent(wired)
+    assert len(await lent(wired)) == 1
+
+
+async def test_a_removal_in_another_transaction_is_three(wire: Wire, wired: PgStore) -> None:
+    async def lent(store: PgStore) -> list[str]:
+        record = await created(store)
+        async with store.engine.begin() as connection:
+            await connection.execute(text("SELECT 1"))
+            with wire.recording() as trips:
+                assert await store.remove([removal(record)], outside=connection) == {record.id}
+        return trips
+
+    await lent(wired)
+    trips = await lent(wired)
+
+    assert [sql.split()[0] for sql in trips] == ["SAVEPOINT", "WITH", "RELEASE"]
+
+
+async def test_receipts_alone_are_two_like_a_step(wire: Wire, wired: PgStore) -> None:
+    record = await created(wired)
+
+    async def leave(store: PgStore) -> None:
+        change = receipts_only(record, receipt_key(scope=str(record.id)))
+        await store.apply(record.id, lambda *_: (change, None))
+
+    assert len(await count(wire, wired, leave)) == 2
 
 
 async def test_a_receipt_is_read_again_after_waiting_for_the_row(wire: Wire, wired: PgStore, store: PgStore) -> None:

@@ -8,7 +8,7 @@ from detent.store.health import Health
 from detent.store.memory import MemoryStore
 from detent.store.protocol import Store
 from detent.testing.store_contract import StoreContract, StoreKit
-from detent.testing.store_contract.samples import advance, created, creation, step
+from detent.testing.store_contract.samples import advance, created, creation, removal, step
 
 
 class TestMemoryStore(StoreContract):
@@ -58,6 +58,27 @@ async def test_a_step_that_waits_too_long_for_its_row_is_busy(store: MemoryStore
             await store.apply(record.id, advance)
 
     assert await store.apply(record.id, advance) == 2
+
+
+async def test_a_removal_that_waits_too_long_for_a_row_is_busy_and_removes_nothing(store: MemoryStore):
+    free, held = await created(store), await created(store)
+
+    async with store.transaction(held.id):
+        with pytest.raises(InstanceBusy) as caught:
+            await store.remove([removal(free), removal(held)])
+
+    assert caught.value.instance_id == held.id
+    assert await store.load(free.id) == free
+    assert await store.apply(free.id, advance) == 2
+
+
+async def test_a_removal_outside_that_is_busy_lets_go_of_the_rows_it_took(store: MemoryStore):
+    free, held = sorted([await created(store), await created(store)], key=lambda record: record.id)
+
+    async with store.transaction(held.id), store.begin() as outside:
+        with pytest.raises(InstanceBusy):
+            await store.remove([removal(free), removal(held)], outside=outside)
+        assert await store.apply(free.id, advance) == 2
 
 
 async def test_two_transactions_that_wait_for_each_other_do_not_wait_for_ever(store: MemoryStore):

@@ -20,11 +20,16 @@ from detent.errors import (
     StoreUnavailable,
 )
 from detent.ids import new_id
+from detent.store import sqlite_schema
 from detent.store.health import Health
 from detent.store.protocol import Store
+from detent.store.query import InstanceQuery, Order, Position, Span
+from detent.store.records import LIVE, Status, Timer
 from detent.store.sqlite import SqliteStore
 from detent.store.sqlite_connection import SqliteConnection
-from detent.store.sqlite_schema import STEPS
+from detent.store.sqlite_query import count_instances, find_instances, teach_containment
+from detent.store.sqlite_records import from_instance
+from detent.store.sqlite_schema import STEPS, upgrade
 from detent.testing.store_contract import StoreContract, StoreKit
 from detent.testing.store_contract.samples import (
     NOW,
@@ -33,6 +38,8 @@ from detent.testing.store_contract.samples import (
     assert_whole,
     created,
     creation,
+    creation_with,
+    removal,
     step,
 )
 
@@ -174,6 +181,31 @@ async def test_tables_of_a_newer_release_are_refused(path: Path):
     assert (caught.value.found, caught.value.needed) == (99, len(STEPS))
 
 
+async def test_a_file_of_the_first_release_is_upgraded_with_what_it_holds(path: Path, monkeypatch: pytest.MonkeyPatch):
+    parked = (Timer(event="expire", due=NOW, parked=True), Timer(event="remind", due=NOW))
+    live, done, waiting = (
+        creation(now=NOW, due=NOW),
+        creation_with(status=Status.COMPLETED, updated_at=NOW),
+        creation_with(timers=parked, updated_at=NOW),
+    )
+    with closing(plain(path)) as connection, monkeypatch.context() as first_release:
+        first_release.setattr(sqlite_schema, "STEPS", STEPS[:1])
+        upgrade(connection)
+        for change in (live, done, waiting):
+            row = from_instance(change.instance)
+            for added in ("finished_at", "parked_at", "tenant", "parent_id"):
+                del row[added]
+            connection.execute(
+                f"INSERT INTO detent_instances ({', '.join(row)}) VALUES ({', '.join(':' + name for name in row)})", row
+            )
+
+    async with opened(SqliteStore(path)) as store:
+        assert await store.load(live.instance.id) == live.instance
+        assert await store.load(done.instance.id) == replace(done.instance, finished_at=NOW)
+        assert await store.load(waiting.instance.id) == replace(waiting.instance, parked_at=NOW)
+        assert list(await store.remove([removal(done.instance)])) == [done.instance.id]
+
+
 async def test_closing_waits_for_the_step_that_is_under_way(path: Path):
     store = SqliteStore(path)
     await store.open()
@@ -250,6 +282,60 @@ async def test_a_refused_row_inside_a_callers_transaction_leaves_it_as_it_was(st
             await unit.write(step(record))
 
     assert await assert_whole(store, record.id) == 2
+
+
+# ------------------------------------------------------------------------------------------------ the indexes
+
+
+class Explaining:
+    """Stands in for a connection, and keeps how SQLite would go about a statement."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.plan = ""
+
+    def execute(self, sql: str, values: Any) -> sqlite3.Cursor:
+        self.plan = "; ".join(row[3] for row in self._connection.execute(f"EXPLAIN QUERY PLAN {sql}", values))
+        return self._connection.execute(sql, values)
+
+
+@pytest.fixture
+async def explaining(path: Path, store: SqliteStore) -> AsyncIterator[Any]:
+    with closing(plain(path)) as connection:
+        teach_containment(connection)
+        yield Explaining(connection)
+
+
+@pytest.mark.parametrize(
+    ("query", "by", "index"),
+    [
+        (InstanceQuery(), "created_at", "detent_instances_created"),
+        (InstanceQuery(tenant="acme"), "created_at", "detent_instances_tenant"),
+        (InstanceQuery(finished=Span(until=NOW)), "finished_at", "detent_instances_finished"),
+        (InstanceQuery(parked=True), "parked_at", "detent_instances_parked"),
+    ],
+    ids=["everything", "a tenant", "finished", "parked"],
+)
+@pytest.mark.parametrize("after", [None, Position(new_id(), NOW)], ids=["first page", "next page"])
+def test_lists_are_read_in_order_from_an_index(
+    explaining: Any, query: InstanceQuery, by: Any, index: str, after: Position | None
+):
+    find_instances(explaining, query, Order(by), 10, after)
+
+    assert index in explaining.plan
+    assert "TEMP B-TREE" not in explaining.plan
+
+
+def test_children_are_found_by_an_index(explaining: Any):
+    find_instances(explaining, InstanceQuery(parent_id=new_id()), Order(), 10, None)
+
+    assert "detent_instances_parent" in explaining.plan
+
+
+def test_live_versions_are_counted_from_an_index_alone(explaining: Any):
+    count_instances(explaining, InstanceQuery(statuses=tuple(LIVE)), ["workflow", "definition_version"])
+
+    assert "COVERING INDEX detent_instances_versions" in explaining.plan
 
 
 # ------------------------------------------------------------------------------------------------ the connection
@@ -397,6 +483,12 @@ async def test_a_step_that_does_not_get_the_writer_is_busy(store: SqliteStore):
                 await store.apply(record.id, advance)
         with pytest.raises(StoreUnavailable):
             await store.create(creation())
+        with pytest.raises(InstanceBusy) as caught:
+            await store.remove([removal(other), removal(held)])
+        assert caught.value.instance_id == other.id
+        for call in (store.remove([]), store.prune_history([], before=NOW), store.prune_receipts(limit=1)):
+            with pytest.raises(StoreUnavailable):
+                await call
         assert list(await store.fire_due(advance, limit=10)) == []
 
     assert await store.apply(other.id, advance) == 2

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, ExceptionContext, NestedTransaction, event
+from sqlalchemy import Connection, Engine, ExceptionContext, NestedTransaction, event, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -204,12 +204,23 @@ class SessionEnding:
     def __init__(self, session: Session) -> None:
         self._waiting: dict[SessionTransaction, AfterCommit] = {}
         self._committed: set[SessionTransaction] = set()
+        self._notes: _Notes | None = None
+        self._errors = 0
+        event.listen(session, "before_commit", self._expect_commit)
         event.listen(session, "after_commit", self._note_commit)
         event.listen(session, "after_transaction_end", self._note_end)
 
-    def add(self, session: Session, callback: Callable[[], None]) -> None:
-        """Call `callback` once the session commits, unless the savepoint it is in now is undone."""
+    def add(self, session: Session, connection: AsyncConnection, callback: Callable[[], None]) -> None:
+        """Call `callback` once the session commits on `connection`, unless the savepoint it is in now is undone."""
+        self._notes = _notes(connection)
+        self._errors = self._notes.errors
         self._waiting.setdefault(_innermost(session), AfterCommit()).add(callback)
+
+    def _expect_commit(self, session: Session) -> None:
+        """Raise where the application swallowed an error, so that PostgreSQL would roll back and say nothing."""
+        swallowed = self._notes is not None and self._notes.errors != self._errors
+        if swallowed and self._waiting and session.get_nested_transaction() is None:
+            session.execute(select(1))
 
     def _note_commit(self, session: Session) -> None:
         # It comes before the transaction closes: of a savepoint after its release, of the root after COMMIT.

@@ -16,14 +16,22 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from detent.errors import StepRolledBack, StoreError
-from detent.store.change import Change
+from detent.store.change import Change, Removal
 from detent.store.protocol import Existing
-from detent.store.records import DefinitionSnapshot, HistoryEntry, Receipt, ReceiptKey, WorkflowInstance
+from detent.store.query import GroupKey, InstanceQuery, Order, Position
+from detent.store.records import (
+    ArchiveEntry,
+    DefinitionSnapshot,
+    HistoryEntry,
+    Receipt,
+    ReceiptKey,
+    WorkflowInstance,
+)
 from detent_pg import rows
 from detent_pg.faults import DUPLICATE, RECEIPT_TAKEN, RowHeld, sqlstate, translated
 from detent_pg.rows import Row
 from detent_pg.schema import Tables
-from detent_pg.statements import definitions, locking, reading, writing
+from detent_pg.statements import archive, definitions, finding, locking, reading, writing
 from detent_pg.statements.arrays import arrays
 from detent_pg.time import LearntClock
 
@@ -99,17 +107,19 @@ class Pen:
         return rows.receipt_of(await self._row(connection, reading.receipt(self._tables), _key(key, now), None))
 
     async def write(self, connection: AsyncConnection, changes: Sequence[Change], *, limited: bool) -> set[UUID]:
-        """Update the instances that still have the expected version; answers which. Raises `StepRolledBack` for a taken key."""
-        changed = [{**rows.instance_row(c.instance), "expected": c.expected_version} for c in changes]
-        parameters = arrays("changed", changed, (*writing.UPDATED, "id", "expected")) | self._beside(changes)
-        statement = writing.write(self._tables, limited=limited)
-        try:
-            with translated(changes[0].instance.id):
-                return set((await connection.execute(statement, parameters)).scalars())
-        except IntegrityError as error:
-            if sqlstate(error) == RECEIPT_TAKEN:
-                raise StepRolledBack("its idempotency key was answered meanwhile") from error
-            raise Unstorable(error) from error
+        """Update the instances that still have the expected version; answers which. Raises `KeyAnswered` for a taken key.
+
+        Of a change without entries only the receipts are put, under the same condition.
+        """
+        steps = [change for change in changes if change.entries]
+        others = [change for change in changes if not change.entries]
+        written: set[UUID] = set()
+        if steps:
+            statement = writing.write(self._tables, limited=limited)
+            written |= await self._fenced(connection, statement, ("id", *writing.UPDATED), steps)
+        if others:
+            written |= await self._fenced(connection, writing.put(self._tables, limited=limited), ("id",), others)
+        return written
 
     async def create(self, connection: AsyncConnection, change: Change, *, lent: bool = False) -> bool:
         """Insert an instance; whether that was done, or its key is taken. Raises `IdTaken`, and `KeyHeld` when another
@@ -132,15 +142,44 @@ class Pen:
     async def existing(self, connection: AsyncConnection, change: Change) -> Existing:
         """What holds the key of a creation that wrote nothing; raises `StepRolledBack` when it is gone by now."""
         for receipt in rows.receipts_of([change]):
-            parameters = _key(receipt.key, receipt.created_at)
-            row = await self._row(connection, reading.existing(self._tables), parameters, change.instance.id)
-            taken = rows.receipt_of(row)
-            if row is not None and taken is not None:
-                return Existing(taken, rows.instance_of(row))
+            found = await self.recall(connection, receipt.key, receipt.created_at)
+            if found is not None:
+                return found
         raise StepRolledBack("its idempotency key was let go this very moment")
 
+    async def recall(self, connection: AsyncConnection, key: ReceiptKey, now: datetime | None) -> Existing | None:
+        """The unexpired receipt under `key` with its instance."""
+        row = await self._row(connection, reading.existing(self._tables), _key(key, now), None)
+        taken = rows.receipt_of(row)
+        return Existing(taken, rows.instance_of(row)) if row is not None and taken is not None else None
+
+    async def find(
+        self, connection: AsyncConnection, query: InstanceQuery, order: Order, limit: int, after: Position | None
+    ) -> Sequence[WorkflowInstance]:
+        """A page of what `query` asks for."""
+        asked = finding.asked(query)
+        statement = finding.find(self._tables, frozenset(asked), order, paged=after is not None)
+        with translated():
+            found = await connection.execute(statement, {**asked, **finding.behind(after), "limit": limit})
+        return [rows.instance_of(row) for row in found.mappings()]
+
+    async def count(
+        self, connection: AsyncConnection, query: InstanceQuery, group_by: Sequence[GroupKey]
+    ) -> Mapping[tuple[str, ...], int]:
+        """How many of each group."""
+        asked = finding.asked(query)
+        statement = finding.count(self._tables, frozenset(asked), tuple(group_by))
+        with translated():
+            found = (await connection.execute(statement, asked)).all()
+        return {tuple(row[:-1]): row[-1] for row in found}
+
     async def claim(
-        self, connection: AsyncConnection, limit: int, workflows: Collection[str] | None, now: datetime | None
+        self,
+        connection: AsyncConnection,
+        limit: int,
+        workflows: Collection[str] | None,
+        tenant: str | None,
+        now: datetime | None,
     ) -> tuple[Sequence[WorkflowInstance], datetime]:
         """Lock what is due and held by nobody, the earliest first; and the instant of it.
 
@@ -149,7 +188,7 @@ class Pen:
         sent = self._clock.process_time()
         with translated():
             names = None if workflows is None else list(workflows)
-            asked = {"limit": limit, "workflows": names, "now": now}
+            asked = {"limit": limit, "workflows": names, "tenant": tenant, "now": now}
             claimed = (await connection.execute(locking.claim(self._tables), asked)).mappings().all()
         if claimed:
             self._clock.learn(sent, claimed[-1]["clock"])
@@ -160,7 +199,9 @@ class Pen:
         return found, now or self._clock.now()
 
     async def applied(self, connection: AsyncConnection, change: Change) -> bool:
-        """Whether this very change is in the history of its instance."""
+        """Whether this very change is in the history of its instance; without entries, whether its receipts are there."""
+        if not change.entries:
+            return await self._are_put(connection, rows.receipts_of([change]))
         parameters = {
             "id": change.instance.id,
             "sequence": change.expected_version + 1,
@@ -180,7 +221,10 @@ class Pen:
 
     async def save_definitions(self, connection: AsyncConnection, snapshots: Sequence[DefinitionSnapshot]) -> None:
         """Insert the versions that are not stored; in one order, so that processes that start together do not deadlock."""
-        new = sorted((rows.definition_row(snapshot) for snapshot in snapshots), key=_version_of)
+        placed = (
+            {**rows.definition_row(snapshot), "place": place} for place, snapshot in enumerate(snapshots, start=1)
+        )
+        new = sorted(placed, key=_version_of)
         columns = [column.name for column in self._tables.definitions.c]
         with translated():
             await connection.execute(definitions.save(self._tables), arrays("new", new, columns))
@@ -195,6 +239,72 @@ class Pen:
             found = await connection.execute(statement, arrays("wanted", wanted, ("workflow", "version")))
         stored = {_version_of(row): rows.definition_of(row) for row in found.mappings()}
         return [stored[version] for version in versions if version in stored]
+
+    async def list_definitions(
+        self, connection: AsyncConnection, workflows: Collection[str]
+    ) -> Sequence[DefinitionSnapshot]:
+        """All that is stored of `workflows`."""
+        with translated():
+            found = await connection.execute(definitions.load_of(self._tables), {"workflows": list(workflows)})
+        return [rows.definition_of(row) for row in found.mappings()]
+
+    async def remove(
+        self, connection: AsyncConnection, removals: Sequence[Removal], *, lent: bool = False
+    ) -> frozenset[UUID]:
+        """Delete the instances that still have the expected version; answers which. Raises `InstanceBusy`."""
+        # In one order, so that two who remove the same do not deadlock.
+        leaving = sorted(map(rows.removal_row, removals), key=_instance_of)
+        if not leaving:
+            return frozenset()
+        parameters = arrays("removed", leaving, leaving[0]) | self._limits
+        with translated(removals[0].entry.instance_id):
+            gone = await connection.execute(archive.remove(self._tables, lent=lent), parameters)
+        return frozenset(instance_id for instance_id in gone.scalars() if instance_id is not None)
+
+    async def load_archived(
+        self, connection: AsyncConnection, instance_ids: Sequence[UUID]
+    ) -> Mapping[UUID, ArchiveEntry]:
+        """What is kept of instances that were removed."""
+        with translated():
+            found = await connection.execute(archive.load(self._tables), {"ids": list(instance_ids)})
+        return {row["instance_id"]: rows.archived_of(row) for row in found.mappings()}
+
+    async def prune_history(self, connection: AsyncConnection, instance_ids: Sequence[UUID], before: datetime) -> int:
+        """Delete old entries; answers how many. Raises `InstanceBusy` for an instance that is just being removed."""
+        parameters = {"ids": list(instance_ids), "before": before, **self._limits}
+        with translated(next(iter(instance_ids), None)):
+            return int((await connection.execute(archive.prune_history(self._tables), parameters)).scalar_one())
+
+    async def prune_receipts(self, connection: AsyncConnection, limit: int, now: datetime | None) -> int:
+        """Delete expired receipts; answers how many."""
+        with translated():
+            pruned = await connection.execute(archive.prune_receipts(self._tables), {"limit": limit, "now": now})
+        return int(pruned.scalar_one())
+
+    async def _fenced(
+        self,
+        connection: AsyncConnection,
+        statement: Executable,
+        columns: Sequence[str],
+        changes: Sequence[Change],
+    ) -> set[UUID]:
+        changed = [{**rows.instance_row(c.instance), "expected": c.expected_version} for c in changes]
+        beside = self._beside(changes)
+        try:
+            with translated(changes[0].instance.id):
+                parameters = arrays("changed", changed, (*columns, "expected")) | beside
+                return set((await connection.execute(statement, parameters)).scalars())
+        except IntegrityError as error:
+            if sqlstate(error) == RECEIPT_TAKEN:
+                raise KeyAnswered from error
+            raise Unstorable(error) from error
+
+    async def _are_put(self, connection: AsyncConnection, receipts: Sequence[Receipt]) -> bool:
+        """Whether these very receipts are there, and there are any."""
+        for receipt in receipts:
+            if await self.receipt(connection, receipt.key, receipt.created_at) != receipt:
+                return False
+        return bool(receipts)
 
     async def _clocked(
         self, connection: AsyncConnection, statement: Executable, parameters: Mapping[str, object], instance_id: UUID
@@ -232,6 +342,13 @@ class IdTaken(StepRolledBack):
 
     def __init__(self, instance_id: UUID) -> None:
         super().__init__(f"there is an instance {instance_id} already")
+
+
+class KeyAnswered(StepRolledBack):
+    """An update found an unexpired receipt under its key, which somebody else put after it looked."""
+
+    def __init__(self) -> None:
+        super().__init__("its idempotency key was answered meanwhile")
 
 
 class KeyHeld(StepRolledBack):
@@ -272,3 +389,8 @@ def _seen(row: Row, now: datetime | None) -> Seen:
 
 def _version_of(row: Row) -> tuple[str, str]:
     return row["workflow"], row["version"]
+
+
+def _instance_of(row: Row) -> UUID:
+    instance_id: UUID = row["instance_id"]
+    return instance_id

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 from pydantic_core import from_json, to_json
 
 from detent.json_values import JsonValue
-from detent.store.change import Change
+from detent.store.change import Change, Removal
 from detent.store.records import (
+    ArchiveEntry,
     CommandRecord,
     DefinitionSnapshot,
     HistoryEntry,
@@ -79,6 +80,10 @@ def instance_row(instance: WorkflowInstance) -> Row:
         "entered_at": instance.entered_at,
         "created_at": instance.created_at,
         "updated_at": instance.updated_at,
+        "finished_at": instance.finished_at,
+        "parked_at": instance.parked_at,
+        "tenant": instance.tenant,
+        "parent_id": instance.parent_id,
     }
 
 
@@ -98,6 +103,10 @@ def instance_of(row: Row) -> WorkflowInstance:
         entered_at=row["entered_at"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        finished_at=row["finished_at"],
+        parked_at=row["parked_at"],
+        tenant=row["tenant"],
+        parent_id=row["parent_id"],
     )
 
 
@@ -227,4 +236,42 @@ def definition_of(row: Row) -> DefinitionSnapshot:
         fingerprint=row["fingerprint"],
         definition=decode(row["definition"]),
         created_at=row["created_at"],
+    )
+
+
+def removal_row(removal: Removal) -> Row:
+    """The columns of an archive entry, and the version from which its instance is removed."""
+    entry = removal.entry
+    return {
+        "expected": removal.expected_version,
+        "instance_id": entry.instance_id,
+        "workflow": entry.workflow,
+        "definition_version": entry.definition_version,
+        "tenant": entry.tenant,
+        "state": entry.state,
+        "status": entry.status.value,
+        "created_at": entry.created_at,
+        "finished_at": entry.finished_at,
+        "removed_at": entry.removed_at,
+        "reason": entry.reason,
+        "trigger_metadata": encode(entry.trigger_metadata),
+        "document": encode_optional(entry.document),
+    }
+
+
+def archived_of(row: Row) -> ArchiveEntry:
+    """The archive entry in a row."""
+    return ArchiveEntry(
+        instance_id=row["instance_id"],
+        workflow=row["workflow"],
+        definition_version=row["definition_version"],
+        tenant=row["tenant"],
+        state=row["state"],
+        status=Status(row["status"]),
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        removed_at=row["removed_at"],
+        reason=row["reason"],
+        trigger_metadata=decode(row["trigger_metadata"]),
+        document=decode_optional(row["document"]),
     )

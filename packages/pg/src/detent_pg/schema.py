@@ -22,14 +22,18 @@ from sqlalchemy import (
     Uuid,
     event,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from detent.store.records import Outcome, Status
 from detent_pg.names import Names
 
-schema_version = 1
+schema_version = 2
 """The number of the last migration: the schema that this code needs."""
+
+LIVE = (Status.ACTIVE, Status.PAUSED)
+"""How the instances stand that keep their version of a definition in use; they have an index of their own."""
 
 KEY_BYTES = 256
 """The longest tenant or idempotency key."""
@@ -54,6 +58,7 @@ class Tables:
     history: Table
     definitions: Table
     receipts: Table
+    archive: Table
     schema_version: Table
 
 
@@ -68,6 +73,7 @@ def tables(names: Names) -> Tables:
         history=_history(metadata, names.prefix),
         definitions=_definitions(metadata, names.prefix),
         receipts=_receipts(metadata, names.prefix),
+        archive=_archive(metadata, names.prefix),
         schema_version=_schema_version(metadata, names),
     )
 
@@ -116,16 +122,45 @@ def _instances(metadata: MetaData, names: Names) -> Table:
         _moment("entered_at", "When the current state was entered"),
         _moment("created_at", "When it was created"),
         _moment("updated_at", "When it was last written"),
+        _moment("finished_at", "When it was completed, failed or was cancelled", nullable=True),
+        _moment("parked_at", "Since when one of its timers waits for an operator", nullable=True),
+        _tenant("Whose it is; empty without tenants"),
+        # Not a foreign key: it stays true when the parent is removed.
+        Column("parent_id", Uuid, comment="The instance that it was created for"),
         _one_of("status", Status),
         CheckConstraint("version >= 1", name="version"),
+        CheckConstraint(f"octet_length(tenant) <= {KEY_BYTES}", name="tenant"),
         comment="One row per business object: the state it is in now",
     )
-    due = table.c.due_at
-    active = table.c.status == Status.ACTIVE
-    Index(f"{names.prefix}instances_due_at_idx", due, postgresql_where=due.is_not(None) & active)
+    _index_instances(table, f"{names.prefix}instances")
     # Not as an option of the table, which SQLAlchemy 2.0 does not know.
     _after_create(table, f"ALTER TABLE {names.quoted('instances')} SET (fillfactor = 85)")
     return table
+
+
+def _index_instances(table: Table, name: str) -> None:
+    """One index for each way that instances are looked for; none is on what every step changes.
+
+    A status in a predicate costs what an index on it would, but only when the status changes.
+    """
+    row, newest = table.c, (table.c.created_at, table.c.id)
+    active, live = row.status == Status.ACTIVE, row.status.in_(LIVE)
+    Index(f"{name}_due_at_idx", row.due_at, postgresql_where=row.due_at.is_not(None) & active)
+    Index(f"{name}_created_at_idx", *newest)
+    Index(f"{name}_workflow_idx", row.workflow, *newest)
+    # Ends with what lists are sorted by, or the planner would rather walk the workflow's whole index backwards.
+    Index(f"{name}_live_idx", row.workflow, row.definition_version, *newest, postgresql_where=live)
+    Index(f"{name}_tenant_idx", row.tenant, *newest, postgresql_where=row.tenant != "")
+    Index(f"{name}_parent_id_idx", row.parent_id, postgresql_where=row.parent_id.is_not(None))
+    finished, parked = row.finished_at.is_not(None), row.parked_at.is_not(None)
+    Index(f"{name}_finished_at_idx", row.workflow, row.finished_at, row.id, postgresql_where=finished)
+    Index(f"{name}_parked_at_idx", row.parked_at, row.id, postgresql_where=parked)
+    Index(
+        f"{name}_metadata_idx",
+        row.metadata,
+        postgresql_using="gin",
+        postgresql_ops={"metadata": "jsonb_path_ops"},
+    )
 
 
 def _history(metadata: MetaData, prefix: str) -> Table:
@@ -162,6 +197,13 @@ def _definitions(metadata: MetaData, prefix: str) -> Table:
         # Not jsonb: that sorts keys, and the order of states is the order in which they are drawn.
         Column("definition", JSON(none_as_null=True), nullable=False, comment="The definition, its keys in order"),
         _moment("created_at", "When it was stored"),
+        Column(
+            "place",
+            Integer,
+            nullable=False,
+            server_default=text("0"),
+            comment="Sorts the versions of a workflow in the order they were stored",
+        ),
         comment="Snapshots of definitions, so that instances pinned to a version outlive the code",
     )
 
@@ -186,6 +228,32 @@ def _receipts(metadata: MetaData, prefix: str) -> Table:
     Index(f"{prefix}receipts_instance_id_idx", table.c.instance_id)
     Index(f"{prefix}receipts_expires_at_idx", table.c.expires_at)
     return table
+
+
+def _archive(metadata: MetaData, prefix: str) -> Table:
+    return Table(
+        f"{prefix}archive",
+        metadata,
+        Column("instance_id", Uuid, primary_key=True, comment="The instance that was removed"),
+        _text("workflow", "Name of its definition"),
+        _text("definition_version", "Version of the definition it was pinned to"),
+        _text("tenant", "Whose it was; empty without tenants"),
+        _text("state", "The state it was in"),
+        _text("status", "Where it stood in its life"),
+        _moment("created_at", "When it was created"),
+        _moment("finished_at", "When it was completed, failed or was cancelled", nullable=True),
+        _moment("removed_at", "When it was removed"),
+        _text("reason", "Why it was removed", nullable=True),
+        _json("trigger_metadata", "Who removed it"),
+        _json("document", "The whole instance and its history; null when it was deleted for good", nullable=True),
+        _one_of("status", Status),
+        comment="What remains of instances that were removed",
+    )
+
+
+def _tenant(comment: str) -> Column[str]:
+    # With a default, so that processes of the version before may go on creating while it is being replaced.
+    return Column("tenant", Text, nullable=False, server_default="", comment=comment)
 
 
 def _owner(metadata: MetaData, prefix: str, comment: str, *, primary_key: bool) -> Column[object]:

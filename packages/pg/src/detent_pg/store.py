@@ -19,9 +19,10 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from detent.errors import InstanceNotFound, InvalidValue, StepRolledBack, StoreUnavailable
-from detent.store.change import Change
+from detent.store.change import Change, Removal
 from detent.store.protocol import A, Decide, Existing
-from detent.store.records import DefinitionSnapshot, HistoryEntry, ReceiptKey, WorkflowInstance
+from detent.store.query import GroupKey, InstanceQuery, Order, Position
+from detent.store.records import ArchiveEntry, DefinitionSnapshot, HistoryEntry, ReceiptKey, WorkflowInstance
 from detent_pg import migrate
 from detent_pg.ending import watch
 from detent_pg.engine import SESSION_SETTINGS, Connections, make_engine
@@ -170,18 +171,58 @@ class PgStore:
 
     async def load(self, instance_id: UUID, *, outside: object | None = None) -> WorkflowInstance | None:
         """The committed record, without a lock, or the one that the transaction `outside` sees."""
-        if outside is not None:
-            seen = await self._through(outside, lambda connection: self._pen.read(connection, instance_id))
-            return seen.record if seen else None
-        return await self._shielded(self._persist(lambda: self._load(instance_id)))
+        seen = await self._read(outside, lambda connection: self._pen.read(connection, instance_id))
+        return seen.record if seen else None
 
     async def history(
         self, instance_id: UUID, *, limit: int, before: int | None = None, outside: object | None = None
     ) -> Sequence[HistoryEntry]:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
+        return await self._read(outside, lambda connection: self._pen.history(connection, instance_id, limit, before))
+
+    async def recall(
+        self, key: ReceiptKey, *, now: datetime | None = None, outside: object | None = None
+    ) -> Existing | None:
+        """The unexpired receipt under `key` with its instance as it is now."""
+        return await self._read(outside, lambda connection: self._pen.recall(connection, key, now))
+
+    async def find(
+        self,
+        query: InstanceQuery,
+        *,
+        order: Order,
+        limit: int,
+        after: Position | None = None,
+        outside: object | None = None,
+    ) -> Sequence[WorkflowInstance]:
+        """Up to `limit` instances that `query` asks for, in this order; with `after`, those that come behind that place."""
+        return await self._read(outside, lambda connection: self._pen.find(connection, query, order, limit, after))
+
+    async def count(
+        self, query: InstanceQuery, *, group_by: Sequence[GroupKey] = (), outside: object | None = None
+    ) -> Mapping[tuple[str, ...], int]:
+        """How many instances `query` asks for, by the values under `group_by`."""
+        return await self._read(outside, lambda connection: self._pen.count(connection, query, group_by))
+
+    async def remove(self, removals: Sequence[Removal], *, outside: object | None = None) -> frozenset[UUID]:
+        """Take instances out, with their history and receipts, and keep the archive entry of each; answers which are gone."""
         if outside is not None:
-            return await self._through(outside, lambda lent: self._pen.history(lent, instance_id, limit, before))
-        return await self._shielded(self._persist(lambda: self._history(instance_id, limit, before)))
+            async with self._transactions.join(outside, None, None, None) as unit:
+                return await unit.remove(removals)
+        return await self._shielded(self._persist(lambda: self._remove(removals)))
+
+    async def load_archived(self, instance_id: UUID) -> ArchiveEntry | None:
+        """What is kept of an instance that was removed."""
+        kept = await self._alone(lambda connection: self._pen.load_archived(connection, [instance_id]))
+        return kept.get(instance_id)
+
+    async def prune_history(self, instance_ids: Sequence[UUID], *, before: datetime) -> int:
+        """Take out the entries of these instances from before an instant, but never the last one; answers how many."""
+        return await self._alone(lambda connection: self._pen.prune_history(connection, instance_ids, before))
+
+    async def prune_receipts(self, *, limit: int, now: datetime | None = None) -> int:
+        """Take out up to `limit` receipts that have expired; answers how many."""
+        return await self._alone(lambda connection: self._pen.prune_receipts(connection, limit, now))
 
     async def fire_due(
         self,
@@ -189,11 +230,12 @@ class PgStore:
         *,
         limit: int,
         workflows: Collection[str] | None = None,
+        tenant: str | None = None,
         now: datetime | None = None,
     ) -> Sequence[tuple[UUID, A]]:
         """Claim what is due and held by nobody, decide each and write all, in one transaction."""
         # It waits for nobody, so its end can be waited for: a sweeper that was cancelled leaves nothing under way.
-        return await unbroken(self._persist(lambda: self._fire_due(decide, limit, workflows, now)))
+        return await unbroken(self._persist(lambda: self._fire_due(decide, limit, workflows, tenant, now)))
 
     async def save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
         """Store the versions that are not stored yet; answers what is stored."""
@@ -201,7 +243,12 @@ class PgStore:
 
     async def load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
         """The stored snapshot of one version."""
-        return await self._shielded(self._persist(lambda: self._load_definition(workflow, version)))
+        found = await self._alone(lambda connection: self._pen.load_definitions(connection, [(workflow, version)]))
+        return next(iter(found), None)
+
+    async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
+        """Every stored version of these workflows, by name and in the order they were stored."""
+        return await self._alone(lambda connection: self._pen.list_definitions(connection, workflows))
 
     async def _check(self) -> None:
         try:
@@ -259,6 +306,27 @@ class PgStore:
                 await unit.write(change)
         return answer
 
+    async def _remove(self, removals: Sequence[Removal]) -> frozenset[UUID]:
+        async with self._connections.autocommit() as connection:
+            try:
+                return await self._pen.remove(connection, removals)
+            except ConnectionLost:
+                await connection.invalidate()
+        return await self._verdict.of_remove(removals)
+
+    async def _read(self, outside: object | None, read: Callable[[AsyncConnection], Coroutine[Any, Any, T]]) -> T:
+        """What `read` answers, in the application's transaction if there is one."""
+        return await (self._alone(read) if outside is None else self._through(outside, read))
+
+    async def _alone(self, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]]) -> T:
+        """What a single statement answers on a connection of ours; it may be repeated."""
+
+        async def once() -> T:
+            async with self._connections.autocommit() as connection:
+                return await work(connection)
+
+        return await self._shielded(self._persist(once))
+
     async def _through(self, outside: object, read: Callable[[AsyncConnection], Coroutine[Any, Any, T]]) -> T:
         """What `read` answers in the application's transaction, which a cancelled caller does not lose."""
         connection = await self._transactions.reading(outside)
@@ -267,20 +335,16 @@ class PgStore:
         except ConnectionLost as lost:
             raise StoreUnavailable("the lent connection was lost") from lost
 
-    async def _load(self, instance_id: UUID) -> WorkflowInstance | None:
-        async with self._connections.autocommit() as connection:
-            seen = await self._pen.read(connection, instance_id)
-        return seen.record if seen else None
-
-    async def _history(self, instance_id: UUID, limit: int, before: int | None) -> Sequence[HistoryEntry]:
-        async with self._connections.autocommit() as connection:
-            return await self._pen.history(connection, instance_id, limit, before)
-
     async def _fire_due(
-        self, decide: Decide[A], limit: int, workflows: Collection[str] | None, now: datetime | None
+        self,
+        decide: Decide[A],
+        limit: int,
+        workflows: Collection[str] | None,
+        tenant: str | None,
+        now: datetime | None,
     ) -> Sequence[tuple[UUID, A]]:
         async with self._transactions.begin() as unit:
-            claimed, instant = await unit.claim(limit, workflows, now)
+            claimed, instant = await unit.claim(limit, workflows, tenant, now)
             decided = [(instance.id, *decide(instance, None, instant)) for instance in claimed]
             await unit.write_all([change for _, change, _ in decided if change is not None])
         return [(instance_id, answer) for instance_id, _, answer in decided]
@@ -289,10 +353,6 @@ class PgStore:
         async with self._connections.autocommit() as connection:
             await self._pen.save_definitions(connection, snapshots)
             return await self._pen.load_definitions(connection, [(s.workflow, s.version) for s in snapshots])
-
-    async def _load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
-        async with self._connections.autocommit() as connection:
-            return next(iter(await self._pen.load_definitions(connection, [(workflow, version)])), None)
 
     async def _persist(self, step: Callable[[], Awaitable[T]]) -> T:
         """Run `step` again while the database rolls it back for its own reasons; then it is `StoreUnavailable`."""

@@ -171,7 +171,7 @@ class Transactions:
             return ending.after_commit.add
         if lent is not None:
             session = lent.sync_session
-            return lambda callback: ending_of_session(session).add(session, callback)
+            return lambda callback: ending_of_session(session).add(session, connection, callback)
         return self._forget
 
     def _forget(self, callback: Callable[[], None]) -> None:

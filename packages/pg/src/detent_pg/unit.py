@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, AsyncSessionTransaction, AsyncTransaction
 
 from detent.errors import InstanceNotFound, StepRolledBack
-from detent.store.change import Change
+from detent.store.change import Change, Removal
 from detent.store.protocol import Existing
 from detent.store.records import Receipt, ReceiptKey, WorkflowInstance
 from detent_pg.ending import TransactionEnded, errors_on
@@ -107,16 +107,20 @@ class PgUnit:
         return existing
 
     async def claim(
-        self, limit: int, workflows: Collection[str] | None, now: datetime | None
+        self, limit: int, workflows: Collection[str] | None, tenant: str | None, now: datetime | None
     ) -> tuple[Sequence[WorkflowInstance], datetime]:
         """Lock what is due and held by nobody, for `Store.fire_due`."""
-        return await self._pen.claim(self._connection, limit, workflows, now)
+        return await self._pen.claim(self._connection, limit, workflows, tenant, now)
 
     async def write_all(self, changes: Sequence[Change]) -> None:
         """Write updates of instances that are locked, in one statement."""
         if changes and len(await self._pen.write(self._connection, changes, limited=False)) < len(changes):
             raise StepRolledBack("an instance was written while it was locked")
         self.changes += changes
+
+    async def remove(self, removals: Sequence[Removal]) -> frozenset[UUID]:
+        """Take instances out, for `Store.remove`."""
+        return await unbroken(self._pen.remove(self._connection, removals, lent=self._lent))
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the step is committed for good."""

@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from detent.errors import InstanceBusy, OutcomeUnknown, StepRolledBack, StoreUnavailable
 from detent.retry import Retry
-from detent.store.change import Change
+from detent.store.change import Change, Removal
 from detent.store.protocol import Existing
 from detent_pg.engine import Connections
 from detent_pg.faults import ConnectionLost
-from detent_pg.pen import IdTaken, Pen
+from detent_pg.pen import IdTaken, KeyAnswered, Pen
 
 ATTEMPTS = Retry(attempts=5, initial=timedelta(milliseconds=50), maximum=timedelta(seconds=1), jitter=0.5)
 """How often a step is repeated, and how often it is asked what became of one."""
@@ -36,7 +36,8 @@ class Verdict:
 
     async def of_commit(self, changes: Sequence[Change]) -> None:
         """Return when the transaction that wrote `changes` was committed; raises `StepRolledBack` when it was not."""
-        first = changes[0]
+        # A history tells more surely than receipts, which is all that a change without entries leaves.
+        first = next((change for change in changes if change.entries), changes[0])
         async for _ in _attempts(first.instance.id, first.expected_version):
             try:
                 committed = await self._committed(first)
@@ -50,9 +51,7 @@ class Verdict:
         """Whether a write that was cut off is applied now: it is repeated, which its expected version makes safe."""
         async for _ in _attempts(change.instance.id, change.expected_version):
             try:
-                async with self._connections.autocommit() as connection:
-                    written = await self._pen.write(connection, [change], limited=True)
-                    return bool(written) or await self._pen.applied(connection, change)
+                return await self._write_again(change)
             except _CANNOT_ASK:
                 continue
         raise AssertionError("the attempts end in OutcomeUnknown")
@@ -67,6 +66,34 @@ class Verdict:
             except _CANNOT_ASK:
                 continue
         raise AssertionError("the attempts end in OutcomeUnknown")
+
+    async def of_remove(self, removals: Sequence[Removal]) -> frozenset[UUID]:
+        """What `Store.remove` answers, for a removal that was cut off: it is repeated, and what is gone already was removed by
+        the first attempt if its archive entry is there.
+        """
+        async for _ in _attempts(removals[0].entry.instance_id, removals[0].expected_version):
+            try:
+                return await self._remove_again(removals)
+            except _CANNOT_ASK:
+                continue
+        raise AssertionError("the attempts end in OutcomeUnknown")
+
+    async def _remove_again(self, removals: Sequence[Removal]) -> frozenset[UUID]:
+        entries = {removal.entry.instance_id: removal.entry for removal in removals}
+        async with self._connections.autocommit() as connection:
+            await self._pen.remove(connection, removals)
+            kept = await self._pen.load_archived(connection, list(entries))
+        return frozenset(instance_id for instance_id, entry in entries.items() if kept.get(instance_id) == entry)
+
+    async def _write_again(self, change: Change) -> bool:
+        async with self._connections.autocommit() as connection:
+            try:
+                if await self._pen.write(connection, [change], limited=True):
+                    return True
+            except KeyAnswered:
+                # By the first attempt, if it only put receipts; otherwise by somebody who came between.
+                return await self._pen.applied(connection, change)
+            return await self._pen.applied(connection, change)
 
     async def _create_again(self, change: Change) -> Existing | None:
         async with self._connections.autocommit() as connection:

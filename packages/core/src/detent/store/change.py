@@ -1,10 +1,10 @@
-"""Everything one step wants written, as one value: the only thing a store ever writes."""
+"""Everything one step wants written, as one value, and the removal of an instance: the only things a store writes."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
 
-from detent.store.records import HistoryEntry, Receipt, WorkflowInstance
+from detent.store.records import ArchiveEntry, HistoryEntry, Receipt, WorkflowInstance
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,19 @@ class Change:
     transition_id: UUID
     """The id shared by all entries, by which a store can later find out whether this very change was applied."""
     entries: tuple[HistoryEntry, ...]
-    """The entries from `expected_version + 1` up to `instance.version`, without gaps."""
+    """The entries from `expected_version + 1` up to `instance.version`, without gaps; none where only effects are written."""
     effects: tuple[Effect, ...] = ()
 
     def __post_init__(self) -> None:
         expected = list(range(self.expected_version + 1, self.instance.version + 1))
         if [entry.sequence for entry in self.entries] != expected:
             raise ValueError(f"the entries of a change from version {self.expected_version} must be {expected}")
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The end of an instance's row: it goes with its history and receipts, and only from `expected_version`."""
+
+    expected_version: int
+    entry: ArchiveEntry
+    """What is kept instead."""

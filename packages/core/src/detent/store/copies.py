@@ -3,7 +3,14 @@
 from dataclasses import replace
 
 from detent.json_values import JsonObject, JsonValue
-from detent.store.records import CommandRecord, DefinitionSnapshot, HistoryEntry, Receipt, WorkflowInstance
+from detent.store.records import (
+    ArchiveEntry,
+    CommandRecord,
+    DefinitionSnapshot,
+    HistoryEntry,
+    Receipt,
+    WorkflowInstance,
+)
 
 
 def copy_value(value: JsonValue) -> JsonValue:
@@ -41,6 +48,15 @@ def copy_entry(entry: HistoryEntry) -> HistoryEntry:
 def copy_receipt(receipt: Receipt) -> Receipt:
     """The receipt with an answer of its own."""
     return replace(receipt, answer=copy_object(receipt.answer))
+
+
+def copy_archive_entry(entry: ArchiveEntry) -> ArchiveEntry:
+    """The archive entry with a document of its own."""
+    return replace(
+        entry,
+        trigger_metadata=copy_object(entry.trigger_metadata),
+        document=None if entry.document is None else copy_object(entry.document),
+    )
 
 
 def copy_snapshot(snapshot: DefinitionSnapshot) -> DefinitionSnapshot:

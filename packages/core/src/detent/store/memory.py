@@ -5,19 +5,28 @@ first come, first served; steps on different instances do not wait for each othe
 as the model that the other stores are compared with.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
 from detent.clock import SystemClock
 from detent.errors import ConnectionNotSupported, InstanceBusy, InstanceNotFound
-from detent.store.change import Change
-from detent.store.copies import copy_entry, copy_instance, copy_snapshot
+from detent.store.change import Change, Removal
+from detent.store.copies import copy_archive_entry, copy_entry, copy_instance, copy_snapshot
 from detent.store.health import Health
+from detent.store.memory_query import counted, matches, sorted_behind
 from detent.store.memory_transaction import MemoryTransaction, MemoryUnit, Rows
 from detent.store.protocol import A, Decide, Existing
-from detent.store.records import DefinitionSnapshot, HistoryEntry, ReceiptKey, Status, WorkflowInstance
+from detent.store.query import GroupKey, InstanceQuery, Order, Position
+from detent.store.records import (
+    ArchiveEntry,
+    DefinitionSnapshot,
+    HistoryEntry,
+    ReceiptKey,
+    Status,
+    WorkflowInstance,
+)
 from detent.store.row_locks import RowLocks
 
 
@@ -95,7 +104,7 @@ class MemoryStore:
 
         Leaving it commits, unless an exception leaves it.
         """
-        transaction = MemoryTransaction(self._committed, self._locks, self._lock_timeout)
+        transaction = self._transaction()
         async with self.lend(transaction):
             yield transaction
 
@@ -113,22 +122,66 @@ class MemoryStore:
 
     async def load(self, instance_id: UUID, *, outside: object | None = None) -> WorkflowInstance | None:
         """The committed record, or the one that the transaction `outside` sees."""
-        if outside is not None:
-            return self._own(outside).instance(instance_id)
-        found = self._committed.instances.get(instance_id)
-        return copy_instance(found) if found else None
+        return self._view(outside).instance(instance_id)
 
     async def history(
         self, instance_id: UUID, *, limit: int, before: int | None = None, outside: object | None = None
     ) -> Sequence[HistoryEntry]:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
-        entries = self._committed.history.get(instance_id, [])
-        if outside is not None:
-            entries = self._own(outside).history(instance_id)
-        # Sequences are dense and start at 1, so entry n is at index n - 1.
-        end = len(entries) if before is None else max(0, min(before - 1, len(entries)))
+        entries = self._view(outside).history(instance_id)
+        # Sequences are dense, and start higher where old ones were taken out.
+        first = entries[0].sequence if entries else 1
+        end = len(entries) if before is None else max(0, min(before - first, len(entries)))
         start = max(0, end - limit)
         return [copy_entry(entry) for entry in reversed(entries[start:end])]
+
+    async def recall(
+        self, key: ReceiptKey, *, now: datetime | None = None, outside: object | None = None
+    ) -> Existing | None:
+        """The unexpired receipt under `key` with its instance as it is now."""
+        return self._view(outside).recall(key, now or self.now())
+
+    async def find(
+        self,
+        query: InstanceQuery,
+        *,
+        order: Order,
+        limit: int,
+        after: Position | None = None,
+        outside: object | None = None,
+    ) -> Sequence[WorkflowInstance]:
+        """Up to `limit` instances that `query` asks for, found by looking at every one."""
+        asked = [instance for instance in self._view(outside).instances() if matches(instance, query)]
+        return [copy_instance(instance) for instance in sorted_behind(asked, order, after)[:limit]]
+
+    async def count(
+        self, query: InstanceQuery, *, group_by: Sequence[GroupKey] = (), outside: object | None = None
+    ) -> Mapping[tuple[str, ...], int]:
+        """How many instances `query` asks for, by the values under `group_by`."""
+        asked = (instance for instance in self._view(outside).instances() if matches(instance, query))
+        return counted(asked, group_by)
+
+    async def remove(self, removals: Sequence[Removal], *, outside: object | None = None) -> Collection[UUID]:
+        """Take instances out, each while holding its row; raises `InstanceBusy` when a step holds one for too long."""
+        if outside is None:
+            async with self.begin() as transaction:
+                return await transaction.remove(removals)
+        transaction = self._own(outside)
+        async with transaction.savepoint():
+            return await transaction.remove(removals)
+
+    async def load_archived(self, instance_id: UUID) -> ArchiveEntry | None:
+        """What is kept of an instance that was removed."""
+        found = self._committed.archive.get(instance_id)
+        return copy_archive_entry(found) if found else None
+
+    async def prune_history(self, instance_ids: Sequence[UUID], *, before: datetime) -> int:
+        """Take out old history entries; a step under way only adds entries behind them."""
+        return sum(self._committed.prune_history(instance_id, before) for instance_id in instance_ids)
+
+    async def prune_receipts(self, *, limit: int, now: datetime | None = None) -> int:
+        """Take out up to `limit` receipts that have expired; answers how many."""
+        return self._committed.prune_receipts(now or self.now(), limit)
 
     async def fire_due(
         self,
@@ -136,13 +189,14 @@ class MemoryStore:
         *,
         limit: int,
         workflows: Collection[str] | None = None,
+        tenant: str | None = None,
         now: datetime | None = None,
     ) -> Sequence[tuple[UUID, A]]:
         """Fire what is due and held by nobody, in one transaction that never gives up the event loop."""
         instant = now or self.now()
         answers: list[tuple[UUID, A]] = []
         async with self.begin() as transaction:
-            for instance in self._due(instant, limit, workflows):
+            for instance in self._due(instant, limit, workflows, tenant):
                 change, answer = decide(instance, None, instant)
                 if change is not None:
                     transaction.write(change)
@@ -159,6 +213,11 @@ class MemoryStore:
         """The stored snapshot of one version."""
         found = self._definitions.get((workflow, version))
         return copy_snapshot(found) if found else None
+
+    async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
+        """Every stored version of these workflows, by name and in the order they were stored."""
+        listed = [snapshot for snapshot in self._definitions.values() if snapshot.workflow in workflows]
+        return [copy_snapshot(snapshot) for snapshot in sorted(listed, key=lambda snapshot: snapshot.workflow)]
 
     async def _unit(
         self,
@@ -184,18 +243,31 @@ class MemoryStore:
             await transaction.hold(instance_id, instance_id)
         elif not transaction.try_hold(instance_id):
             raise InstanceBusy(instance_id)
+        # And after: the one who held the row may have removed it.
+        if transaction.instance(instance_id) is None:
+            raise InstanceNotFound(instance_id)
+
+    def _transaction(self) -> MemoryTransaction:
+        return MemoryTransaction(self._committed, self._locks, self._lock_timeout)
+
+    def _view(self, outside: object | None) -> MemoryTransaction:
+        """What a read sees: everything that is committed, or what the transaction `outside` makes of it."""
+        return self._transaction() if outside is None else self._own(outside)
 
     def _own(self, outside: object) -> MemoryTransaction:
         if isinstance(outside, MemoryTransaction) and outside.is_open and outside.belongs_to(self._committed):
             return outside
         raise ConnectionNotSupported("MemoryStore", outside, "an open transaction from this store's begin()")
 
-    def _due(self, now: datetime, limit: int, workflows: Collection[str] | None) -> list[WorkflowInstance]:
+    def _due(
+        self, now: datetime, limit: int, workflows: Collection[str] | None, tenant: str | None
+    ) -> list[WorkflowInstance]:
         due = [
             (instance.due_at, instance.id)
             for instance in self._committed.instances.values()
             if instance.status is Status.ACTIVE
             and (workflows is None or instance.workflow in workflows)
+            and tenant in (None, instance.tenant)
             and instance.due_at is not None
             and instance.due_at <= now
             and not self._locks.held(instance.id)

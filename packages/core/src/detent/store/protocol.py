@@ -1,7 +1,7 @@
 """The boundary to what remains: what every store promises, in prose.
 
-A store keeps instances, their history, receipts and definition snapshots. It knows nothing of definitions, machines or
-commands: a step arrives as a `Change`, already decided. Four ways lead a change into a store:
+A store keeps instances, their history, receipts, definition snapshots, and what is left of removed instances. It knows
+nothing of machines or commands: a step arrives as a `Change`, already decided. Four ways lead a change into a store:
 
 * `create` writes a new instance.
 * `apply` reads, lets a pure function decide, and writes: the fast path, where nothing but the decision runs.
@@ -21,15 +21,23 @@ This seam is ours and third-party stores' (`detent.testing.store_contract` is th
 runtime, not the store.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
-from detent.store.change import Change
-from detent.store.records import DefinitionSnapshot, HistoryEntry, Receipt, ReceiptKey, WorkflowInstance
+from detent.store.change import Change, Removal
+from detent.store.query import GroupKey, InstanceQuery, Order, Position
+from detent.store.records import (
+    ArchiveEntry,
+    DefinitionSnapshot,
+    HistoryEntry,
+    Receipt,
+    ReceiptKey,
+    WorkflowInstance,
+)
 
 A = TypeVar("A")
 
@@ -44,7 +52,7 @@ unchanged, and nothing is written.
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A creation that wrote nothing, because its idempotency key was already answered."""
+    """What an idempotency key found: its receipt, and the instance that answered."""
 
     receipt: Receipt
     instance: WorkflowInstance
@@ -180,17 +188,71 @@ class Store(Protocol):
         """Up to `limit` entries with a sequence below `before`, the newest first. `outside` is what it is for `load`."""
         ...
 
+    async def recall(
+        self, key: ReceiptKey, *, now: datetime | None = None, outside: object | None = None
+    ) -> Existing | None:
+        """The unexpired receipt under `key` with its instance as it is now. `outside` is what it is for `load`."""
+        ...
+
+    async def find(
+        self,
+        query: InstanceQuery,
+        *,
+        order: Order,
+        limit: int,
+        after: Position | None = None,
+        outside: object | None = None,
+    ) -> Sequence[WorkflowInstance]:
+        """Up to `limit` instances that `query` asks for, in this order; with `after`, those that come behind that place.
+
+        An instance that does not change is found exactly once by going from place to place, whatever is written meanwhile.
+        Ids are sorted as numbers. `outside` is what it is for `load`.
+        """
+        ...
+
+    async def count(
+        self, query: InstanceQuery, *, group_by: Sequence[GroupKey] = (), outside: object | None = None
+    ) -> Mapping[tuple[str, ...], int]:
+        """How many instances `query` asks for, by the values under `group_by`; without it, under the empty tuple.
+
+        A group that nothing belongs to is not there, except that of the empty tuple.
+        """
+        ...
+
+    async def remove(self, removals: Sequence[Removal], *, outside: object | None = None) -> Collection[UUID]:
+        """Take instances out, with their history and receipts, and keep the archive entry of each, in one commit.
+
+        Answers the ids of those that still had the expected version and are gone now; a row that another step holds is
+        waited for as in `apply`. In `outside` it is done in a savepoint and visible when the caller commits.
+        """
+        ...
+
+    async def load_archived(self, instance_id: UUID) -> ArchiveEntry | None:
+        """What is kept of an instance that was removed."""
+        ...
+
+    async def prune_history(self, instance_ids: Sequence[UUID], *, before: datetime) -> int:
+        """Take out the history entries of these instances that were written before an instant, but never an instance's last
+        one; answers how many. What is left of an instance's history is dense still.
+        """
+        ...
+
+    async def prune_receipts(self, *, limit: int, now: datetime | None = None) -> int:
+        """Take out up to `limit` receipts that have expired; answers how many."""
+        ...
+
     async def fire_due(
         self,
         decide: Decide[A],
         *,
         limit: int,
         workflows: Collection[str] | None = None,
+        tenant: str | None = None,
         now: datetime | None = None,
     ) -> Sequence[tuple[UUID, A]]:
         """Claim up to `limit` active instances whose `due_at` has come, earliest first, decide each and write, in one commit.
 
-        With `workflows`, only instances of these are claimed; what another process knows is left to it.
+        With `workflows` or a `tenant`, only instances of these are claimed; what another process knows is left to it.
         Instances that another step holds are passed over without waiting, so that several sweepers share the work and no two
         claim the same row. What `decide` answers comes back with the instance's id; where it wrote nothing (it needs
         commands), the row is free again after the call. `decide` must not raise.
@@ -205,4 +267,8 @@ class Store(Protocol):
 
     async def load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
         """The stored snapshot of one version."""
+        ...
+
+    async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
+        """Every stored version of these workflows, by name and in the order they were stored."""
         ...

@@ -18,6 +18,12 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+FINISHED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+"""The statuses from which nothing goes on by itself."""
+LIVE = frozenset({Status.ACTIVE, Status.PAUSED})
+"""The other ones."""
+
+
 class Outcome(StrEnum):
     """How one attempt ended."""
 
@@ -72,6 +78,14 @@ class WorkflowInstance:
     """When the current state was entered."""
     created_at: datetime
     updated_at: datetime
+    finished_at: datetime | None = None
+    """When it was completed, failed or was cancelled."""
+    parked_at: datetime | None = None
+    """Since when one of its timers waits for an operator."""
+    tenant: str = ""
+    """Whose it is; empty without tenants. Given at creation, never changed."""
+    parent_id: UUID | None = None
+    """The instance that it was created for, if any. Given at creation, never changed."""
     created: bool = False
     """Whether this call created it; never stored."""
 
@@ -139,6 +153,28 @@ class Receipt:
     """The stored answer, as JSON."""
     created_at: datetime
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveEntry:
+    """What remains of an instance that was removed: that it was there, who removed it and why, and if archived, all of it."""
+
+    instance_id: UUID
+    workflow: str
+    definition_version: str
+    tenant: str
+    state: str
+    """The state it was in."""
+    status: Status
+    created_at: datetime
+    finished_at: datetime | None
+    removed_at: datetime
+    reason: str | None
+    """Why it was removed."""
+    trigger_metadata: JsonObject
+    """Who removed it."""
+    document: JsonObject | None
+    """The whole instance and its history; `None` when it was deleted for good."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ on a local disk: WAL does not work across machines.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -27,15 +27,27 @@ from detent.errors import (
     StoreError,
     StoreUnavailable,
 )
-from detent.store.change import Change
+from detent.store.change import Change, Removal
 from detent.store.health import Health
 from detent.store.protocol import A, Decide, Existing
-from detent.store.records import DefinitionSnapshot, HistoryEntry, Receipt, ReceiptKey, WorkflowInstance
+from detent.store.query import GroupKey, InstanceQuery, Order, Position
+from detent.store.records import (
+    ArchiveEntry,
+    DefinitionSnapshot,
+    HistoryEntry,
+    Receipt,
+    ReceiptKey,
+    WorkflowInstance,
+)
 from detent.store.row_locks import RowLocks
+from detent.store.sqlite_archive import prune_history, prune_receipts, read_archived, remove_instances
 from detent.store.sqlite_connection import SqliteConnection
+from detent.store.sqlite_query import count_instances, find_instances
 from detent.store.sqlite_rows import (
     read_definition,
+    read_definitions,
     read_due,
+    read_existing,
     read_history,
     read_instance,
     read_receipt,
@@ -196,12 +208,68 @@ class SqliteStore:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
         return await self._read(lambda connection: read_history(connection, instance_id, before, limit), outside)
 
+    async def recall(
+        self, key: ReceiptKey, *, now: datetime | None = None, outside: object | None = None
+    ) -> Existing | None:
+        """The unexpired receipt under `key` with its instance as it is now."""
+        instant = now or self.now()
+        return await self._read(lambda connection: read_existing(connection, key, instant), outside)
+
+    async def find(
+        self,
+        query: InstanceQuery,
+        *,
+        order: Order,
+        limit: int,
+        after: Position | None = None,
+        outside: object | None = None,
+    ) -> Sequence[WorkflowInstance]:
+        """Up to `limit` instances that `query` asks for, in this order and behind `after`.
+
+        What labels or context must contain is looked for row by row, among the rows that the other conditions leave.
+        """
+        return await self._read(lambda connection: find_instances(connection, query, order, limit, after), outside)
+
+    async def count(
+        self, query: InstanceQuery, *, group_by: Sequence[GroupKey] = (), outside: object | None = None
+    ) -> Mapping[tuple[str, ...], int]:
+        """How many instances `query` asks for, by the values under `group_by`."""
+        return await self._read(lambda connection: count_instances(connection, query, group_by), outside)
+
+    async def remove(self, removals: Sequence[Removal], *, outside: object | None = None) -> Collection[UUID]:
+        """Take instances out; raises `InstanceBusy`, as of the first, when the writer does not come in time."""
+        work = partial(remove_instances, removals=removals)
+        if outside is None:
+            busy = partial(InstanceBusy, removals[0].entry.instance_id) if removals else _busy
+            async with self._begun(busy, work) as (_, removed):
+                return removed
+        connection = self._own(outside)
+        async with connection.savepoint():
+            with storage_errors():
+                return await connection.run(work)
+
+    async def load_archived(self, instance_id: UUID) -> ArchiveEntry | None:
+        """What is kept of an instance that was removed."""
+        return await self._read(lambda connection: read_archived(connection, instance_id))
+
+    async def prune_history(self, instance_ids: Sequence[UUID], *, before: datetime) -> int:
+        """Take out the entries of these instances from before an instant, except each one's last; answers how many."""
+        async with self._begun(_busy, lambda sqlite: prune_history(sqlite, instance_ids, before)) as (_, pruned):
+            return pruned
+
+    async def prune_receipts(self, *, limit: int, now: datetime | None = None) -> int:
+        """Take out up to `limit` receipts that have expired; answers how many."""
+        instant = now or self.now()
+        async with self._begun(_busy, lambda sqlite: prune_receipts(sqlite, instant, limit)) as (_, pruned):
+            return pruned
+
     async def fire_due(
         self,
         decide: Decide[A],
         *,
         limit: int,
         workflows: Collection[str] | None = None,
+        tenant: str | None = None,
         now: datetime | None = None,
     ) -> Sequence[tuple[UUID, A]]:
         """Fire what is due in one transaction; nothing, when a long step keeps the writer."""
@@ -209,10 +277,8 @@ class SqliteStore:
         answers: list[tuple[UUID, A]] = []
         changes: list[Change] = []
         with suppress(_PassedOver):
-            async with self._begun(_PassedOver, lambda sqlite: read_due(sqlite, instant, limit, workflows)) as (
-                connection,
-                due,
-            ):
+            claim = partial(read_due, now=instant, limit=limit, workflows=workflows, tenant=tenant)
+            async with self._begun(_PassedOver, claim) as (connection, due):
                 for instance in due:
                     change, answer = decide(instance, None, instant)
                     answers.append((instance.id, answer))
@@ -229,6 +295,10 @@ class SqliteStore:
     async def load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
         """The stored snapshot of one version."""
         return await self._read(lambda connection: read_definition(connection, workflow, version))
+
+    async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
+        """Every stored version of these workflows, by name and in the order they were stored."""
+        return await self._read(lambda connection: read_definitions(connection, workflows))
 
     @asynccontextmanager
     async def _begun(

@@ -81,7 +81,58 @@ _TABLES = (
     """,
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (_TABLES,)
+_FINDING_AND_ARCHIVE = (
+    "ALTER TABLE detent_instances ADD COLUMN finished_at TEXT CHECK (finished_at <> '')",
+    "ALTER TABLE detent_instances ADD COLUMN parked_at TEXT CHECK (parked_at <> '')",
+    "ALTER TABLE detent_instances ADD COLUMN tenant TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE detent_instances ADD COLUMN parent_id TEXT CHECK (parent_id <> '')",
+    # The last write to a finished instance is the one that finished it. When a timer was parked is not known any more;
+    # the last write is the latest it can have been.
+    "UPDATE detent_instances SET finished_at = updated_at WHERE status IN ('completed', 'failed', 'cancelled')",
+    """
+    UPDATE detent_instances SET parked_at = updated_at
+    WHERE EXISTS (SELECT 1 FROM json_each(timers) WHERE json_extract(value, '$.parked'))
+    """,
+    # The order in which people look at instances: everybody's, a tenant's. Neither is touched when a step updates a row.
+    "CREATE INDEX detent_instances_created ON detent_instances (created_at, id)",
+    "CREATE INDEX detent_instances_tenant ON detent_instances (tenant, created_at, id)",
+    # Which versions still have live instances, and how many: answered from the index alone. Also finds a workflow's.
+    "CREATE INDEX detent_instances_versions ON detent_instances (workflow, definition_version, status)",
+    # What is old enough to go, what waits for an operator, what belongs to a parent: each holds only those rows.
+    """
+    CREATE INDEX detent_instances_finished ON detent_instances (finished_at, id)
+        WHERE finished_at IS NOT NULL
+    """,
+    """
+    CREATE INDEX detent_instances_parked ON detent_instances (parked_at, id)
+        WHERE parked_at IS NOT NULL
+    """,
+    """
+    CREATE INDEX detent_instances_parent ON detent_instances (parent_id)
+        WHERE parent_id IS NOT NULL
+    """,
+    # A removal takes an instance's receipts, a sweep those that have expired.
+    "CREATE INDEX detent_receipts_instance ON detent_receipts (instance_id)",
+    "CREATE INDEX detent_receipts_expiry ON detent_receipts (expires_at)",
+    """
+    CREATE TABLE detent_archive (
+        instance_id TEXT NOT NULL PRIMARY KEY CHECK (instance_id <> ''),
+        workflow TEXT NOT NULL CHECK (workflow <> ''),
+        definition_version TEXT NOT NULL CHECK (definition_version <> ''),
+        tenant TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state <> ''),
+        status TEXT NOT NULL CHECK (status IN ('active', 'paused', 'completed', 'failed', 'cancelled')),
+        created_at TEXT NOT NULL CHECK (created_at <> ''),
+        finished_at TEXT CHECK (finished_at <> ''),
+        removed_at TEXT NOT NULL CHECK (removed_at <> ''),
+        reason TEXT,
+        trigger_metadata TEXT NOT NULL,
+        document TEXT
+    )
+    """,
+)
+
+STEPS: tuple[tuple[str, ...], ...] = (_TABLES, _FINDING_AND_ARCHIVE)
 """What leads from each version to the next: step 1 makes version 1. A step that was released is never edited."""
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Literal, TypeAlias, TypeVar
 
 from detent.errors import StepRolledBack, StoreError, StoreUnavailable
+from detent.store.sqlite_query import teach_containment
 
 R = TypeVar("R")
 
@@ -160,4 +161,5 @@ def _primary_code(error: sqlite3.Error) -> int | None:
 def _connect(path: str, busy_timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
     connection.row_factory = sqlite3.Row
+    teach_containment(connection)
     return connection

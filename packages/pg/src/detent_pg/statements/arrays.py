@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import JSON, Column, ColumnElement, FromClause, Table, Text, bindparam, cast, column, func
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlalchemy.types import TypeEngine
 
 
@@ -30,9 +31,9 @@ def stored(rows: FromClause, target: Column[Any]) -> ColumnElement[Any]:
     return cast(carried, target.type) if isinstance(target.type, JSON) else carried
 
 
-def fetched(source: Column[Any]) -> ColumnElement[Any]:
+def fetched(source: KeyedColumnElement[Any]) -> ColumnElement[Any]:
     """The column as we read it: JSON as text."""
-    return cast(source, Text).label(source.name) if isinstance(source.type, JSON) else source
+    return cast(source, Text).label(source.key) if isinstance(source.type, JSON) else source
 
 
 def _carrier(target: Column[Any]) -> TypeEngine[Any]:

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, Select, Text, bindparam, select
+from sqlalchemy import ARRAY, Insert, Select, Text, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from detent_pg.schema import Tables
@@ -12,11 +12,14 @@ from detent_pg.statements.arrays import fetched, incoming, stored
 
 @cache
 def save(tables: Tables) -> Insert:
-    """Insert the versions that are not stored yet."""
+    """Insert the versions that are not stored yet, at their `place` behind those of the workflow that are."""
     definitions = tables.definitions
     columns = [column.name for column in definitions.c]
     rows = incoming("new", definitions, columns)
-    values = select(*(stored(rows, column) for column in definitions.c))
+    before = definitions.alias("before")
+    last = select(func.coalesce(func.max(before.c.place), 0)).where(before.c.workflow == rows.c.workflow)
+    places = {"place": last.scalar_subquery() + rows.c.place}
+    values = select(*(places.get(column.name, stored(rows, column)) for column in definitions.c))
     return insert(definitions).from_select(columns, values).on_conflict_do_nothing()
 
 
@@ -39,4 +42,16 @@ def load_all(tables: Tables) -> Select[Any]:
         definitions,
         wanted,
         (definitions.c.workflow == wanted.c.workflow) & (definitions.c.version == wanted.c.version),
+    )
+
+
+@cache
+def load_of(tables: Tables) -> Select[Any]:
+    """All stored snapshots of `workflows`, by name and in the order they were stored."""
+    definitions = tables.definitions
+    return (
+        select(*map(fetched, definitions.c))
+        .where(definitions.c.workflow == any_(bindparam("workflows", type_=ARRAY(Text))))
+        # Names as every store sorts them, whatever the database's collation.
+        .order_by(definitions.c.workflow.collate("C"), definitions.c.place, definitions.c.created_at)
     )

@@ -4,7 +4,7 @@
 a materialised CTE that the locking part joins is evaluated before the first row is locked, and is gone at the end.
 """
 
-from sqlalchemy import CTE, Text, bindparam, func, select
+from sqlalchemy import CTE, ColumnElement, Text, bindparam, func, select
 
 
 def limits() -> CTE:
@@ -30,3 +30,8 @@ def lent_limits() -> CTE:
         .cte("limits")
         .prefix_with("MATERIALIZED")
     )
+
+
+def are_set(bounds: CTE) -> ColumnElement[bool]:
+    """True, and evaluated before the first row is touched, which sets the timeouts."""
+    return select(bounds.c.lock_timeout).scalar_subquery().is_not(None)

@@ -43,12 +43,14 @@ def lock(tables: Tables, *, keyed: bool, wait: bool, lent: bool) -> Select[Any]:
 
 @cache
 def claim(tables: Tables) -> Select[Any]:
-    """Lock up to `limit` active instances of `workflows` (NULL: of any) that are due and that nobody holds, earliest first.
+    """Lock up to `limit` active instances that are due and that nobody holds, earliest first.
+
+    Only those of `workflows` and of `tenant`; NULL stands for any.
 
     The locking part is a materialised CTE: as a subquery it could be run more than once, and lock more than `limit` rows.
     """
     instances = tables.instances
-    workflows = bindparam("workflows", type_=ARRAY(Text))
+    workflows, tenant = bindparam("workflows", type_=ARRAY(Text)), bindparam("tenant", type_=Text)
     due = (
         select(*map(fetched, instances.c))
         .where(
@@ -56,6 +58,7 @@ def claim(tables: Tables) -> Select[Any]:
             instances.c.status == literal_column(f"'{Status.ACTIVE}'"),
             instances.c.due_at <= instant(),
             or_(workflows.is_(None), instances.c.workflow == any_(workflows)),
+            or_(tenant.is_(None), instances.c.tenant == tenant),
         )
         .order_by(instances.c.due_at, instances.c.id)
         .limit(bindparam("limit", type_=Integer))

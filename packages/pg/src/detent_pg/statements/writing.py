@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     CTE,
-    ColumnElement,
     FromClause,
     Integer,
     Select,
@@ -25,7 +24,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from detent_pg.schema import Tables
 from detent_pg.statements.arrays import incoming, stored
-from detent_pg.statements.limits import lent_limits, limits
+from detent_pg.statements.limits import are_set, lent_limits, limits
 
 UPDATED = (
     "state",
@@ -37,6 +36,8 @@ UPDATED = (
     "due_at",
     "entered_at",
     "updated_at",
+    "finished_at",
+    "parked_at",
 )
 """The columns of an instance that a step may change."""
 
@@ -57,9 +58,29 @@ def write(tables: Tables, *, limited: bool) -> Select[Any]:
         .returning(instances.c.id)
     )
     if limited:
-        statement = statement.where(_are_set(limits()))
+        statement = statement.where(are_set(limits()))
     updated = statement.cte("updated")
     return select(updated.c.id).add_cte(_entries(tables, updated), _receipts(tables, updated))
+
+
+@cache
+def put(tables: Tables, *, limited: bool) -> Select[Any]:
+    """Put the `receipts` of those of `changed` that still have their `expected` version, and answer their ids.
+
+    The rows are held rather than updated, and stay as they are; `limited` as in `write`.
+    """
+    instances = tables.instances
+    changed = incoming("changed", instances, ("id",), expected=Integer())
+    statement = (
+        select(instances.c.id)
+        .join_from(instances, changed, instances.c.id == changed.c.id)
+        .where(instances.c.version == changed.c.expected)
+        .with_for_update(of=instances, key_share=True)
+    )
+    if limited:
+        statement = statement.where(are_set(limits()))
+    held = statement.cte("held").prefix_with("MATERIALIZED")
+    return select(held.c.id).add_cte(_receipts(tables, held))
 
 
 @cache
@@ -102,8 +123,8 @@ def _entries(tables: Tables, written: CTE) -> CTE:
     return insert(history).from_select(columns, values).cte("appended")
 
 
-def _receipts(tables: Tables, updated: CTE) -> CTE:
-    """Receipts of updated instances.
+def _receipts(tables: Tables, held: CTE) -> CTE:
+    """Receipts of instances whose rows are held, by their update or for it.
 
     A step looks its key up before it writes, so that an unexpired one in the way means that somebody else wrote it
     meanwhile. PostgreSQL has no ON CONFLICT … FAIL; a null where none may be undoes the whole statement.
@@ -112,7 +133,7 @@ def _receipts(tables: Tables, updated: CTE) -> CTE:
     columns = [column.name for column in receipts.c]
     rows = incoming("receipts", receipts, columns)
     values = select(*(stored(rows, column) for column in receipts.c)).join_from(
-        rows, updated, updated.c.id == rows.c.instance_id
+        rows, held, held.c.id == rows.c.instance_id
     )
     statement = insert(receipts).from_select(columns, values)
     new = statement.excluded
@@ -144,9 +165,4 @@ def _put(tables: Tables, rows: FromClause, bounds: CTE) -> CTE:
 
 
 def _bounded(values: Select[Any], bounds: CTE) -> Select[Any]:
-    return values.where(_are_set(bounds))
-
-
-def _are_set(bounds: CTE) -> ColumnElement[bool]:
-    """True, and evaluated before the first row is touched, which sets the timeouts."""
-    return select(bounds.c.lock_timeout).scalar_subquery().is_not(None)
+    return values.where(are_set(bounds))

@@ -18,12 +18,15 @@ import pytest
 pytest.register_assert_rewrite(
     *(f"{__name__}.{name}" for name in ("samples", "instances", "history", "changes", "receipts", "races")),
     *(f"{__name__}.{name}" for name in ("transactions", "joined", "timers", "row_locks", "sharing", "time")),
-    *(f"{__name__}.{name}" for name in ("definitions", "cancellation", "runtime")),
+    *(f"{__name__}.{name}" for name in ("finding", "counting", "archiving", "definitions", "cancellation", "runtime")),
 )
 
+from detent.testing.store_contract.archiving import ArchiveContract  # noqa: E402
 from detent.testing.store_contract.cancellation import CancellationContract  # noqa: E402
 from detent.testing.store_contract.changes import ChangeContract  # noqa: E402
+from detent.testing.store_contract.counting import CountContract  # noqa: E402
 from detent.testing.store_contract.definitions import DefinitionContract  # noqa: E402
+from detent.testing.store_contract.finding import FindContract  # noqa: E402
 from detent.testing.store_contract.history import HistoryContract  # noqa: E402
 from detent.testing.store_contract.instances import InstanceContract  # noqa: E402
 from detent.testing.store_contract.joined import JoinedContract  # noqa: E402
@@ -52,6 +55,9 @@ class StoreContract(
     RowLockContract,
     SharingContract,
     TimeContract,
+    FindContract,
+    CountContract,
+    ArchiveContract,
     DefinitionContract,
     CancellationContract,
     RuntimeContract,

@@ -2,15 +2,16 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 from detent.testing.store_contract.kit import StoreKit
-from detent.testing.store_contract.samples import JSON_KINDS, definition, within
+from detent.testing.store_contract.samples import JSON_KINDS, NOW, definition, within
 
 
 class DefinitionContract:
     """What was stored first stays."""
 
-    async def test_every_field_comes_back(self, kit: StoreKit) -> None:
+    async def test_every_field_of_a_snapshot_comes_back(self, kit: StoreKit) -> None:
         snapshot = replace(definition("1.10.0"), definition=dict(JSON_KINDS))
 
         assert list(await kit.store.save_definitions([snapshot])) == [snapshot]
@@ -53,3 +54,24 @@ class DefinitionContract:
         stored = await kit.store.load_definition(candidate.workflow, "1")
         assert stored in candidates
         assert [list(answer) for answer in answers] == [[stored]] * 8
+
+    async def test_versions_are_listed_by_name_and_in_the_order_they_were_stored(self, kit: StoreKit) -> None:
+        a, b = "a" + definition().workflow, "b" + definition().workflow
+        stored = [
+            replace(definition(version, workflow=workflow), created_at=NOW + timedelta(minutes=number))
+            for number, (workflow, version) in enumerate([(b, "2"), (a, "10"), (b, "1"), (a, "9"), (a, "11")])
+        ]
+        for snapshot in stored:
+            await kit.store.save_definitions([snapshot])
+
+        listed = await kit.store.list_definitions([b, a])
+
+        assert list(listed) == [stored[1], stored[3], stored[4], stored[0], stored[2]]
+
+    async def test_only_versions_of_the_workflows_asked_for_are_listed(self, kit: StoreKit) -> None:
+        mine, other = definition(), definition()
+        await kit.store.save_definitions([mine, other])
+
+        assert list(await kit.store.list_definitions([mine.workflow, "unheard of"])) == [mine]
+        assert list(await kit.store.list_definitions({mine.workflow})) == [mine]
+        assert list(await kit.store.list_definitions([])) == []

@@ -62,7 +62,7 @@ class HistoryContract:
         assert entry.outcome is outcome
 
     @pytest.mark.parametrize("value", JSON_KINDS.values(), ids=JSON_KINDS.keys())
-    async def test_every_kind_of_json_comes_back_as_it_was(self, kit: StoreKit, value: JsonValue) -> None:
+    async def test_every_kind_of_json_in_an_entry_comes_back_as_it_was(self, kit: StoreKit, value: JsonValue) -> None:
         change = _with_entry(
             payload=value,
             commands=(CommandRecord(name="fetch", ok=True, data=value),),

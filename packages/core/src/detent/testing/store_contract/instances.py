@@ -18,6 +18,7 @@ from detent.testing.store_contract.samples import (
     assert_untouched,
     created,
     creation,
+    creation_with,
     loaded,
     step,
 )
@@ -26,7 +27,7 @@ from detent.testing.store_contract.samples import (
 class InstanceContract:
     """Records are kept field by field."""
 
-    async def test_every_field_comes_back(self, kit: StoreKit) -> None:
+    async def test_every_field_of_an_instance_comes_back(self, kit: StoreKit) -> None:
         change = creation(hops=2)
         full = replace(
             change.instance,
@@ -44,6 +45,10 @@ class InstanceContract:
             entered_at=NOW - 3 * DAY,
             created_at=NOW - 4 * DAY,
             updated_at=NOW - 2 * DAY,
+            finished_at=NOW - 5 * DAY,
+            parked_at=NOW - 6 * DAY,
+            tenant="acme",
+            parent_id=new_id(),
         )
 
         await kit.store.create(replace(change, instance=full))
@@ -63,10 +68,26 @@ class InstanceContract:
             due_at=None,
             entered_at=NOW + DAY,
             updated_at=NOW + DAY,
+            finished_at=NOW + 2 * DAY,
+            parked_at=NOW + 3 * DAY,
         )
 
         async with kit.store.transaction(record.id) as unit:
             await unit.write(replace(change, instance=after))
+
+        assert await kit.store.load(record.id) == after
+
+    async def test_what_a_record_does_not_have_is_not_made_up(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+
+        assert (record.finished_at, record.parked_at, record.tenant, record.parent_id) == (None, None, "", None)
+
+    async def test_a_step_may_take_back_that_an_instance_is_finished_or_parked(self, kit: StoreKit) -> None:
+        record = await created(kit.store, creation_with(finished_at=NOW, parked_at=NOW, tenant="acme"))
+        change = step(record)
+        after = replace(change.instance, finished_at=None, parked_at=None)
+
+        await kit.store.apply(record.id, lambda *_: (replace(change, instance=after), None))
 
         assert await kit.store.load(record.id) == after
 
@@ -77,7 +98,9 @@ class InstanceContract:
         assert record.status is status
 
     @pytest.mark.parametrize("value", JSON_KINDS.values(), ids=JSON_KINDS.keys())
-    async def test_every_kind_of_json_comes_back_as_it_was(self, kit: StoreKit, value: JsonValue) -> None:
+    async def test_every_kind_of_json_in_an_instance_comes_back_as_it_was(
+        self, kit: StoreKit, value: JsonValue
+    ) -> None:
         change = creation(context={"value": value})
         labelled = replace(change, instance=replace(change.instance, metadata={"value": value}))
 

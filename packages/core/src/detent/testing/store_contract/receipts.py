@@ -1,9 +1,11 @@
 """Receipts: what an idempotency key was answered, until it expires."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from detent.errors import ConnectionNotSupported, StoreError
 from detent.ids import new_id
 from detent.store.change import Change
 from detent.store.protocol import Existing
@@ -19,14 +21,20 @@ from detent.testing.store_contract.samples import (
     keyed_step,
     loaded,
     receipt_key,
+    receipts_only,
     remembered,
+    step,
 )
+
+
+class Boom(Exception):
+    """What an application may raise."""
 
 
 class ReceiptContract:
     """A key is answered once."""
 
-    async def test_every_field_comes_back(self, kit: StoreKit) -> None:
+    async def test_every_field_of_a_receipt_comes_back(self, kit: StoreKit) -> None:
         key = receipt_key(scope="workflow:return", tenant="acme")
         change = creation(key=key)
 
@@ -142,6 +150,171 @@ class ReceiptContract:
             existing = await kit.store.create(creation(key=receipt_key(text)))
             assert existing is not None
             assert existing.receipt.key.key == text
+
+    async def test_what_a_key_was_answered_is_recalled_with_the_instance_as_it_is_now(self, kit: StoreKit) -> None:
+        change = creation(key=receipt_key(tenant="acme"))
+        record = await created(kit.store, change)
+        await kit.store.apply(record.id, advance)
+        [effect] = change.effects
+
+        existing = await kit.store.recall(effect.receipt.key, now=NOW)
+
+        assert existing == Existing(effect.receipt, await loaded(kit.store, record.id))
+        assert existing.instance.version == 2
+
+    @pytest.mark.parametrize(
+        "other", [{"scope": "workflow:return"}, {"tenant": "acme"}, {"key": "other"}], ids=["scope", "tenant", "key"]
+    )
+    async def test_a_key_that_nobody_used_recalls_nothing(self, kit: StoreKit, other: dict[str, str]) -> None:
+        key = receipt_key()
+        await created(kit.store, creation(key=key))
+
+        assert await kit.store.recall(replace(key, **other), now=NOW) is None
+
+    @pytest.mark.parametrize(("shift", "found"), [(-1, True), (0, False), (1, False)])
+    async def test_an_expired_receipt_is_not_recalled(self, kit: StoreKit, shift: int, found: bool) -> None:
+        key = receipt_key()
+        await created(kit.store, creation(key=key, lasts=DAY))
+
+        existing = await kit.store.recall(key, now=NOW + DAY + timedelta(microseconds=shift))
+
+        assert (existing is not None) == found
+
+    async def test_without_a_given_now_the_stores_clock_says_what_is_recalled(self, kit: StoreKit) -> None:
+        expired, kept = receipt_key(), receipt_key()
+        await created(kit.store, creation(key=expired, now=kit.store.now() - 2 * DAY, lasts=DAY))
+        await created(kit.store, creation(key=kept, now=kit.store.now(), lasts=DAY))
+
+        assert await kit.store.recall(expired) is None
+        assert await kit.store.recall(kept) is not None
+
+    async def test_recalling_through_the_callers_transaction_sees_what_it_wrote(self, kit: StoreKit) -> None:
+        key, old_key = receipt_key(), receipt_key()
+        old, change = await created(kit.store, creation(key=old_key)), creation(key=key)
+        after = step(old)
+
+        async with kit.lend() as outside:
+            assert await kit.store.recall(key, now=NOW, outside=outside) is None
+            async with kit.store.join(outside, None) as unit:
+                await unit.write(change)
+            async with kit.store.join(outside, old.id) as unit:
+                await unit.write(after)
+
+            mine = await kit.store.recall(key, now=NOW, outside=outside)
+            assert mine == Existing(change.effects[0].receipt, change.instance)
+            assert await kit.store.recall(key, now=NOW + 31 * DAY, outside=outside) is None
+            theirs = await kit.store.recall(old_key, now=NOW, outside=outside)
+            assert theirs is not None
+            assert theirs.instance == after.instance
+            assert await kit.store.recall(key, now=NOW) is None
+            committed = await kit.store.recall(old_key, now=NOW)
+            assert committed is not None
+            assert committed.instance == old
+
+        assert await kit.store.recall(key, now=NOW) == mine
+
+    @pytest.mark.parametrize("foreign", [object(), "postgresql://"], ids=["an object", "a text"])
+    async def test_recalling_through_what_the_store_did_not_lend_is_refused(
+        self, kit: StoreKit, foreign: object
+    ) -> None:
+        with pytest.raises(ConnectionNotSupported):
+            await kit.store.recall(receipt_key(), outside=foreign)
+
+    async def test_a_change_without_entries_leaves_receipts_and_nothing_else(self, kit: StoreKit) -> None:
+        record = await created(kit.store, creation(due=NOW + DAY, hops=1))
+        one, other = receipt_key(scope=str(record.id)), receipt_key(scope=str(record.id))
+        change = receipts_only(record, one, other)
+
+        await kit.store.apply(record.id, lambda *_: (change, None))
+
+        await assert_untouched(kit.store, record)
+        for effect in change.effects:
+            assert await remembered(kit.store, record.id, effect.receipt.key) == effect.receipt
+        assert await kit.store.apply(record.id, advance) == record.version + 1
+
+    async def test_a_step_of_its_own_may_leave_receipts_and_nothing_else(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+        key = receipt_key(scope=str(record.id))
+
+        async with kit.store.transaction(record.id) as unit:
+            assert await unit.write(receipts_only(record, key)) is None
+            assert unit.record == record
+            after = step(record)
+            await unit.write(after)
+
+        assert await kit.store.load(record.id) == after.instance
+        assert await kit.store.recall(key, now=NOW) is not None
+
+    async def test_a_change_without_entries_is_undone_with_its_transaction(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+        key = receipt_key(scope=str(record.id))
+
+        async def undone() -> None:
+            async with kit.store.transaction(record.id) as unit:
+                await unit.write(receipts_only(record, key))
+                raise Boom
+
+        with pytest.raises(Boom):
+            await undone()
+
+        assert await kit.store.recall(key, now=NOW) is None
+
+    @pytest.mark.parametrize("ahead", [False, True], ids=["an old version", "a version that is not reached"])
+    async def test_a_change_without_entries_is_fenced_as_any_other(self, kit: StoreKit, ahead: bool) -> None:
+        first = await created(kit.store)
+        await kit.store.apply(first.id, advance)
+        current = await loaded(kit.store, first.id)
+        expected = step(current).instance if ahead else first
+        key = receipt_key(scope=str(first.id))
+
+        async def lost() -> None:
+            async with kit.store.transaction(first.id) as unit:
+                await unit.write(receipts_only(expected, key))
+
+        with pytest.raises(StoreError):
+            await lost()
+
+        assert await kit.store.recall(key, now=NOW) is None
+        await assert_untouched(kit.store, current)
+
+    async def test_a_change_without_entries_makes_no_instance(self, kit: StoreKit) -> None:
+        unknown, key = creation().instance, receipt_key()
+
+        async def lost() -> None:
+            async with kit.store.transaction(None) as unit:
+                await unit.write(receipts_only(unknown, key))
+
+        with pytest.raises(StoreError):
+            await lost()
+
+        assert await kit.store.load(unknown.id) is None
+        assert await kit.store.recall(key, now=NOW) is None
+
+    async def test_a_change_without_entries_does_not_replace_an_answer(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+        key, free = receipt_key(scope=str(record.id)), receipt_key(scope=str(record.id))
+        first = receipts_only(record, key)
+        await kit.store.apply(record.id, lambda *_: (first, None))
+
+        async def again() -> None:
+            async with kit.store.transaction(record.id) as unit:
+                await unit.write(receipts_only(record, free, key, now=NOW + DAY))
+
+        with pytest.raises(StoreError):
+            await again()
+
+        assert await remembered(kit.store, record.id, key) == first.effects[0].receipt
+        assert await kit.store.recall(free, now=NOW) is None
+
+    async def test_a_change_without_entries_replaces_an_expired_answer(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+        key = receipt_key(scope=str(record.id))
+        later = receipts_only(record, key, now=NOW + 60 * DAY)
+        await kit.store.apply(record.id, lambda *_: (receipts_only(record, key), None))
+
+        await kit.store.apply(record.id, lambda *_: (later, None), now=NOW + 60 * DAY)
+
+        assert await kit.store.recall(key, now=NOW + 60 * DAY) == Existing(later.effects[0].receipt, record)
 
 
 async def _assert_never_created(kit: StoreKit, change: Change) -> None:

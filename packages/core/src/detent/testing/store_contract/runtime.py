@@ -13,10 +13,10 @@ from detent.errors import CommandFailed, EventNotAvailable
 from detent.registry.context import CommandContext
 from detent.registry.registry import Registry
 from detent.registry.results import Fail
-from detent.runtime.observers import WorkflowObserver
+from detent.runtime.observers import Observation, WorkflowObserver
 from detent.runtime.runtime import WorkflowRuntime
 from detent.store.protocol import Store
-from detent.store.records import HistoryEntry, Outcome, WorkflowInstance
+from detent.store.records import HistoryEntry, Outcome
 from detent.testing.clock import FakeClock
 from detent.testing.store_contract.kit import StoreKit
 from detent.testing.store_contract.samples import assert_whole, within
@@ -50,11 +50,11 @@ class _Heard(WorkflowObserver):
     def __init__(self) -> None:
         self.entries: list[HistoryEntry] = []
 
-    async def on_created(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
-        self.entries.append(entry)
+    async def on_created(self, seen: Observation) -> None:
+        self.entries.append(seen.entry)
 
-    async def on_transition(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
-        self.entries.append(entry)
+    async def on_transition(self, seen: Observation) -> None:
+        self.entries.append(seen.entry)
 
 
 def _commands(kit: StoreKit) -> Registry:

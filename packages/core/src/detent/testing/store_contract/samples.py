@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from detent.ids import new_id
 from detent.json_values import JsonObject, JsonValue
-from detent.store.change import Change, PutReceipt
+from detent.store.change import Change, PutReceipt, Removal
 from detent.store.protocol import Store
+from detent.store.query import Order, Position
 from detent.store.records import (
+    ArchiveEntry,
     DefinitionSnapshot,
     HistoryEntry,
     Outcome,
@@ -109,6 +112,11 @@ def creation(
     return _change(instance, 0, "$created", effects)
 
 
+def creation_with(**fields: Any) -> Change:
+    """A change that creates an instance with these fields, whatever a creation by the runtime would say."""
+    return _change(replace(creation().instance, **fields), 0, "$created", ())
+
+
 def step(
     record: WorkflowInstance,
     *,
@@ -138,6 +146,38 @@ def keyed_step(
 ) -> Change:
     """A step that leaves a receipt."""
     return step(record, now=now, effects=(PutReceipt(receipt(key, record.id, now=now, lasts=lasts)),))
+
+
+def receipts_only(record: WorkflowInstance, *keys: ReceiptKey, now: datetime = NOW) -> Change:
+    """A change that leaves the instance as it is and its history as long, and puts receipts."""
+    effects = tuple(PutReceipt(receipt(key, record.id, now=now)) for key in keys)
+    return Change(record, record.version, new_id(), (), effects)
+
+
+def removal(
+    record: WorkflowInstance, *, expected_version: int | None = None, document: JsonObject | None = None
+) -> Removal:
+    """The end of the instance as `record` tells of it, with all of it kept where `document` is given."""
+    entry = ArchiveEntry(
+        instance_id=record.id,
+        workflow=record.workflow,
+        definition_version=record.definition_version,
+        tenant=record.tenant,
+        state=record.state,
+        status=record.status,
+        created_at=record.created_at,
+        finished_at=record.finished_at,
+        removed_at=NOW + DAY,
+        reason="no longer needed",
+        trigger_metadata={"actor": "Ada"},
+        document=document,
+    )
+    return Removal(record.version if expected_version is None else expected_version, entry)
+
+
+def place(record: WorkflowInstance, order: Order) -> Position:
+    """Where the instance stands in a list that is sorted so."""
+    return Position(record.id, None if order.by == "id" else getattr(record, order.by))
 
 
 def advance(record: WorkflowInstance, _receipt: Receipt | None, now: datetime) -> tuple[Change, int]:

@@ -18,6 +18,7 @@ from detent.testing.store_contract.samples import (
     assert_whole,
     created,
     creation,
+    creation_with,
     loaded,
     sequences,
     step,
@@ -61,6 +62,19 @@ class TimerContract:
         assert list(await kit.store.fire_due(advance, limit=10, workflows=["other"], now=NOW)) == []
         named = await kit.store.fire_due(advance, limit=10, workflows=["other", record.workflow], now=NOW)
         assert _ids(named) == [record.id]
+
+    async def test_only_instances_of_the_tenant_asked_for_are_claimed(self, kit: StoreKit) -> None:
+        acme, nobody, globex = [
+            await created(kit.store, creation_with(tenant=tenant, due_at=NOW - days * DAY))
+            for days, tenant in ((3, "acme"), (2, ""), (1, "globex"))
+        ]
+
+        assert list(await kit.store.fire_due(advance, limit=10, tenant="ACME", now=NOW)) == []
+        elsewhere = await kit.store.fire_due(advance, limit=10, tenant="acme", workflows=["other"], now=NOW)
+        assert list(elsewhere) == []
+        assert _ids(await kit.store.fire_due(advance, limit=1, tenant="globex", now=NOW)) == [globex.id]
+        assert _ids(await kit.store.fire_due(advance, limit=10, tenant="", now=NOW)) == [nobody.id]
+        assert _ids(await kit.store.fire_due(advance, limit=10, tenant=None, now=NOW)) == [acme.id]
 
     async def test_a_limit_leaves_the_later_ones_due(self, kit: StoreKit) -> None:
         records = [await created(kit.store, creation(due=NOW - days * DAY)) for days in range(1, 6)]

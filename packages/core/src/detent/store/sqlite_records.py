@@ -1,0 +1,244 @@
+"""The records of a store as rows of the SQLite tables, and back."""
+
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID
+
+from pydantic_core import from_json, to_json
+
+from detent.json_values import JsonValue
+from detent.store.records import (
+    ArchiveEntry,
+    CommandRecord,
+    DefinitionSnapshot,
+    HistoryEntry,
+    Outcome,
+    Receipt,
+    ReceiptKey,
+    Status,
+    Timer,
+    WorkflowInstance,
+)
+
+R = TypeVar("R")
+
+
+def from_instance(instance: WorkflowInstance) -> dict[str, JsonValue]:
+    """The row of an instance."""
+    return {
+        "id": str(instance.id),
+        "workflow": instance.workflow,
+        "state": instance.state,
+        "status": instance.status.value,
+        "version": instance.version,
+        "definition_version": instance.definition_version,
+        "context": json_text(instance.context),
+        "metadata": json_text(instance.metadata),
+        "timers": json_text([_from_timer(timer) for timer in instance.timers]),
+        "due_at": _maybe_text(instance.due_at),
+        "entered_at": instant_text(instance.entered_at),
+        "created_at": instant_text(instance.created_at),
+        "updated_at": instant_text(instance.updated_at),
+        "finished_at": _maybe_text(instance.finished_at),
+        "parked_at": _maybe_text(instance.parked_at),
+        "tenant": instance.tenant,
+        "parent_id": None if instance.parent_id is None else str(instance.parent_id),
+    }
+
+
+def to_instance(row: sqlite3.Row) -> WorkflowInstance:
+    """The instance of a row."""
+    return WorkflowInstance(
+        id=UUID(row["id"]),
+        workflow=row["workflow"],
+        state=row["state"],
+        status=Status(row["status"]),
+        version=row["version"],
+        definition_version=row["definition_version"],
+        context=from_json(row["context"]),
+        metadata=from_json(row["metadata"]),
+        timers=tuple(_to_timer(timer) for timer in from_json(row["timers"])),
+        due_at=_maybe_instant(row["due_at"]),
+        entered_at=datetime.fromisoformat(row["entered_at"]),
+        created_at=datetime.fromisoformat(row["created_at"]),
+        updated_at=datetime.fromisoformat(row["updated_at"]),
+        finished_at=_maybe_instant(row["finished_at"]),
+        parked_at=_maybe_instant(row["parked_at"]),
+        tenant=row["tenant"],
+        parent_id=None if row["parent_id"] is None else UUID(row["parent_id"]),
+    )
+
+
+def _from_timer(timer: Timer) -> dict[str, JsonValue]:
+    return {
+        "event": timer.event,
+        "due": instant_text(timer.due),
+        "attempts": timer.attempts,
+        "parked": timer.parked,
+        "reason": timer.reason,
+    }
+
+
+def _to_timer(fields: dict[str, JsonValue]) -> Timer:
+    return Timer(**{**fields, "due": datetime.fromisoformat(fields["due"])})
+
+
+def from_entry(entry: HistoryEntry) -> dict[str, JsonValue]:
+    """The row of a history entry."""
+    return {
+        "instance_id": str(entry.instance_id),
+        "sequence": entry.sequence,
+        "event": entry.event,
+        "from_state": entry.from_state,
+        "to_state": entry.to_state,
+        "outcome": entry.outcome.value,
+        "commands": json_text([_from_command(command) for command in entry.commands]),
+        "reason": entry.reason,
+        "error": None if entry.error is None else json_text(entry.error),
+        "payload": json_text(entry.payload),
+        "trigger_metadata": json_text(entry.trigger_metadata),
+        "transition_id": str(entry.transition_id),
+        "definition_version": entry.definition_version,
+        "created_at": instant_text(entry.created_at),
+    }
+
+
+def to_entry(row: sqlite3.Row) -> HistoryEntry:
+    """The history entry of a row."""
+    return HistoryEntry(
+        instance_id=UUID(row["instance_id"]),
+        sequence=row["sequence"],
+        event=row["event"],
+        from_state=row["from_state"],
+        to_state=row["to_state"],
+        outcome=Outcome(row["outcome"]),
+        commands=tuple(CommandRecord(**fields) for fields in from_json(row["commands"])),
+        reason=row["reason"],
+        error=None if row["error"] is None else from_json(row["error"]),
+        payload=from_json(row["payload"]),
+        trigger_metadata=from_json(row["trigger_metadata"]),
+        transition_id=UUID(row["transition_id"]),
+        definition_version=row["definition_version"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+    )
+
+
+def _from_command(command: CommandRecord) -> dict[str, JsonValue]:
+    return {
+        "name": command.name,
+        "ok": command.ok,
+        "code": command.code,
+        "message": command.message,
+        "data": command.data,
+        "best_effort": command.best_effort,
+    }
+
+
+def from_receipt(receipt: Receipt) -> dict[str, JsonValue]:
+    """The row of a receipt."""
+    return {
+        "tenant": receipt.key.tenant,
+        "scope": receipt.key.scope,
+        "key": receipt.key.key,
+        "instance_id": str(receipt.instance_id),
+        "fingerprint": receipt.fingerprint,
+        "answer": json_text(receipt.answer),
+        "created_at": instant_text(receipt.created_at),
+        "expires_at": instant_text(receipt.expires_at),
+    }
+
+
+def to_receipt(row: sqlite3.Row) -> Receipt:
+    """The receipt of a row."""
+    return Receipt(
+        key=ReceiptKey(scope=row["scope"], key=row["key"], tenant=row["tenant"]),
+        instance_id=UUID(row["instance_id"]),
+        fingerprint=row["fingerprint"],
+        answer=from_json(row["answer"]),
+        created_at=datetime.fromisoformat(row["created_at"]),
+        expires_at=datetime.fromisoformat(row["expires_at"]),
+    )
+
+
+def from_snapshot(snapshot: DefinitionSnapshot) -> dict[str, JsonValue]:
+    """The row of a definition snapshot."""
+    return {
+        "workflow": snapshot.workflow,
+        "version": snapshot.version,
+        "fingerprint": snapshot.fingerprint,
+        "definition": json_text(snapshot.definition),
+        "created_at": instant_text(snapshot.created_at),
+    }
+
+
+def to_snapshot(row: sqlite3.Row) -> DefinitionSnapshot:
+    """The definition snapshot of a row."""
+    return DefinitionSnapshot(
+        workflow=row["workflow"],
+        version=row["version"],
+        fingerprint=row["fingerprint"],
+        definition=from_json(row["definition"]),
+        created_at=datetime.fromisoformat(row["created_at"]),
+    )
+
+
+def from_archive_entry(entry: ArchiveEntry) -> dict[str, JsonValue]:
+    """The row of an archive entry."""
+    return {
+        "instance_id": str(entry.instance_id),
+        "workflow": entry.workflow,
+        "definition_version": entry.definition_version,
+        "tenant": entry.tenant,
+        "state": entry.state,
+        "status": entry.status.value,
+        "created_at": instant_text(entry.created_at),
+        "finished_at": _maybe_text(entry.finished_at),
+        "removed_at": instant_text(entry.removed_at),
+        "reason": entry.reason,
+        "trigger_metadata": json_text(entry.trigger_metadata),
+        "document": None if entry.document is None else json_text(entry.document),
+    }
+
+
+def to_archive_entry(row: sqlite3.Row) -> ArchiveEntry:
+    """The archive entry of a row."""
+    return ArchiveEntry(
+        instance_id=UUID(row["instance_id"]),
+        workflow=row["workflow"],
+        definition_version=row["definition_version"],
+        tenant=row["tenant"],
+        state=row["state"],
+        status=Status(row["status"]),
+        created_at=datetime.fromisoformat(row["created_at"]),
+        finished_at=_maybe_instant(row["finished_at"]),
+        removed_at=datetime.fromisoformat(row["removed_at"]),
+        reason=row["reason"],
+        trigger_metadata=from_json(row["trigger_metadata"]),
+        document=None if row["document"] is None else from_json(row["document"]),
+    )
+
+
+def instant_text(value: datetime) -> str:
+    """The instant in UTC with all six digits of its microseconds, so that texts sort as instants do."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def json_text(value: JsonValue) -> str:
+    """The value as JSON."""
+    return to_json(value).decode()
+
+
+def maybe(convert: Callable[[sqlite3.Row], R], cursor: sqlite3.Cursor) -> R | None:
+    """The first row of an answer, converted; `None` when there is none."""
+    row = cursor.fetchone()
+    return None if row is None else convert(row)
+
+
+def _maybe_text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant_text(instant)
+
+
+def _maybe_instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
