@@ -10,34 +10,52 @@ from detent.errors import (
     EventRefused,
     IdempotencyConflict,
     InstanceBusy,
+    InstanceFinished,
+    InstanceNotFinished,
     InstanceNotFound,
+    InstancePaused,
     InvalidValue,
+    NothingToRetry,
+    OutcomeUnknown,
     StoreUnavailable,
     UnknownWorkflow,
+    VersionConflict,
+    WorkflowUnavailable,
 )
 from detent.notation import to_mermaid
 from detent.registry import CommandContext, Fail, Goto, GuardContext, Ok, Refuse, Registry, command, guard
 from detent.retry import Retry
+from detent.runtime.archived import ArchivedInstance, read_archived
 from detent.runtime.availability import AvailableEvent
+from detent.runtime.bulk_verbs import BulkReport
+from detent.runtime.explanation import Explanation, TimerOutlook
+from detent.runtime.finding_verbs import InstancePage
 from detent.runtime.firing import SweepReport
 from detent.runtime.handle import WorkflowHandle
-from detent.runtime.observers import WorkflowObserver
+from detent.runtime.observers import Observation, Removed, WorkflowObserver
 from detent.runtime.parts import Settings
 from detent.runtime.result import TransitionResult
+from detent.runtime.retention import RetentionReport
+from detent.runtime.retention_policy import RetentionPolicy
 from detent.runtime.runtime import WorkflowRuntime
+from detent.runtime.version_verbs import WorkflowVersion
 from detent.service.service import WorkflowService
 from detent.store.memory import MemoryStore
 from detent.store.memory_transaction import MemoryTransaction
 from detent.store.protocol import Store
-from detent.store.records import CommandRecord, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
+from detent.store.query import Span
+from detent.store.records import ArchiveEntry, CommandRecord, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
 from detent.store.sqlite import SqliteStore
 from detent.store.sqlite_connection import SqliteConnection
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArchiveEntry",
+    "ArchivedInstance",
     "AvailableEvent",
     "Branch",
+    "BulkReport",
     "Clock",
     "CommandContext",
     "CommandFailed",
@@ -47,23 +65,35 @@ __all__ = [
     "Event",
     "EventNotAvailable",
     "EventRefused",
+    "Explanation",
     "Fail",
     "Goto",
     "GuardContext",
     "HistoryEntry",
     "IdempotencyConflict",
     "InstanceBusy",
+    "InstanceFinished",
+    "InstanceNotFinished",
     "InstanceNotFound",
+    "InstancePage",
+    "InstancePaused",
     "InvalidValue",
     "MemoryStore",
     "MemoryTransaction",
+    "NothingToRetry",
+    "Observation",
     "Ok",
     "OnEnter",
     "Outcome",
+    "OutcomeUnknown",
     "Refuse",
     "Registry",
+    "Removed",
+    "RetentionPolicy",
+    "RetentionReport",
     "Retry",
     "Settings",
+    "Span",
     "SqliteConnection",
     "SqliteStore",
     "State",
@@ -73,17 +103,22 @@ __all__ = [
     "SweepReport",
     "SystemClock",
     "Timer",
+    "TimerOutlook",
     "TransitionResult",
     "UnknownWorkflow",
+    "VersionConflict",
     "WorkflowDefinition",
     "WorkflowHandle",
     "WorkflowInstance",
     "WorkflowObserver",
     "WorkflowRuntime",
     "WorkflowService",
+    "WorkflowUnavailable",
+    "WorkflowVersion",
     "__version__",
     "command",
     "guard",
+    "read_archived",
     "to_mermaid",
     "validate",
 ]

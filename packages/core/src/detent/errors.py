@@ -10,13 +10,18 @@
     │   ├── UnknownWorkflow
     │   ├── UnknownVersion
     │   └── InstanceNotFound
+    ├── WorkflowUnavailable       live instances of the workflow need a version that cannot run here
     ├── InvalidValue              a value is not JSON, or breaks its model
     ├── Conflict                  the instance cannot take this now
     │   ├── EventNotAvailable     its state does not declare the event
     │   ├── EventRefused          a guard said no, and the caller asked to hear of it as an error
     │   ├── IncompatibleState     the governing version does not have its state
     │   ├── InstancePaused
+    │   ├── InstanceFinished      it has ended, and this is for those that have not
+    │   ├── InstanceNotFinished   it has not ended, and this is for those that have
     │   ├── InstanceBusy          another step holds it
+    │   ├── VersionConflict       it has moved on since the caller has seen it
+    │   ├── NothingToRetry        nothing of it has failed
     │   ├── ReentrantTrigger      a command triggered the instance it runs for
     │   └── IdempotencyConflict   the key was used for a different request
     ├── CommandFailed             a command answered Fail and nothing takes it
@@ -89,7 +94,8 @@ class DefinitionChanged(DetentError):
         super().__init__(
             f"version {version} of workflow {workflow!r} is stored with the fingerprint {stored[:12]} "
             f"and registered with {registered[:12]}",
-            hint="give the edited definition a new version; live instances stay on the one they started with",
+            hint="give the edited definition a new version; live instances stay on the one they started with "
+            "until service.upgrade_instances or `detent upgrade` moves them",
         )
         self.workflow = workflow
         self.version = version
@@ -152,7 +158,7 @@ class UnknownVersion(NotFound):
     def __init__(self, workflow: str, version: str) -> None:
         super().__init__(
             f"version {version} of workflow {workflow!r} is neither registered nor stored",
-            hint="register that version again",
+            hint="register that version again, or move its instances to another one: service.upgrade_instances, `detent upgrade`",
         )
         self.workflow = workflow
         self.version = version
@@ -166,6 +172,22 @@ class InstanceNotFound(NotFound):
     def __init__(self, instance_id: UUID) -> None:
         super().__init__(f"there is no instance {instance_id}")
         self.instance_id = instance_id
+
+
+class WorkflowUnavailable(DetentError):
+    """Live instances of the workflow are on versions that cannot run in this process; other workflows are not concerned."""
+
+    code = "workflow_unavailable"
+
+    def __init__(self, workflow: str, problems: Sequence[str]) -> None:
+        listed = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(
+            f"workflow {workflow!r} cannot run here:{listed}",
+            hint="register what is missing, or upgrade those instances and call check_versions(); "
+            "Settings(unresolvable='warn') lets the other instances go on",
+        )
+        self.workflow = workflow
+        self.problems = tuple(problems)
 
 
 class InvalidValue(DetentError):
@@ -226,7 +248,8 @@ class IncompatibleState(Conflict):
     def __init__(self, instance_id: UUID, workflow: str, version: str, state: str) -> None:
         super().__init__(
             f"instance {instance_id} is in state {state!r}, which version {version} of {workflow!r} does not have",
-            hint="keep the state in the newest version, or let the policy be 'pinned'",
+            hint="keep the state in the newest version, let the policy be 'pinned', or upgrade the instance with a mapping of "
+            "its state: service.upgrade_instances, `detent upgrade`",
         )
         self.instance_id = instance_id
         self.workflow = workflow
@@ -240,7 +263,53 @@ class InstancePaused(Conflict):
     code = "instance_paused"
 
     def __init__(self, instance_id: UUID) -> None:
-        super().__init__(f"instance {instance_id} is paused and takes no event")
+        super().__init__(f"instance {instance_id} is paused and takes no event", hint="resume it first")
+        self.instance_id = instance_id
+
+
+class InstanceFinished(Conflict):
+    """The instance has ended, so that there is nothing to stop or to wait for."""
+
+    code = "instance_finished"
+
+    def __init__(self, instance_id: UUID, status: str) -> None:
+        super().__init__(f"instance {instance_id} is {status}", hint="force puts it into a state again")
+        self.instance_id = instance_id
+        self.status = status
+
+
+class InstanceNotFinished(Conflict):
+    """The instance has not ended; it is removed only by force."""
+
+    code = "instance_not_finished"
+
+    def __init__(self, instance_id: UUID, status: str) -> None:
+        super().__init__(f"instance {instance_id} is {status}", hint="cancel it first, or delete it with force=True")
+        self.instance_id = instance_id
+        self.status = status
+
+
+class VersionConflict(Conflict):
+    """The instance is at another version than the caller has seen; nothing was done."""
+
+    code = "version_conflict"
+
+    def __init__(self, instance_id: UUID, expected: int | None, found: int) -> None:
+        super().__init__(
+            f"instance {instance_id} is at version {found}, not {expected}", hint="read it again and decide anew"
+        )
+        self.instance_id = instance_id
+        self.expected = expected
+        self.found = found
+
+
+class NothingToRetry(Conflict):
+    """Neither the last event nor a timeout of the instance has failed or was refused."""
+
+    code = "nothing_to_retry"
+
+    def __init__(self, instance_id: UUID) -> None:
+        super().__init__(f"nothing of instance {instance_id} has failed or was refused last")
         self.instance_id = instance_id
 
 

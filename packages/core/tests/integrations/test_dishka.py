@@ -652,7 +652,7 @@ async def test_an_observer_that_opens_a_scope_is_outside_of_any_step(containers,
             return "the step's"
 
     class Watching(WorkflowObserver):
-        async def on_transition(self, instance, entry):
+        async def on_transition(self, seen):
             async with container() as request:
                 heard.append(await request.get(str))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from detent import CommandRecord, HistoryEntry, MemoryStore, WorkflowDefinition, WorkflowInstance, WorkflowObserver
+from detent import CommandRecord, MemoryStore, Observation, WorkflowDefinition, WorkflowInstance, WorkflowObserver
 from detent.runtime.runtime import WorkflowRuntime
 from detent.testing.clock import FakeClock
 
@@ -19,22 +19,22 @@ class Recorder(WorkflowObserver):
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    async def on_created(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
-        self.heard.append(f"created {entry.to_state}")
+    async def on_created(self, seen: Observation) -> None:
+        self.heard.append(f"created {seen.entry.to_state}")
 
-    async def on_transition(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
-        self.heard.append(f"{entry.event} {entry.from_state}>{entry.to_state} {entry.outcome}")
+    async def on_transition(self, seen: Observation) -> None:
+        self.heard.append(f"{seen.entry.event} {seen.entry.from_state}>{seen.entry.to_state} {seen.entry.outcome}")
 
-    async def on_refused(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
-        self.heard.append(f"refused {entry.event}: {entry.reason}")
+    async def on_refused(self, seen: Observation) -> None:
+        self.heard.append(f"refused {seen.entry.event}: {seen.entry.reason}")
 
-    async def on_failed(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
-        self.heard.append(f"failed {entry.event}: {(entry.error or {})['code']}")
+    async def on_failed(self, seen: Observation) -> None:
+        self.heard.append(f"failed {seen.entry.event}: {(seen.entry.error or {})['code']}")
 
-    async def on_completed(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
-        self.heard.append(f"ended {instance.status}")
+    async def on_completed(self, seen: Observation) -> None:
+        self.heard.append(f"ended {seen.instance.status}")
 
-    async def on_command(self, instance: WorkflowInstance, entry: HistoryEntry, command: CommandRecord) -> None:
+    async def on_command(self, seen: Observation, command: CommandRecord) -> None:
         self.heard.append(f"command {command.name} {'ok' if command.ok else command.code}")
 
 

@@ -100,7 +100,7 @@ async def test_a_failure_inside_a_lent_transaction_leaves_its_entry_there_and_th
 
 async def test_a_failing_observer_is_contained_and_the_others_are_told_in_order(store, running, recorder, caplog):
     class Broken(WorkflowObserver):
-        async def on_transition(self, instance, entry):
+        async def on_transition(self, seen):
             raise RuntimeError("observer bug")
 
     definitions = [WorkflowDefinition.from_dict(lamp())]
@@ -122,8 +122,8 @@ async def test_a_failing_observer_is_contained_and_the_others_are_told_in_order(
 
 async def test_an_observer_may_trigger_the_next_event(store):
     class Next(WorkflowObserver):
-        async def on_created(self, instance, entry):
-            await runtime.trigger_event(instance.id, "press")
+        async def on_created(self, seen):
+            await runtime.trigger_event(seen.instance.id, "press")
 
     definitions = [WorkflowDefinition.from_dict(lamp())]
     async with WorkflowRuntime(store=store, definitions=definitions, commands=[fix], observers=[Next()]) as runtime:
@@ -154,7 +154,7 @@ async def test_with_policy_latest_an_instance_follows_the_newest_version(running
     await old.trigger_event(lit.id, "press")
     newest = lamp(2, version_policy="latest", initial_state="off")
     newest["states"] = {"off": {"events": {"press": {"target": "bright"}}}, "bright": {}}
-    new = await running(newest, commands=[fix])
+    new = await running(newest, commands=[fix], settings=Settings(unresolvable="warn"))
     moved = (await new.trigger_event(instance.id, "press")).instance
     assert (moved.state, moved.definition_version) == ("bright", "2")
     with pytest.raises(IncompatibleState, match="'on'"):
@@ -247,7 +247,7 @@ async def test_cancelling_the_caller_does_not_tear_the_step(running):
         with pytest.raises(asyncio.CancelledError):
             await call
         go_on.set()
-        await asyncio.wait(set(runtime._started().tasks))
+        await asyncio.wait(set(runtime.running().parts.tasks))
     assert (await runtime.get_instance(instance.id)).state == "on"
 
 
@@ -305,8 +305,8 @@ async def test_a_paused_instance_takes_no_event(running, store):
 
 async def test_an_observer_of_another_instance_may_trigger_the_one_whose_command_caused_it(running, store):
     class Ping(WorkflowObserver):
-        async def on_transition(self, instance, entry):
-            if instance.id == other.id:
+        async def on_transition(self, seen):
+            if seen.instance.id == other.id:
                 await runtime.trigger_event(first.id, "press")
 
     @command("fix")

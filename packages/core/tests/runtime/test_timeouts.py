@@ -1,5 +1,6 @@
 """Deadlines: armed on entry, fired when due, backed off and parked when refused or failing."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -193,7 +194,9 @@ async def test_a_version_that_cannot_run_here_backs_off_and_is_never_parked(runn
 
     other = await running({**waiting(commands=["gone"]), "name": "elsewhere"}, commands=[gone])
     strange = await other.create_instance("elsewhere")
-    runtime = await running(waiting(), {**waiting(), "name": "elsewhere", "version": 2}, settings=STEADY)
+    runtime = await running(
+        waiting(), {**waiting(), "name": "elsewhere", "version": 2}, settings=replace(STEADY, unresolvable="warn")
+    )
     familiar = await runtime.create_instance("wait")
     clock.advance("1h")
     report = await runtime.process_timeouts(limit=2)

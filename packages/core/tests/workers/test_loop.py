@@ -81,7 +81,7 @@ async def test_the_timeout_worker_fires_what_is_due(instances):
     ended = asyncio.Semaphore(0)
 
     class Ends(WorkflowObserver):
-        async def on_completed(self, instance, entry):
+        async def on_completed(self, seen):
             ended.release()
 
     definitions = [WorkflowDefinition.from_dict(definition)]

@@ -35,6 +35,7 @@ class WorkflowDefinition(Workflow):
         version_policy: VersionPolicy = "pinned",
         context_model: DataModelLike | None = None,
         context_precedence: ContextPrecedence = "written",
+        record_refusals: bool = True,
         metadata: Mapping[str, Any] | None = None,
         description: str | None = None,
     ) -> None:
@@ -46,6 +47,7 @@ class WorkflowDefinition(Workflow):
             version_policy=version_policy,
             context_model=context_model,
             context_precedence=context_precedence,
+            record_refusals=record_refusals,
             metadata=metadata,
             description=description,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from detent.definition.data_model import DataModel
 from detent.definition.part import JsonObjectField, Part, constructor
@@ -33,6 +33,8 @@ class Workflow(Part):
     """What every context must look like."""
     context_precedence: ContextPrecedence = "written"
     """Whose context wins on a transition; `state` for definitions in duraflows' spelling, which mean that."""
+    record_refusals: StrictBool = True
+    """Whether an event that a guard refused leaves a history entry. A refused timeout always leaves one."""
     metadata: JsonObjectField = Field(default_factory=dict)
     """JSON that the runtime does not look at."""
     description: str | None = None

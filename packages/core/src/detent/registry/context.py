@@ -28,6 +28,8 @@ class GuardContext:
     from_state: str
     guard_metadata: JsonObject
     """The metadata of the reference by which the definition names this guard."""
+    tenant: str
+    """Whose instance it is; empty without tenants."""
 
 
 @dataclass(slots=True)
@@ -61,6 +63,8 @@ class CommandContext:
     """The metadata of the reference by which the definition names this command."""
     input: JsonValue
     """What the reference's `input` selector took from the context; `None` without one."""
+    tenant: str
+    """Whose instance it is; empty without tenants."""
     connection: Any
     """Writes in the step's own transaction: an `AsyncSession`, a `SqliteConnection` or a `MemoryTransaction`, by store."""
 

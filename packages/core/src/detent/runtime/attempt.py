@@ -1,17 +1,17 @@
 """One attempt to take one event, as its caller asked for it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
+from detent.errors import InstanceNotFound, VersionConflict
 from detent.ids import new_id
 from detent.json_values import JsonObject, JsonValue, json_object, json_value
-from detent.store.records import CommandRecord
-
-CREATED = "$created"
-"""The event of an instance's first history entry."""
-ON_ENTER = "$on_enter"
-"""The event of an automatic hop."""
+from detent.runtime.caller import Caller
+from detent.runtime.receipts import Idempotency
+from detent.store.records import CommandRecord, WorkflowInstance
 
 
 @dataclass(slots=True)
@@ -22,7 +22,10 @@ class Attempt:
     event: str
     subject: Any
     payload: JsonValue
-    trigger_metadata: JsonObject
+    caller: Caller
+    expected_version: int | None = None
+    """The version the caller has seen; at any other one it wants nothing to happen."""
+    idempotency: Idempotency | None = None
     by_timer: bool = False
     """Whether the event fires by itself because its deadline has passed."""
     transition_id: UUID = field(default_factory=new_id)
@@ -37,6 +40,27 @@ class Attempt:
     """Which guard or command that was, in words."""
     definition_version: str | None = None
     """The version that governed it, once that is known."""
+    started: float = field(default_factory=perf_counter)
+
+    @property
+    def trigger_metadata(self) -> JsonObject:
+        """Who asks and why, for history."""
+        return self.caller.trigger_metadata
+
+    @property
+    def took(self) -> timedelta:
+        """How long ago it was asked for."""
+        return timedelta(seconds=perf_counter() - self.started)
+
+    def require_sight(self, record: WorkflowInstance) -> None:
+        """Raise `InstanceNotFound` when the instance is of another tenant than the caller."""
+        if not self.caller.may_see(record):
+            raise InstanceNotFound(record.id)
+
+    def require_version(self, record: WorkflowInstance) -> None:
+        """Raise `VersionConflict` when the instance has moved on since the caller has seen it."""
+        if self.expected_version not in (None, record.version):
+            raise VersionConflict(record.id, self.expected_version, record.version)
 
     def restart(self) -> None:
         """Forget how far it came: the step is taken anew."""
@@ -50,12 +74,23 @@ class Attempt:
         error.add_note(f"in {where}, instance {self.instance_id}")
 
 
-def new_attempt(instance_id: UUID, event: str, *, subject: Any, payload: object, trigger_metadata: object) -> Attempt:
+def new_attempt(
+    instance_id: UUID,
+    event: str,
+    caller: Caller,
+    *,
+    subject: Any = None,
+    payload: object = None,
+    expected_version: int | None = None,
+    idempotency: Idempotency | None = None,
+) -> Attempt:
     """An attempt over copies of the caller's values. Raises `InvalidValue` where they are not JSON."""
     return Attempt(
         instance_id=instance_id,
         event=event,
         subject=subject,
         payload=json_value(payload, "payload"),
-        trigger_metadata=json_object(trigger_metadata, "trigger_metadata"),
+        caller=replace(caller, trigger_metadata=json_object(caller.trigger_metadata, "trigger_metadata")),
+        expected_version=expected_version,
+        idempotency=idempotency,
     )

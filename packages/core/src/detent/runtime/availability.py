@@ -9,7 +9,8 @@ from detent.json_values import JsonObject, json_object
 from detent.machine.engine import Refused
 from detent.machine.machine import Machine
 from detent.machine.verdicts import Need, Verdict
-from detent.runtime.attempt import Attempt
+from detent.runtime.attempt import new_attempt
+from detent.runtime.caller import Caller
 from detent.runtime.draft import Draft
 from detent.runtime.injection import InjectionScope
 from detent.runtime.parts import Parts
@@ -55,7 +56,7 @@ async def available_events(parts: Parts, machine: Machine, record: WorkflowInsta
 async def _refusal(
     parts: Parts, machine: Machine, record: WorkflowInstance, event: str, scope: InjectionScope
 ) -> str | None:
-    attempt = Attempt(record.id, event, subject=None, payload=None, trigger_metadata={})
+    attempt = new_attempt(record.id, event, Caller())
     draft = Draft(machine, record, attempt, parts.now or parts.store.now())
     verdicts: dict[int, Verdict] = {}
     while isinstance(choice := machine.choose(record.state, event, verdicts), Need):

@@ -2,22 +2,25 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from detent.errors import StepRolledBack, StoreUnavailable
 from detent.ids import new_id
 from detent.json_values import JsonObject, json_object
 from detent.machine.machine import Machine
-from detent.runtime.attempt import CREATED, Attempt, new_attempt
+from detent.runtime.attempt import Attempt, new_attempt
+from detent.runtime.caller import Caller
 from detent.runtime.draft import Draft, unborn
+from detent.runtime.event_names import CREATED
 from detent.runtime.injection import Transition
 from detent.runtime.parts import Parts
 from detent.runtime.performer import Performer, run_in_place
-from detent.runtime.receipts import check_same_request, checked_fingerprint, creation_key, creation_receipt
+from detent.runtime.receipts import Idempotency
 from detent.runtime.reentrancy import inside_a_step, step_of
 from detent.runtime.step import creation_step
 from detent.store.change import PutReceipt
 from detent.store.protocol import Existing, Unit
-from detent.store.records import ReceiptKey, WorkflowInstance
+from detent.store.records import WorkflowInstance
 
 
 class CreationOrder:
@@ -26,21 +29,22 @@ class CreationOrder:
     def __init__(
         self,
         machine: Machine,
+        caller: Caller,
         *,
         context: object,
         metadata: object,
+        tenant: str | None,
+        parent_id: UUID | None,
         key: str | None,
         fingerprint: str | None,
-        trigger_metadata: object,
     ) -> None:
         self.machine = machine
         self.context: JsonObject = json_object(context, "context")
         self.metadata: JsonObject = json_object(metadata, "metadata")
-        self.key: ReceiptKey | None = None if key is None else creation_key(machine.workflow, key)
-        self.fingerprint = checked_fingerprint(key, fingerprint)
-        self.attempt: Attempt = new_attempt(
-            new_id(), CREATED, subject=None, payload=None, trigger_metadata=trigger_metadata
-        )
+        self.tenant = caller.tenant_of_new(tenant)
+        self.parent_id = parent_id
+        self.idempotency = Idempotency.of_creation(machine.workflow, self.tenant, key, fingerprint)
+        self.attempt: Attempt = new_attempt(new_id(), CREATED, caller)
 
     @property
     def needs_lock(self) -> bool:
@@ -52,9 +56,11 @@ class CreationOrder:
         self.attempt.restart()
         instance_id = self.attempt.instance_id
         effects: tuple[PutReceipt, ...] = ()
-        if self.key is not None:
-            effects = (PutReceipt(creation_receipt(self.key, instance_id, self.fingerprint, now, keep_receipts)),)
-        instance = unborn(self.machine, instance_id, self.context, self.metadata, now)
+        if self.idempotency is not None:
+            effects = (PutReceipt(self.idempotency.receipt(instance_id, {}, now, keep_receipts)),)
+        instance = unborn(
+            self.machine, instance_id, self.context, self.metadata, now, tenant=self.tenant, parent_id=self.parent_id
+        )
         return Draft(self.machine, instance, self.attempt, now, effects)
 
 
@@ -64,8 +70,9 @@ class Creation:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def create(self, order: CreationOrder, *, connection: object | None) -> WorkflowInstance:
+    async def create(self, order: CreationOrder) -> WorkflowInstance:
         """The new instance, or with `created=False` the one that its idempotency key found."""
+        connection = order.attempt.caller.connection
         if connection is not None:
             return await self._joined(order, connection)
         if order.needs_lock:
@@ -78,7 +85,7 @@ class Creation:
         run_in_place(step, self._parts.calls, order.attempt)
         existing = await self._parts.store.create(draft.change())
         if existing is None:
-            self._parts.observers.report(draft.instance, draft.all_entries)
+            self._report(draft)
         return _answer(order, draft, existing)
 
     async def _own(self, order: CreationOrder) -> WorkflowInstance:
@@ -108,12 +115,16 @@ class Creation:
         if existing is None and draft.entries:
             existing = await unit.write(draft.change())
         if existing is None:
-            unit.after_commit(lambda: self._parts.observers.report(draft.instance, draft.all_entries))
+            unit.after_commit(lambda: self._report(draft))
         return _answer(order, draft, existing)
+
+    def _report(self, draft: Draft) -> None:
+        self._parts.observers.report(draft.instance, draft.all_entries, draft.attempt.took)
 
 
 def _answer(order: CreationOrder, draft: Draft, existing: Existing | None) -> WorkflowInstance:
     if existing is None:
         return replace(draft.instance, created=True)
-    check_same_request(existing.receipt, order.fingerprint)
+    if order.idempotency is not None:
+        order.idempotency.check_same_request(existing.receipt)
     return existing.instance

@@ -8,10 +8,11 @@ from uuid import UUID
 from detent.json_values import JsonObject, JsonValue, json_object
 from detent.machine.machine import Machine
 from detent.runtime import timers
-from detent.runtime.attempt import CREATED, Attempt
+from detent.runtime.attempt import Attempt
+from detent.runtime.event_names import CREATED
 from detent.runtime.written_context import WrittenContext
 from detent.store.change import Change, Effect
-from detent.store.records import CommandRecord, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
+from detent.store.records import FINISHED, CommandRecord, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
 
 _FINAL_STATUS = {"success": Status.COMPLETED, "failure": Status.FAILED, "cancelled": Status.CANCELLED}
 
@@ -99,13 +100,19 @@ class Draft:
         context = self._merged({})
         self.machine.check_context(context)
         left = timers.without(self.instance.timers, event) if fired else self.instance.timers
-        self.instance = replace(self.instance, context=context, timers=left, due_at=timers.next_due(left))
+        self.instance = timers.with_timers(replace(self.instance, context=context), left, self.now)
         self._note(event, self.state, Outcome.SUCCESS, commands, None, payload)
 
     def refuse(self, reason: str, timers_after: tuple[Timer, ...] | None = None) -> None:
-        """Note that a guard refused. State and context stay; a refused timer gets its next deadline in `timers_after`."""
+        """Note that a guard refused. State and context stay; a refused timer gets its next deadline in `timers_after`.
+
+        Where the definition does not want refusals recorded, a refused timer is noted all the same, for its new deadline.
+        """
+        self.outcome, self.reason = Outcome.REFUSED, reason
         if timers_after is not None:
-            self.instance = replace(self.instance, timers=timers_after, due_at=timers.next_due(timers_after))
+            self.instance = timers.with_timers(self.instance, timers_after, self.now)
+        elif not self.machine.definition.record_refusals:
+            return
         self._note(self.attempt.event, self.state, Outcome.REFUSED, (), reason, self.attempt.payload)
 
     def change(self) -> Change:
@@ -113,6 +120,11 @@ class Draft:
         return Change(
             self.instance, self.expected_version, self.attempt.transition_id, tuple(self.entries), self.effects
         )
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing to write: a refusal that is not recorded."""
+        return not self.entries and not self.effects
 
     def written(self) -> None:
         """Go on from what was just written: a creation writes its record before its commands run."""
@@ -123,15 +135,16 @@ class Draft:
 
     def _arrive(self, state: str, context: JsonObject) -> None:
         armed = timers.arm(self.machine.timeouts(state), self.now, context)
-        self.instance = replace(
+        status = _status_in(self.machine, state, self.instance.status)
+        entered = replace(
             self.instance,
             state=state,
-            status=_status_in(self.machine, state),
+            status=status,
             context=context,
-            timers=armed,
-            due_at=timers.next_due(armed),
             entered_at=self.now,
+            finished_at=self.now if status in FINISHED else None,
         )
+        self.instance = timers.with_timers(entered, armed, self.now)
 
     def _merged(self, patch: JsonObject) -> JsonObject:
         """The context after a step into a state with this `patch`, by the definition's precedence."""
@@ -184,7 +197,14 @@ class Draft:
 
 
 def unborn(
-    machine: Machine, instance_id: UUID, context: JsonObject, metadata: JsonObject, now: datetime
+    machine: Machine,
+    instance_id: UUID,
+    context: JsonObject,
+    metadata: JsonObject,
+    now: datetime,
+    *,
+    tenant: str,
+    parent_id: UUID | None,
 ) -> WorkflowInstance:
     """An instance before its creation: version 0, with the initial state's patch under what the caller gave."""
     initial = machine.definition.initial_state
@@ -202,9 +222,14 @@ def unborn(
         entered_at=now,
         created_at=now,
         updated_at=now,
+        tenant=tenant,
+        parent_id=parent_id,
     )
 
 
-def _status_in(machine: Machine, state: str) -> Status:
+def _status_in(machine: Machine, state: str, before: Status) -> Status:
+    """The status in `state`: a paused instance that is put elsewhere by force stays paused, unless that ends it."""
     final = machine.final_outcome(state)
-    return Status.ACTIVE if final is None else _FINAL_STATUS[final]
+    if final is not None:
+        return _FINAL_STATUS[final]
+    return Status.PAUSED if before is Status.PAUSED else Status.ACTIVE

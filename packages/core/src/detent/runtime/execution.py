@@ -9,35 +9,30 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
-from detent.errors import (
-    EventNotAvailable,
-    InstanceBusy,
-    InstanceNotFound,
-    InstancePaused,
-    OutcomeUnknown,
-    StepRolledBack,
-    StoreUnavailable,
-)
+from detent.errors import InstanceBusy, InstanceNotFound, OutcomeUnknown, StepRolledBack, StoreUnavailable
 from detent.machine.machine import Machine
 from detent.runtime.attempt import Attempt
 from detent.runtime.draft import Draft
 from detent.runtime.failure import failure_change
 from detent.runtime.injection import Transition
+from detent.runtime.intent import Intent
 from detent.runtime.machines import VersionNotLoaded
 from detent.runtime.parts import Parts
 from detent.runtime.performer import Performer, run_in_place
 from detent.runtime.reentrancy import inside_a_step, refuse_reentry, step_of
-from detent.runtime.result import TransitionResult, result_of
-from detent.runtime.step import Step, event_step
-from detent.store.change import Change
+from detent.runtime.result import TransitionResult, answer_of, replayed, result_of
+from detent.store.change import Change, PutReceipt
 from detent.store.protocol import Unit
-from detent.store.records import Receipt, Status, WorkflowInstance
+from detent.store.records import Receipt, ReceiptKey, WorkflowInstance
 
 logger = logging.getLogger("detent.runtime")
 
 T = TypeVar("T")
+
+Taken: TypeAlias = Draft | TransitionResult
+"""A step that was taken, or the result that its idempotency key was answered before."""
 
 
 class Execution:
@@ -46,12 +41,13 @@ class Execution:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def trigger(self, attempt: Attempt, *, workflow: str | None, connection: object | None) -> TransitionResult:
-        """Take one event, in a transaction of its own or in the caller's. `workflow`, where known, saves a read."""
+    async def take(self, intent: Intent, *, workflow: str | None = None) -> TransitionResult:
+        """Take one step, in a transaction of its own or in the caller's. `workflow`, where known, saves a read."""
+        attempt = intent.attempt
         refuse_reentry(self._parts, attempt.instance_id)
-        if connection is not None:
-            return await self.fetching(lambda: self._joined(attempt, connection))
-        return await self._parts.unbroken(self.fetching(lambda: self._own(attempt, workflow)))
+        if attempt.caller.connection is not None:
+            return await self.fetching(lambda: self._joined(intent, attempt.caller.connection))
+        return await self._parts.unbroken(self.fetching(lambda: self._own(intent, workflow)))
 
     async def fetching(self, take: Callable[[], Awaitable[T]]) -> T:
         """Take the step; where an instance follows a version not compiled here, fetch that first."""
@@ -62,62 +58,69 @@ class Execution:
                 await self._parts.machines.fetch(self._parts.store, missing.workflow, missing.version)
 
     async def machine_of(self, record: WorkflowInstance) -> Machine:
-        """The machine that governs `record`, fetched first where it is not compiled here."""
+        """The machine that governs `record`, fetched first where it is not compiled here; for looking, not for a step.
+
+        Raises `IncompatibleState`, `UnknownVersion`, or `DefinitionInvalid` when that version cannot run here.
+        """
 
         async def governing() -> Machine:
             return self._parts.machines.governing(record)
 
         return await self.fetching(governing)
 
-    async def _own(self, attempt: Attempt, workflow: str | None) -> TransitionResult:
-        if workflow is None or not self._parts.machines.may_need_lock(workflow, attempt.event):
-            draft = await self._fast(attempt)
-            if draft is not None:
-                return result_of(draft)
-        return await self._locked(attempt)
+    async def _own(self, intent: Intent, workflow: str | None) -> TransitionResult:
+        if workflow is None or not intent.may_need_lock(self._parts.machines, workflow):
+            taken = await self._fast(intent)
+            if taken is not None:
+                return _result(taken)
+        return await self._locked(intent)
 
-    async def _fast(self, attempt: Attempt) -> Draft | None:
-        """Decide inside the store; `None` when the event turns out to need the lock."""
+    async def _fast(self, intent: Intent) -> Taken | None:
+        """Decide inside the store; `None` when the step turns out to need the lock."""
+        store, attempt, decide = self._parts.store, intent.attempt, self._decide(intent)
         try:
-            draft = await self._parts.store.apply(attempt.instance_id, self._decide(attempt), now=self._parts.now)
+            taken = await store.apply(attempt.instance_id, decide, key=_key(attempt), now=self._parts.now)
         except Exception as error:
             await self._note_failure(attempt, error)
             raise
-        if draft is not None:
-            self._parts.observers.report(draft.instance, draft.all_entries)
-        return draft
+        if isinstance(taken, Draft):
+            self._report(taken)
+        return taken
 
     def _decide(
-        self, attempt: Attempt
-    ) -> Callable[[WorkflowInstance, Receipt | None, datetime], tuple[Change | None, Draft | None]]:
+        self, intent: Intent
+    ) -> Callable[[WorkflowInstance, Receipt | None, datetime], tuple[Change | None, Taken | None]]:
         def decide(
-            record: WorkflowInstance, _receipt: Receipt | None, now: datetime
-        ) -> tuple[Change | None, Draft | None]:
-            draft = self.draft_of(record, attempt, now)
-            if draft.machine.locked.event(record.state, attempt.event):
+            record: WorkflowInstance, receipt: Receipt | None, now: datetime
+        ) -> tuple[Change | None, Taken | None]:
+            answered = _answered(intent.attempt, record, receipt)
+            if answered is not None:
+                return None, answered
+            draft = self.draft_of(record, intent, now)
+            if intent.needs_lock(draft.machine, record):
                 return None, None
-            run_in_place(self.step(draft), self._parts.calls, attempt)
-            return draft.change(), draft
+            self.run_in_place(draft, intent)
+            return self._concluded(draft), draft
 
         return decide
 
-    async def _locked(self, attempt: Attempt) -> TransitionResult:
+    async def _locked(self, intent: Intent) -> TransitionResult:
         try:
-            draft = await self._parts.repeated(lambda: self._lock_and_perform(attempt))
+            return _result(await self._parts.repeated(lambda: self._lock_and_perform(intent)))
         except Exception as error:
-            await self._note_failure(attempt, error)
+            await self._note_failure(intent.attempt, error)
             raise
-        return result_of(draft)
 
-    async def _lock_and_perform(self, attempt: Attempt) -> Draft:
-        async with self._parts.store.transaction(attempt.instance_id, now=self._parts.now) as unit:
-            return await self.perform(attempt, unit)
+    async def _lock_and_perform(self, intent: Intent) -> Taken:
+        store, attempt = self._parts.store, intent.attempt
+        async with store.transaction(attempt.instance_id, key=_key(attempt), now=self._parts.now) as unit:
+            return await self.perform(intent, unit)
 
-    async def _joined(self, attempt: Attempt, connection: object) -> TransitionResult:
-        store = self._parts.store
+    async def _joined(self, intent: Intent, connection: object) -> TransitionResult:
+        store, attempt = self._parts.store, intent.attempt
         try:
-            async with store.join(connection, attempt.instance_id, now=self._parts.now) as unit:
-                draft = await self.perform(attempt, unit)
+            async with store.join(connection, attempt.instance_id, key=_key(attempt), now=self._parts.now) as unit:
+                taken = await self.perform(intent, unit)
         except StepRolledBack as lost:
             if inside_a_step(self._parts):
                 # The step around this one is repeated as a whole.
@@ -129,35 +132,55 @@ class Execution:
                     async with store.join(connection, attempt.instance_id, now=self._parts.now) as unit:
                         await self._write_failure(unit, attempt, error)
             raise
-        return result_of(draft)
+        return _result(taken)
 
-    async def perform(self, attempt: Attempt, unit: Unit) -> Draft:
-        """Take the event inside a unit, and hand the unit what to write.
+    async def perform(self, intent: Intent, unit: Unit) -> Taken:
+        """Take the step inside a unit, and hand the unit what to write.
 
         The container's scope lies inside the transaction, so that a failing finaliser still undoes the step.
         """
-        draft = self.draft_of(locked_record(unit), attempt, unit.now)
+        record, attempt = locked_record(unit), intent.attempt
+        answered = _answered(attempt, record, unit.receipt)
+        if answered is not None:
+            return answered
+        draft = self.draft_of(record, intent, unit.now)
         transition = Transition(attempt.instance_id, draft.machine.workflow, unit.connection)
         with step_of(self._parts, attempt.instance_id):
             async with self._parts.injector.open(transition) as scope:
-                await Performer(self._parts.calls, attempt, unit, scope).run(self.step(draft))
+                await Performer(self._parts.calls, attempt, unit, scope).run(intent.step(draft, self._parts.settings))
         await unit.flush()
-        await unit.write(draft.change())
-        unit.after_commit(lambda: self._parts.observers.report(draft.instance, draft.all_entries))
+        change = self._concluded(draft)
+        if change is not None:
+            await unit.write(change)
+        unit.after_commit(lambda: self._report(draft))
         return draft
 
-    def draft_of(self, record: WorkflowInstance, attempt: Attempt, now: datetime) -> Draft:
-        """A fresh draft for a step on `record`. Raises what says that the instance cannot take the event."""
+    def draft_of(self, record: WorkflowInstance, intent: Intent, now: datetime) -> Draft:
+        """A fresh draft for a step on `record`. Raises what says that the instance cannot take it."""
+        attempt = intent.attempt
         attempt.restart()
+        self._parts.machines.require_available(record.workflow)
         machine = self._parts.machines.governing(record)
         attempt.definition_version = machine.version
-        _require_event(machine, record, attempt.event)
+        attempt.require_version(record)
+        intent.admit(machine, record)
         return Draft(machine, record, attempt, now)
 
-    def step(self, draft: Draft) -> Step[None]:
-        """The decision over `draft`, under this runtime's limits."""
-        settings = self._parts.settings
-        return event_step(draft, max_chain=settings.max_chain, timer_retry=settings.timeout_retry)
+    def run_in_place(self, draft: Draft, intent: Intent) -> None:
+        """Decide a step that asks nothing but guards which can be asked in place."""
+        run_in_place(intent.step(draft, self._parts.settings), self._parts.calls, intent.attempt)
+
+    def _concluded(self, draft: Draft) -> Change | None:
+        """What a decided step wants written, the receipt of its key included; `None` where that is nothing."""
+        idempotency = draft.attempt.idempotency
+        if idempotency is not None:
+            keep = self._parts.settings.keep_receipts
+            receipt = idempotency.receipt(draft.instance.id, answer_of(draft), draft.now, keep)
+            draft.effects = (*draft.effects, PutReceipt(receipt))
+        return None if draft.is_blank else draft.change()
+
+    def _report(self, draft: Draft) -> None:
+        self._parts.observers.report(draft.instance, draft.all_entries, draft.attempt.took)
 
     async def _note_failure(self, attempt: Attempt, error: Exception) -> None:
         """Leave a `failed` entry after the rollback, if the attempt got as far as a guard or a command. Best effort."""
@@ -177,12 +200,12 @@ class Execution:
                 "the failure of %r on instance %s was not recorded", attempt.event, attempt.instance_id, exc_info=True
             )
         else:
-            self._parts.observers.report(change.instance, change.entries)
+            self._parts.observers.report(change.instance, change.entries, attempt.took)
 
     async def _write_failure(self, unit: Unit, attempt: Attempt, error: Exception) -> None:
         change = failure_change(locked_record(unit), attempt, error, unit.now, self._parts.settings.timeout_retry)
         await unit.write(change)
-        unit.after_commit(lambda: self._parts.observers.report(change.instance, change.entries))
+        unit.after_commit(lambda: self._parts.observers.report(change.instance, change.entries, attempt.took))
 
 
 def locked_record(unit: Unit) -> WorkflowInstance:
@@ -192,12 +215,24 @@ def locked_record(unit: Unit) -> WorkflowInstance:
     return unit.record
 
 
-def _require_event(machine: Machine, record: WorkflowInstance, event: str) -> None:
-    if record.status is Status.PAUSED:
-        raise InstancePaused(record.id)
-    declared = machine.events(record.state) if record.status is Status.ACTIVE else {}
-    if event not in declared:
-        raise EventNotAvailable(record.id, record.state, event, declared)
+def _key(attempt: Attempt) -> ReceiptKey | None:
+    return None if attempt.idempotency is None else attempt.idempotency.key
+
+
+def _answered(attempt: Attempt, record: WorkflowInstance, receipt: Receipt | None) -> TransitionResult | None:
+    """What the attempt's key was answered before, whatever has become of the instance since.
+
+    Raises `InstanceNotFound` for another tenant's instance, and `IdempotencyConflict` where the key stands for another request.
+    """
+    attempt.require_sight(record)
+    if attempt.idempotency is None or receipt is None:
+        return None
+    attempt.idempotency.check_same_request(receipt, event=attempt.event)
+    return replayed(receipt, record)
+
+
+def _result(taken: Taken) -> TransitionResult:
+    return result_of(taken) if isinstance(taken, Draft) else taken
 
 
 def _leaves_a_trace(attempt: Attempt, error: Exception) -> bool:

@@ -1,14 +1,13 @@
 """The trace that a rolled-back attempt leaves: a `failed` entry, written as a step of its own."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from detent.retry import Retry
 from detent.runtime import timers
 from detent.runtime.attempt import Attempt
-from detent.runtime.history import error_facts
+from detent.runtime.history import error_facts, noted
 from detent.store.change import Change
-from detent.store.records import HistoryEntry, Outcome, WorkflowInstance
+from detent.store.records import Outcome, WorkflowInstance
 
 
 def failure_change(
@@ -16,26 +15,21 @@ def failure_change(
 ) -> Change:
     """The change that notes a failed attempt: one entry, and for a timer its next deadline; all else as before."""
     facts = error_facts(error, attempt.raised_in if error is attempt.raised else None)
-    left = record.timers
+    after = record
     if attempt.by_timer:
-        left = timers.postponed(left, attempt.event, now=now, policy=timer_retry, reason=facts["message"])
-    after = replace(
-        record, version=record.version + 1, timers=left, due_at=timers.next_due(left), updated_at=now, created=False
-    )
-    entry = HistoryEntry(
-        instance_id=record.id,
-        sequence=after.version,
+        left = timers.postponed(record.timers, attempt.event, now=now, policy=timer_retry, reason=facts["message"])
+        after = timers.with_timers(record, left, now)
+    return noted(
+        record,
+        after,
         event=attempt.event,
-        from_state=record.state,
-        to_state=record.state,
+        now=now,
+        transition_id=attempt.transition_id,
+        trigger_metadata=attempt.trigger_metadata,
         outcome=Outcome.FAILED,
         commands=tuple(attempt.ran),
         reason=facts["message"],
         error=facts,
         payload=attempt.payload,
-        trigger_metadata=attempt.trigger_metadata,
-        transition_id=attempt.transition_id,
         definition_version=attempt.definition_version or record.definition_version,
-        created_at=now,
     )
-    return Change(after, record.version, attempt.transition_id, (entry,))

@@ -17,14 +17,17 @@ from detent.errors import (
     StepRolledBack,
     StoreUnavailable,
     UnknownVersion,
+    WorkflowUnavailable,
 )
 from detent.runtime.attempt import Attempt, new_attempt
+from detent.runtime.caller import Caller
 from detent.runtime.draft import Draft
 from detent.runtime.execution import Execution, locked_record
 from detent.runtime.failure import failure_change
+from detent.runtime.history import cleaned
+from detent.runtime.intent import TakeEvent
 from detent.runtime.machines import VersionNotLoaded
 from detent.runtime.parts import Parts
-from detent.runtime.performer import run_in_place
 from detent.runtime.timers import due_timer
 from detent.store.change import Change
 from detent.store.records import HistoryEntry, Outcome, Receipt, WorkflowInstance
@@ -62,11 +65,12 @@ class SweepReport:
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """One decided firing of a batch, reported once the batch is committed."""
+    """One decided firing, reported once it is committed."""
 
     fired: _Fired
     instance: WorkflowInstance
     entries: tuple[HistoryEntry, ...]
+    attempt: Attempt
 
 
 class Firing:
@@ -76,25 +80,27 @@ class Firing:
         self._parts = parts
         self._execution = execution
 
-    async def sweep(self, limit: int) -> SweepReport:
-        """Fire up to `limit` due timeouts, the longest due first; several sweepers may run at once."""
+    async def sweep(self, limit: int, tenant: str | None) -> SweepReport:
+        """Fire up to `limit` due timeouts, of one tenant or of all, the longest due first; several sweepers may run at once."""
         counts: Counter[str] = Counter()
         left = limit
         while left > 0:
-            moved = sum([_count(counts, note) async for note in self._batch(min(left, BATCH))])
+            moved = sum([_count(counts, note) async for note in self._batch(min(left, BATCH), tenant)])
             left -= moved
             if moved == 0:
                 break
         return SweepReport(**{name: counts[name] for name in SweepReport.__dataclass_fields__})
 
-    async def _batch(self, limit: int) -> AsyncIterator[_Note | None]:
+    async def _batch(self, limit: int, tenant: str | None) -> AsyncIterator[_Note | None]:
         """Claim once, and tell of each claimed instance what became of it; `None` where somebody else has it."""
-        store, workflows = self._parts.store, self._parts.machines.workflows
-        claimed = await store.fire_due(self._decide, limit=limit, workflows=workflows, now=self._parts.now)
+        store, workflows = self._parts.store, self._parts.machines.available
+        claimed = await store.fire_due(
+            self._decide, limit=limit, workflows=workflows, tenant=tenant, now=self._parts.now
+        )
         for _, note in claimed:
             if note is not None:
                 # Committed already: told before any command of this sweep runs, and whatever becomes of it.
-                self._parts.observers.report(note.instance, note.entries)
+                self._report(note)
         for instance_id, note in claimed:
             yield note or await self._fire_alone(instance_id)
 
@@ -105,11 +111,12 @@ class Firing:
         attempt = _attempt_of(record, now)
         if attempt is None:
             return None, None
+        intent = TakeEvent(attempt)
         try:
-            draft = self._execution.draft_of(record, attempt, now)
-            if draft.machine.locked.event(record.state, attempt.event):
+            draft = self._execution.draft_of(record, intent, now)
+            if intent.needs_lock(draft.machine, record):
                 return None, None
-            run_in_place(self._execution.step(draft), self._parts.calls, attempt)
+            self._execution.run_in_place(draft, intent)
         except VersionNotLoaded:
             return None, None
         except Exception as error:
@@ -119,13 +126,13 @@ class Firing:
     def _failure(
         self, record: WorkflowInstance, attempt: Attempt, error: Exception, now: datetime
     ) -> tuple[Change, _Note]:
-        logger.warning("timeout %r of instance %s failed: %s", attempt.event, record.id, error)
+        logger.warning("timeout %r of instance %s failed: %s", attempt.event, record.id, cleaned(str(error)))
         retry = self._parts.settings.timeout_retry
-        if isinstance(error, UnknownVersion | DefinitionInvalid):
+        if isinstance(error, UnknownVersion | DefinitionInvalid | WorkflowUnavailable):
             # Another process may be able to run that version: it is never parked for want of it here.
             retry = replace(retry, attempts=sys.maxsize)
         change = failure_change(record, attempt, error, now, retry)
-        return change, _Note(_Fired.FAILED, change.instance, change.entries)
+        return change, _Note(_Fired.FAILED, change.instance, change.entries, attempt)
 
     async def _fire_alone(self, instance_id: UUID) -> _Note | None:
         """Fire the due timeout of one instance in a transaction of its own; `None` when somebody else has it."""
@@ -140,7 +147,7 @@ class Firing:
         try:
             async with self._parts.store.transaction(instance_id, now=self._parts.now, wait=False) as unit:
                 attempt = _attempt_of(locked_record(unit), unit.now)
-                draft = None if attempt is None else await self._execution.perform(attempt, unit)
+                taken = None if attempt is None else await self._execution.perform(TakeEvent(attempt), unit)
         except VersionNotLoaded:
             raise
         except Exception as error:
@@ -153,7 +160,7 @@ class Firing:
             # Rolled back under a command that ran too long counts as an attempt; rolled back before it, as bad luck.
             lost = isinstance(error, StepRolledBack) and not attempt.reached
             return None if lost else await self._postpone(instance_id, error, attempt)
-        return None if draft is None else _note_of(draft)
+        return _note_of(taken) if isinstance(taken, Draft) else None
 
     async def _postpone(self, instance_id: UUID, error: Exception, attempt: Attempt | None = None) -> _Note | None:
         """Note a failed firing and back off, unless the instance has moved on meanwhile."""
@@ -168,8 +175,11 @@ class Firing:
 
         note = await self._parts.store.apply(instance_id, decide, now=self._parts.now)
         if note is not None:
-            self._parts.observers.report(note.instance, note.entries)
+            self._report(note)
         return note
+
+    def _report(self, note: _Note) -> None:
+        self._parts.observers.report(note.instance, note.entries, note.attempt.took)
 
 
 def _count(counts: Counter[str], note: _Note | None) -> int:
@@ -186,11 +196,11 @@ def _attempt_of(record: WorkflowInstance, now: datetime) -> Attempt | None:
     timer = due_timer(record.timers, now)
     if timer is None:
         return None
-    attempt = new_attempt(record.id, timer.event, subject=None, payload=None, trigger_metadata={"source": "timeout"})
+    attempt = new_attempt(record.id, timer.event, Caller(trigger_metadata={"source": "timeout"}))
     attempt.by_timer = True
     return attempt
 
 
 def _note_of(draft: Draft) -> _Note:
     fired = _Fired.REFUSED if draft.outcome is Outcome.REFUSED else _Fired.PROCESSED
-    return _Note(fired, draft.instance, draft.all_entries)
+    return _Note(fired, draft.instance, draft.all_entries, draft.attempt)

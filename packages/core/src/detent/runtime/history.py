@@ -1,7 +1,13 @@
-"""The words of history: what an error says in an entry."""
+"""The words of history: what an error says in an entry, and how one thing that happened is noted."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
 
 from detent.errors import DetentError
-from detent.json_values import JsonObject
+from detent.json_values import JsonObject, JsonValue
+from detent.store.change import Change
+from detent.store.records import CommandRecord, HistoryEntry, Outcome, WorkflowInstance
 
 MAX_TEXT = 2000
 """Error texts are cut to this many characters."""
@@ -18,3 +24,39 @@ def error_facts(error: BaseException, raised_in: str | None) -> JsonObject:
     message = error.message if isinstance(error, DetentError) else str(error)
     facts: JsonObject = {"code": code, "message": cleaned(message)}
     return facts if raised_in is None else {**facts, "raised_in": raised_in}
+
+
+def noted(
+    before: WorkflowInstance,
+    after: WorkflowInstance,
+    *,
+    event: str,
+    now: datetime,
+    transition_id: UUID,
+    trigger_metadata: JsonObject,
+    outcome: Outcome = Outcome.SUCCESS,
+    commands: tuple[CommandRecord, ...] = (),
+    reason: str | None = None,
+    error: JsonObject | None = None,
+    payload: JsonValue = None,
+    definition_version: str | None = None,
+) -> Change:
+    """The change that leads from one record to another by a single entry."""
+    written = replace(after, version=before.version + 1, updated_at=now, created=False)
+    entry = HistoryEntry(
+        instance_id=before.id,
+        sequence=written.version,
+        event=event,
+        from_state=before.state,
+        to_state=written.state,
+        outcome=outcome,
+        commands=commands,
+        reason=reason,
+        error=error,
+        payload=payload,
+        trigger_metadata=trigger_metadata,
+        transition_id=transition_id,
+        definition_version=definition_version or written.definition_version,
+        created_at=now,
+    )
+    return Change(written, before.version, transition_id, (entry,))

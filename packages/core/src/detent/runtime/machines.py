@@ -1,14 +1,22 @@
 """The machines of a runtime, by workflow and version: compiled at start-up, or on demand from stored snapshots."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from detent.definition.fingerprint import fingerprint
 from detent.definition.model import WorkflowDefinition
-from detent.errors import DefinitionChanged, DefinitionInvalid, IncompatibleState, UnknownVersion, UnknownWorkflow
+from detent.errors import (
+    DefinitionChanged,
+    DefinitionInvalid,
+    IncompatibleState,
+    InvalidValue,
+    UnknownVersion,
+    UnknownWorkflow,
+    WorkflowUnavailable,
+)
 from detent.machine.compile import compile_definition
 from detent.machine.machine import Machine
-from detent.problems import Problem
+from detent.problems import Problem, did_you_mean
 from detent.registry.registry import Registry
 from detent.store.protocol import Store
 from detent.store.records import DefinitionSnapshot, WorkflowInstance
@@ -24,14 +32,16 @@ class VersionNotLoaded(Exception):
 
 
 class Machines:
-    """Finds the machine that governs an instance."""
+    """Finds the machine that governs an instance, and knows which workflows may take steps here."""
 
     def __init__(self, registry: Registry, definitions: Iterable[WorkflowDefinition]) -> None:
         self._registry = registry
         self._compiled: dict[tuple[str, str], Machine] = {}
         self._latest: dict[str, Machine] = {}
+        self._unavailable: dict[str, tuple[str, ...]] = {}
         for definition in definitions:
             self._add(definition)
+        self._registered = frozenset(self._compiled)
 
     def _add(self, definition: WorkflowDefinition) -> None:
         key = (definition.name, definition.version)
@@ -48,6 +58,37 @@ class Machines:
         """The names of the registered workflows."""
         return list(self._latest)
 
+    @property
+    def available(self) -> list[str]:
+        """The registered workflows that can run here."""
+        return [workflow for workflow in self._latest if workflow not in self._unavailable]
+
+    @property
+    def unavailable(self) -> Mapping[str, tuple[str, ...]]:
+        """The registered workflows that were withdrawn, with the problems of each."""
+        return dict(self._unavailable)
+
+    def withdraw(self, workflow: str, problems: Iterable[str]) -> None:
+        """Let no step of `workflow` run here, because of these problems. Its instances can still be looked at."""
+        self._unavailable[workflow] = tuple(problems)
+
+    def restore(self, workflow: str) -> None:
+        """Let steps of `workflow` run here again."""
+        self._unavailable.pop(workflow, None)
+
+    def require_available(self, workflow: str) -> None:
+        """Raise `WorkflowUnavailable` when the workflow was withdrawn."""
+        if workflow in self._unavailable:
+            raise WorkflowUnavailable(workflow, self._unavailable[workflow])
+
+    def is_registered(self, workflow: str, version: str) -> bool:
+        """Whether this version came with the definitions, and not from a stored snapshot."""
+        return (workflow, version) in self._registered
+
+    def is_compiled(self, workflow: str, version: str) -> bool:
+        """Whether this version can run here without being fetched."""
+        return (workflow, version) in self._compiled
+
     def latest(self, workflow: str) -> Machine:
         """The newest registered version. Raises `UnknownWorkflow`."""
         machine = self._latest.get(workflow)
@@ -55,8 +96,17 @@ class Machines:
             raise UnknownWorkflow(workflow, self._latest)
         return machine
 
+    def version(self, workflow: str, version: str) -> Machine:
+        """One registered version. Raises `UnknownWorkflow`, and `InvalidValue` where the workflow has no such version here."""
+        newest = self.latest(workflow)
+        if not self.is_registered(workflow, version):
+            known = [number for name, number in self._registered if name == workflow]
+            reason = f"is {version!r}, and workflow {workflow!r} is registered in versions up to {newest.version}"
+            raise InvalidValue("version", reason, hint=did_you_mean(version, known))
+        return self._compiled[workflow, version]
+
     def governing(self, record: WorkflowInstance) -> Machine:
-        """The version an instance follows: its own, or the newest where the policy says so.
+        """The version an instance follows: its own, or the newest where the policy says so; of a withdrawn workflow too.
 
         Raises `VersionNotLoaded`, and `IncompatibleState` when the newest version lacks the instance's state.
         """
@@ -91,8 +141,12 @@ class Machines:
         snapshot = await store.load_definition(workflow, version)
         if snapshot is None:
             raise UnknownVersion(workflow, version)
+        self.load(snapshot)
+
+    def load(self, snapshot: DefinitionSnapshot) -> None:
+        """Compile a stored version and keep it. Raises `DefinitionInvalid` when what it names is not registered."""
         definition = WorkflowDefinition.from_dict(snapshot.definition)
-        self._compiled[workflow, version] = compile_definition(definition, self._registry)
+        self._compiled[snapshot.workflow, snapshot.version] = compile_definition(definition, self._registry)
 
 
 def _snapshot(machine: Machine, now: datetime) -> DefinitionSnapshot:

@@ -3,39 +3,80 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TypeAlias
 from uuid import UUID
 
-from detent.runtime.attempt import CREATED
+from detent.runtime.event_names import CREATED, IN_PLACE, REMOVED
 from detent.runtime.reentrancy import outside_steps
-from detent.store.records import CommandRecord, HistoryEntry, Outcome, Status, WorkflowInstance
+from detent.store.records import FINISHED, ArchiveEntry, CommandRecord, HistoryEntry, Outcome, WorkflowInstance
 
 logger = logging.getLogger("detent.observers")
 
 
-class WorkflowObserver:
-    """A base with a hook for each thing that can happen; override what you need. An error of yours is logged.
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One thing that happened to an instance, and was committed."""
 
-    Hooks are called after the commit, at most once: a process that dies in between calls none. `instance` is the
-    instance after the whole step, `entry` the history entry the hook is about.
+    instance: WorkflowInstance
+    """The instance after the whole step."""
+    entry: HistoryEntry
+    """The history entry it is about: event, states, outcome, reason, what the commands answered, sequence."""
+    duration: timedelta
+    """How long the whole step took, from the call to its commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """An instance that was taken out, and that is committed. History went with it, so there is no entry of this."""
+
+    instance: WorkflowInstance
+    """The instance as it was last."""
+    archived: ArchiveEntry
+    """What is kept of it: who removed it, when and why."""
+
+
+Seen: TypeAlias = Observation | Removed
+"""What a hook is told."""
+
+
+class WorkflowObserver:
+    """A base with a hook for each thing that can happen; override what you need.
+
+    Hooks are called after the commit, at most once: a process that dies in between calls none. An error of yours harms neither
+    the step nor other observers: `on_error` hears of it, which logs it unless you override it.
     """
 
-    async def on_created(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
+    async def on_created(self, seen: Observation) -> None:
         """An instance was created."""
 
-    async def on_transition(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
-        """An event or an automatic hop was taken, with outcome `success` or `failure`."""
+    async def on_transition(self, seen: Observation) -> None:
+        """An event or an automatic hop was taken, with outcome `success` or `failure`; or an operator did something."""
 
-    async def on_refused(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
+    async def on_refused(self, seen: Observation) -> None:
         """A guard refused an event."""
 
-    async def on_failed(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
+    async def on_failed(self, seen: Observation) -> None:
         """An attempt was rolled back."""
 
-    async def on_completed(self, instance: WorkflowInstance, entry: HistoryEntry) -> None:
+    async def on_completed(self, seen: Observation) -> None:
         """The instance ended: completed, failed or cancelled."""
 
-    async def on_command(self, instance: WorkflowInstance, entry: HistoryEntry, command: CommandRecord) -> None:
+    async def on_command(self, seen: Observation, command: CommandRecord) -> None:
         """A command of a committed entry answered."""
+
+    async def on_removed(self, removed: Removed) -> None:
+        """An instance was deleted or archived, by an operator or by a retention policy."""
+
+    async def on_error(self, error: Exception, seen: Seen) -> None:
+        """Another hook of this observer raised `error`."""
+        event = seen.entry.event if isinstance(seen, Observation) else REMOVED
+        logger.error("observer %s failed on %r", type(self).__name__, event, exc_info=error)
+
+
+_Call: TypeAlias = tuple[Seen, Callable[[], Awaitable[None]]]
 
 
 class Observers:
@@ -45,14 +86,16 @@ class Observers:
         self._observers = tuple(observers)
         self._last: dict[UUID, asyncio.Task[None]] = {}
 
-    def report(self, instance: WorkflowInstance, entries: Iterable[HistoryEntry]) -> None:
+    def report(self, instance: WorkflowInstance, entries: Iterable[HistoryEntry], took: timedelta) -> None:
         """Let the observers hear of committed `entries`, soon. Called from the event loop."""
-        if not self._observers:
-            return
-        before = self._last.get(instance.id)
-        task = asyncio.create_task(self._tell(before, instance, tuple(entries)))
-        self._last[instance.id] = task
-        task.add_done_callback(lambda done: self._forget(instance.id, done))
+        seen = tuple(Observation(instance, entry, took) for entry in entries)
+        if seen:
+            self._soon(instance.id, lambda observer: _calls(observer, seen))
+
+    def report_removal(self, instance: WorkflowInstance, archived: ArchiveEntry) -> None:
+        """Let the observers hear, soon, that an instance is gone. Called from the event loop."""
+        removed = Removed(instance, archived)
+        self._soon(instance.id, lambda observer: [(removed, partial(observer.on_removed, removed))])
 
     async def settled(self) -> None:
         """Wait until every report made so far, and what those caused, has been heard."""
@@ -64,41 +107,41 @@ class Observers:
         for task in self._last.values():
             task.cancel()
 
+    def _soon(self, instance_id: UUID, calls: Callable[[WorkflowObserver], Iterable[_Call]]) -> None:
+        if not self._observers:
+            return
+        task = asyncio.create_task(self._tell(self._last.get(instance_id), calls))
+        self._last[instance_id] = task
+        task.add_done_callback(lambda done: self._forget(instance_id, done))
+
     def _forget(self, instance_id: UUID, done: asyncio.Task[None]) -> None:
         if self._last.get(instance_id) is done:
             del self._last[instance_id]
 
     async def _tell(
-        self, before: asyncio.Task[None] | None, instance: WorkflowInstance, entries: tuple[HistoryEntry, ...]
+        self, before: asyncio.Task[None] | None, calls: Callable[[WorkflowObserver], Iterable[_Call]]
     ) -> None:
         outside_steps()
         if before is not None:
             await asyncio.wait([before])
         for observer in self._observers:
-            for call in _calls(observer, instance, entries):
-                await _contained(observer, call)
+            for about, call in calls(observer):
+                await _contained(observer, about, call)
 
 
-def _calls(
-    observer: WorkflowObserver, instance: WorkflowInstance, entries: tuple[HistoryEntry, ...]
-) -> Iterator[Callable[[], Awaitable[None]]]:
-    for entry in entries:
-        hook = _hook(observer, entry)
-        yield lambda hook=hook, entry=entry: hook(instance, entry)  # type: ignore[misc]  # bound now, called later
-        for record in entry.commands:
-            if entry.outcome is not Outcome.FAILED:
-                yield lambda entry=entry, record=record: observer.on_command(instance, entry, record)  # type: ignore[misc]
-    if instance.status in (Status.COMPLETED, Status.FAILED, Status.CANCELLED) and _moved(entries):
-        yield lambda: observer.on_completed(instance, entries[-1])
+def _calls(observer: WorkflowObserver, seen: tuple[Observation, ...]) -> Iterator[_Call]:
+    for one in seen:
+        yield one, partial(_hook(observer, one.entry), one)
+        if one.entry.outcome is not Outcome.FAILED:
+            for command in one.entry.commands:
+                yield one, partial(observer.on_command, one, command)
+    last = seen[-1]
+    ended = last.entry.outcome in (Outcome.SUCCESS, Outcome.FAILURE) and last.entry.event not in IN_PLACE
+    if ended and last.instance.status in FINISHED:
+        yield last, partial(observer.on_completed, last)
 
 
-def _moved(entries: tuple[HistoryEntry, ...]) -> bool:
-    return entries[-1].outcome in (Outcome.SUCCESS, Outcome.FAILURE)
-
-
-def _hook(
-    observer: WorkflowObserver, entry: HistoryEntry
-) -> Callable[[WorkflowInstance, HistoryEntry], Awaitable[None]]:
+def _hook(observer: WorkflowObserver, entry: HistoryEntry) -> Callable[[Observation], Awaitable[None]]:
     if entry.event == CREATED:
         return observer.on_created
     if entry.outcome is Outcome.REFUSED:
@@ -106,8 +149,11 @@ def _hook(
     return observer.on_failed if entry.outcome is Outcome.FAILED else observer.on_transition
 
 
-async def _contained(observer: WorkflowObserver, call: Callable[[], Awaitable[None]]) -> None:
+async def _contained(observer: WorkflowObserver, seen: Seen, call: Callable[[], Awaitable[None]]) -> None:
     try:
         await call()
-    except Exception:
-        logger.exception("observer %s failed", type(observer).__name__)
+    except Exception as error:
+        try:
+            await observer.on_error(error, seen)
+        except Exception:
+            logger.exception("on_error of observer %s failed", type(observer).__name__)

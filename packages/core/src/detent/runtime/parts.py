@@ -5,18 +5,23 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from detent.clock import Clock
-from detent.errors import StepRolledBack, StoreUnavailable
+from detent.errors import InvalidValue, StepRolledBack, StoreUnavailable
+from detent.problems import did_you_mean
 from detent.retry import Retry
 from detent.runtime.calls import Calls
 from detent.runtime.injection import Injector
 from detent.runtime.machines import Machines
 from detent.runtime.observers import Observers
+from detent.runtime.retention_policy import RetentionPolicy
 from detent.store.protocol import Store
 
 T = TypeVar("T")
+
+Unresolvable: TypeAlias = Literal["withdraw", "warn", "raise"]
+"""What becomes of a workflow with live instances that cannot run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,15 @@ class Settings:
     """How long an idempotency key is answered with what it was answered before."""
     drain: timedelta = timedelta(seconds=30)
     """How long leaving the runtime waits for steps and observers under way."""
+    unresolvable: Unresolvable = "withdraw"
+    """What entering the runtime does about a workflow of which live instances cannot run here, for want of a command, a
+    guard or a state: `withdraw` lets that workflow alone take no step, `warn` only logs it, `raise` refuses to start.
+    """
+
+    def __post_init__(self) -> None:
+        if self.unresolvable not in get_args(Unresolvable):
+            hint = did_you_mean(str(self.unresolvable), get_args(Unresolvable))
+            raise InvalidValue("unresolvable", f"is {self.unresolvable!r}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,7 @@ class Parts:
     clock: Clock | None
     """`None` leaves time to the store: the database's clock, where it has one."""
     settings: Settings
+    retention: tuple[RetentionPolicy, ...] = ()
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @property

@@ -137,6 +137,7 @@ class Performer:
             transition_id=attempt.transition_id,
             command_metadata=json_object(request.command.ref.metadata, "command_metadata"),
             input=request.input,
+            tenant=draft.instance.tenant,
             connection=self.unit.connection,
         )
 
@@ -167,6 +168,7 @@ def guard_context(draft: Draft, guard: GuardStep, event: str, payload: JsonValue
         now=draft.now,
         from_state=draft.state,
         guard_metadata=json_object(guard.metadata, "guard_metadata"),
+        tenant=draft.instance.tenant,
     )
 
 

@@ -1,39 +1,61 @@
 """Idempotency keys: what they may look like, what they cover, and whether a repeated request is the same one."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 from uuid import UUID
 
 from detent.errors import IdempotencyConflict, InvalidValue
+from detent.json_values import JsonObject
 from detent.store.records import Receipt, ReceiptKey
 
 MAX_KEY_BYTES = 256
 
 
-def creation_key(workflow: str, key: str) -> ReceiptKey:
-    """The receipt key of a creation: unique per workflow. Raises `InvalidValue` for a key that cannot be one."""
-    return ReceiptKey(scope=f"workflow:{workflow}", key=_checked(key, "idempotency_key"))
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A key under which a request is answered once, and what identifies the request."""
+
+    key: ReceiptKey
+    fingerprint: str | None
+
+    @classmethod
+    def of_creation(cls, workflow: str, tenant: str, key: str | None, fingerprint: str | None) -> Self | None:
+        """For a creation: unique per workflow and tenant. `None` without a key. Raises `InvalidValue`."""
+        return cls._under(creation_scope(workflow), tenant, key, fingerprint)
+
+    @classmethod
+    def of_event(cls, instance_id: UUID, key: str | None, fingerprint: str | None) -> Self | None:
+        """For an event: unique per instance. `None` without a key. Raises `InvalidValue`."""
+        return cls._under(str(instance_id), "", key, fingerprint)
+
+    @classmethod
+    def _under(cls, scope: str, tenant: str, key: str | None, fingerprint: str | None) -> Self | None:
+        if key is None:
+            if fingerprint is not None:
+                raise InvalidValue("idempotency_fingerprint", "has no idempotency_key to go with")
+            return None
+        checked = None if fingerprint is None else _checked(fingerprint, "idempotency_fingerprint")
+        return cls(ReceiptKey(scope=scope, key=checked_key(key), tenant=tenant), checked)
+
+    def receipt(self, instance_id: UUID, answer: JsonObject, now: datetime, keep: timedelta) -> Receipt:
+        """What the request leaves behind, to be kept for `keep`."""
+        return Receipt(self.key, instance_id, self.fingerprint, answer, created_at=now, expires_at=now + keep)
+
+    def check_same_request(self, receipt: Receipt, *, event: str | None = None) -> None:
+        """Raise `IdempotencyConflict` when the receipt answers another request, or another `event`."""
+        if receipt.fingerprint != self.fingerprint or receipt.answer.get("event") != event:
+            raise IdempotencyConflict(receipt.key.key)
 
 
-def creation_receipt(
-    key: ReceiptKey, instance_id: UUID, fingerprint: str | None, now: datetime, keep: timedelta
-) -> Receipt:
-    """What a creation under `key` leaves behind."""
-    return Receipt(key, instance_id, fingerprint, {}, created_at=now, expires_at=now + keep)
+def creation_scope(workflow: str) -> str:
+    """Within what the keys of a workflow's creations are unique."""
+    return f"workflow:{workflow}"
 
 
-def checked_fingerprint(key: str | None, fingerprint: str | None) -> str | None:
-    """The fingerprint that goes with `key`. Raises `InvalidValue` for one that cannot be, or that has no key to go with."""
-    if fingerprint is None:
-        return None
-    if key is None:
-        raise InvalidValue("idempotency_fingerprint", "has no idempotency_key to go with")
-    return _checked(fingerprint, "idempotency_fingerprint")
-
-
-def check_same_request(receipt: Receipt, fingerprint: str | None) -> None:
-    """Raise `IdempotencyConflict` when the receipt answers another request."""
-    if receipt.fingerprint != fingerprint:
-        raise IdempotencyConflict(receipt.key.key)
+def checked_key(key: object) -> str:
+    """`key` as it may be stored. Raises `InvalidValue`."""
+    return _checked(key, "idempotency_key")
 
 
 def _checked(key: object, path: str) -> str:

@@ -1,11 +1,12 @@
 """What a caller learns of a transition."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Self
 
 from detent.errors import EventRefused
+from detent.json_values import JsonObject
 from detent.runtime.draft import Draft
-from detent.store.records import CommandRecord, Outcome, WorkflowInstance
+from detent.store.records import CommandRecord, Outcome, Receipt, WorkflowInstance
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ class TransitionResult:
     history_sequence: int
     """The sequence of the last history entry of this step."""
     instance: WorkflowInstance
-    """The instance after the step."""
+    """The instance after the step; as it is now, when the answer is `replayed`."""
+    replayed: bool = False
+    """Whether nothing ran, because the idempotency key was answered before: all else is as it was then."""
 
     def raise_if_refused(self) -> Self:
         """This very result, unless a guard refused the event: then `EventRefused` is raised, with the reason."""
@@ -49,4 +52,34 @@ def result_of(draft: Draft) -> TransitionResult:
         reason=draft.reason,
         history_sequence=draft.instance.version,
         instance=draft.instance,
+    )
+
+
+def answer_of(draft: Draft) -> JsonObject:
+    """What an idempotency key remembers of a step: the result without the instance."""
+    result = result_of(draft)
+    return {
+        "event": result.event,
+        "outcome": result.outcome.value,
+        "from_state": result.from_state,
+        "to_state": result.to_state,
+        "commands": [asdict(record) for record in result.commands],
+        "reason": result.reason,
+        "history_sequence": result.history_sequence,
+    }
+
+
+def replayed(receipt: Receipt, instance: WorkflowInstance) -> TransitionResult:
+    """The result that an idempotency key was answered before."""
+    answer = receipt.answer
+    return TransitionResult(
+        event=answer["event"],
+        outcome=Outcome(answer["outcome"]),
+        from_state=answer["from_state"],
+        to_state=answer["to_state"],
+        commands=tuple(CommandRecord(**record) for record in answer["commands"]),
+        reason=answer["reason"],
+        history_sequence=answer["history_sequence"],
+        instance=instance,
+        replayed=True,
     )

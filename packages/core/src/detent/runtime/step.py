@@ -11,15 +11,15 @@ from typing import Any, TypeAlias, TypeVar
 
 from detent.definition.selectors import select
 from detent.errors import ChainTooLong, CommandFailed, GotoNotAllowed
-from detent.json_values import JsonValue
+from detent.json_values import JsonObject, JsonValue
 from detent.machine.engine import Choice, CommandStep, Refused
 from detent.machine.machine import Entry
 from detent.machine.verdicts import GuardStep, Need, Verdict
 from detent.registry.results import Goto
 from detent.retry import Retry
 from detent.runtime import timers
-from detent.runtime.attempt import ON_ENTER
 from detent.runtime.draft import Draft
+from detent.runtime.event_names import FORCED, ON_ENTER
 from detent.runtime.written_context import WrittenContext
 from detent.store.records import CommandRecord, Outcome, Timer
 
@@ -94,6 +94,14 @@ def event_step(draft: Draft, *, max_chain: int, timer_retry: Retry) -> Step[None
         draft.refuse(taken.reason, _postponed(draft, taken.reason, timer_retry) if attempt.by_timer else None)
     elif taken:
         yield from _follow_entry(draft, max_chain)
+
+
+def force_step(draft: Draft, state: str, patch: JsonObject, *, reason: str | None, max_chain: int) -> Step[None]:
+    """Enter `state` without asking anybody, and follow what its entry leads to. `patch` counts as written by a caller."""
+    if patch:
+        draft.writable_context().update(patch)
+    draft.enter(state, event=FORCED, reason=reason, payload=draft.attempt.payload)
+    yield from _follow_entry(draft, max_chain)
 
 
 def _postponed(draft: Draft, reason: str, policy: Retry) -> tuple[Timer, ...]:

@@ -7,13 +7,24 @@ from datetime import datetime
 from detent.definition.timeout import Timeout
 from detent.json_values import JsonObject
 from detent.retry import Retry
-from detent.store.records import Timer
+from detent.store.records import Timer, WorkflowInstance
 
 
 def arm(timeouts: Iterable[tuple[str, Timeout]], entered_at: datetime, context: JsonObject) -> tuple[Timer, ...]:
     """The timers of a state just entered; none where a deadline's path holds `null`. Raises `InvalidValue` for other faults."""
     deadlines = ((event, timeout.deadline(entered_at, context)) for event, timeout in timeouts)
     return tuple(Timer(event, due) for event, due in deadlines if due is not None)
+
+
+def with_timers(instance: WorkflowInstance, timers: tuple[Timer, ...], now: datetime) -> WorkflowInstance:
+    """The instance with these timers, and what is read off them: when the next one fires, and since when one is parked."""
+    parked = any(timer.parked for timer in timers)
+    return replace(
+        instance,
+        timers=timers,
+        due_at=next_due(timers),
+        parked_at=(instance.parked_at or now) if parked else None,
+    )
 
 
 def next_due(timers: Iterable[Timer]) -> datetime | None:
@@ -37,6 +48,14 @@ def postponed(
 ) -> tuple[Timer, ...]:
     """The timers with that of `event` tried in vain: due again after a back-off, or parked when its attempts are used up."""
     return tuple(_postpone(timer, now, policy, reason) if timer.event == event else timer for timer in timers)
+
+
+def rearmed(timers: Iterable[Timer], event: str | None, due: datetime) -> tuple[Timer, ...]:
+    """The timers with that of `event` due at `due`, its attempts forgotten; with `None`, those that were tried in vain."""
+    return tuple(
+        Timer(timer.event, due) if timer.event == event or (event is None and timer.attempts) else timer
+        for timer in timers
+    )
 
 
 def _postpone(timer: Timer, now: datetime, policy: Retry, reason: str | None) -> Timer:

@@ -1,0 +1,55 @@
+"""What callers pass, checked before anything runs."""
+
+from datetime import datetime, timedelta
+from typing import Any, TypeGuard
+from uuid import UUID
+
+from detent.definition.duration import read_duration
+from detent.errors import InvalidValue
+from detent.ids import as_id
+from detent.store.records import WorkflowInstance
+
+MAX_PAGE = 1000
+"""How much one answer holds at most."""
+
+
+def id_of(value: UUID | str | WorkflowInstance, path: str = "instance_id") -> UUID:
+    """The id that `value` is, spells or has. Raises `InvalidValue`."""
+    if isinstance(value, WorkflowInstance):
+        return value.id
+    try:
+        return as_id(value)
+    except (ValueError, TypeError, AttributeError):
+        raise InvalidValue(path, f"is {value!r}, which is not a UUID") from None
+
+
+def check_limit(limit: object, *, most: int = MAX_PAGE, path: str = "limit") -> None:
+    """Raise `InvalidValue` unless `limit` is a whole number from 1 to `most`."""
+    if not is_whole(limit) or not 1 <= limit <= most:
+        raise InvalidValue(path, f"must be a whole number from 1 to {most}")
+
+
+def check_sequence(before: object) -> None:
+    """Raise `InvalidValue` unless `before` is `None` or the sequence of a history entry."""
+    if before is not None and (not is_whole(before) or before < 1):
+        raise InvalidValue("before", "must be a sequence, a whole number from 1")
+
+
+def check_instant(value: Any, path: str) -> datetime | None:
+    """`value` when it is `None` or an instant with its time zone. Raises `InvalidValue`."""
+    if value is not None and (not isinstance(value, datetime) or value.tzinfo is None):
+        raise InvalidValue(path, "must be a datetime with a time zone")
+    return value
+
+
+def check_duration(value: timedelta | str, path: str) -> timedelta:
+    """The length of time that `value` is or says. Raises `InvalidValue`."""
+    try:
+        return read_duration(value)
+    except ValueError as error:
+        raise InvalidValue(path, str(error)) from None
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether `value` is a whole number, which `True` is not."""
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,209 @@
+"""What operators do to an instance: pure functions of its record, each noted in history by one entry."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from detent.errors import InstanceFinished, InvalidValue, StepRolledBack, StoreUnavailable
+from detent.json_values import JsonObject, JsonValue, json_object
+from detent.problems import did_you_mean
+from detent.runtime import timers
+from detent.runtime.attempt import Attempt, new_attempt
+from detent.runtime.caller import Caller
+from detent.runtime.event_names import CANCELLED, CONTEXT_PATCHED, PAUSED, REARMED, RESUMED
+from detent.runtime.execution import Execution, locked_record
+from detent.runtime.history import noted
+from detent.runtime.machines import Machines
+from detent.runtime.parts import Parts
+from detent.runtime.reentrancy import inside_a_step, refuse_reentry
+from detent.store.change import Change
+from detent.store.records import FINISHED, Receipt, Status, WorkflowInstance
+
+
+class Operation(Protocol):
+    """One thing that may be done to an instance without taking an event."""
+
+    @property
+    def event(self) -> str:
+        """What history calls it."""
+        ...
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is done."""
+        ...
+
+    @property
+    def payload(self) -> JsonValue:
+        """What history keeps beside the reason."""
+        ...
+
+    def after(self, record: WorkflowInstance, now: datetime, machines: Machines) -> WorkflowInstance | None:
+        """The instance afterwards, `None` when it is so already. Raises what says that it cannot be done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End an instance where it stands: its state is kept, its timers are void."""
+
+    reason: str | None
+    event = CANCELLED
+    payload = None
+
+    def after(self, record: WorkflowInstance, now: datetime, machines: Machines) -> WorkflowInstance | None:
+        if record.status is Status.CANCELLED:
+            return None
+        _require_live(record)
+        return timers.with_timers(replace(record, status=Status.CANCELLED, finished_at=now), (), now)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let an instance take no event and fire no timeout."""
+
+    reason: str | None
+    event = PAUSED
+    payload = None
+
+    def after(self, record: WorkflowInstance, now: datetime, machines: Machines) -> WorkflowInstance | None:
+        _require_live(record)
+        return None if record.status is Status.PAUSED else replace(record, status=Status.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let a paused instance go on; what fell due meanwhile fires with the next sweep."""
+
+    reason: str | None
+    event = RESUMED
+    payload = None
+
+    def after(self, record: WorkflowInstance, now: datetime, machines: Machines) -> WorkflowInstance | None:
+        _require_live(record)
+        return None if record.status is Status.ACTIVE else replace(record, status=Status.ACTIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class PatchContext:
+    """Replace keys of the context and take others out, whatever the instance's status."""
+
+    patch: JsonObject
+    remove: tuple[str, ...]
+    reason: str | None
+    event = CONTEXT_PATCHED
+
+    @property
+    def payload(self) -> JsonValue:
+        return {"patch": self.patch, "remove": list(self.remove)}
+
+    def after(self, record: WorkflowInstance, now: datetime, machines: Machines) -> WorkflowInstance | None:
+        kept = {key: value for key, value in record.context.items() if key not in self.remove}
+        context = json_object({**kept, **self.patch}, "context")
+        if context == record.context:
+            return None
+        machines.governing(record).check_context(context)
+        return replace(record, context=context)
+
+
+@dataclass(frozen=True, slots=True)
+class Rearm:
+    """Give timers a new chance: that of one event, or all that were tried in vain; at `due`, or at once."""
+
+    timer: str | None
+    due: datetime | None
+    reason: str | None
+    event = REARMED
+
+    @property
+    def payload(self) -> JsonValue:
+        return {"event": self.timer, "due": None if self.due is None else self.due.isoformat()}
+
+    def after(self, record: WorkflowInstance, now: datetime, machines: Machines) -> WorkflowInstance | None:
+        _require_live(record)
+        known = [timer.event for timer in record.timers]
+        if self.timer is not None and self.timer not in known:
+            reason = f"is {self.timer!r}, which has no timer in state {record.state!r}"
+            raise InvalidValue("event", reason, hint=did_you_mean(self.timer, known))
+        left = timers.rearmed(record.timers, self.timer, self.due or now)
+        return None if left == record.timers else timers.with_timers(record, left, now)
+
+
+class Operations:
+    """Does what operators ask for. One per runtime."""
+
+    def __init__(self, parts: Parts, execution: Execution) -> None:
+        self._parts = parts
+        self._execution = execution
+
+    async def perform(
+        self,
+        instance_id: UUID,
+        operation: Operation,
+        caller: Caller,
+        *,
+        expected_version: int | None = None,
+    ) -> WorkflowInstance:
+        """The instance after the operation, in a transaction of its own or in the caller's."""
+        refuse_reentry(self._parts, instance_id)
+        attempt = new_attempt(
+            instance_id, operation.event, caller, payload=operation.payload, expected_version=expected_version
+        )
+        if caller.connection is not None:
+            return await self._execution.fetching(lambda: self._joined(attempt, operation, caller.connection))
+        return await self._parts.unbroken(self._execution.fetching(lambda: self._own(attempt, operation)))
+
+    async def _own(self, attempt: Attempt, operation: Operation) -> WorkflowInstance:
+        def decide(
+            record: WorkflowInstance, _receipt: Receipt | None, now: datetime
+        ) -> tuple[Change | None, tuple[WorkflowInstance, Change | None]]:
+            change = self._change(record, attempt, operation, now)
+            return change, (change.instance if change else record, change)
+
+        instance, change = await self._parts.store.apply(attempt.instance_id, decide, now=self._parts.now)
+        self._report(attempt, [change] if change else [])
+        return instance
+
+    async def _joined(self, attempt: Attempt, operation: Operation, connection: object) -> WorkflowInstance:
+        try:
+            async with self._parts.store.join(connection, attempt.instance_id, now=self._parts.now) as unit:
+                record = locked_record(unit)
+                change = self._change(record, attempt, operation, unit.now)
+                if change is None:
+                    return record
+                await unit.write(change)
+                unit.after_commit(lambda: self._report(attempt, [change]))
+                return change.instance
+        except StepRolledBack as lost:
+            if inside_a_step(self._parts):
+                # The step around this one is repeated as a whole.
+                raise
+            raise StoreUnavailable(lost.reason) from lost
+
+    def _change(self, record: WorkflowInstance, attempt: Attempt, operation: Operation, now: datetime) -> Change | None:
+        attempt.require_sight(record)
+        attempt.require_version(record)
+        after = operation.after(record, now, self._parts.machines)
+        if after is None:
+            return None
+        return noted(
+            record,
+            after,
+            event=attempt.event,
+            now=now,
+            transition_id=attempt.transition_id,
+            trigger_metadata=attempt.trigger_metadata,
+            reason=operation.reason,
+            payload=attempt.payload,
+        )
+
+    def _report(self, attempt: Attempt, changes: Sequence[Change]) -> None:
+        for change in changes:
+            self._parts.observers.report(change.instance, change.entries, attempt.took)
+
+
+def _require_live(record: WorkflowInstance) -> None:
+    if record.status in FINISHED:
+        raise InstanceFinished(record.id, record.status.value)

@@ -1,0 +1,215 @@
+"""Retention: takes out what policies do not want kept any longer, in batches."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from detent.errors import InstanceBusy, StoreError
+from detent.json_values import JsonObject
+from detent.runtime.caller import Caller
+from detent.runtime.parts import Parts
+from detent.runtime.removal import removal_of
+from detent.runtime.retention_policy import RetentionPolicy
+from detent.store.change import Removal
+from detent.store.query import InstanceQuery, Order, Position, Span
+from detent.store.records import WorkflowInstance
+
+logger = logging.getLogger("detent.retention")
+
+PATIENCE = 12
+"""How often one batch may find a row held, and go on in smaller pieces: enough to single out one of 500."""
+
+_BY_END = Order("finished_at", descending=False)
+_BY_AGE = Order("created_at", descending=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionReport:
+    """What one application of the policies did."""
+
+    deleted: int
+    """Instances that were deleted for good."""
+    archived: int
+    """Instances that were removed and kept as a document."""
+    history_entries: int
+    """History entries that were too old and are gone."""
+    receipts: int
+    """Idempotency keys that had expired and are forgotten."""
+    failed: int
+    """Instances that changed meanwhile or were held by a step; they are found again next time."""
+    more: bool
+    """Whether the limit came before the end, so that another call finds more to do."""
+
+
+@dataclass(slots=True)
+class _Walk:
+    """How far the history of the instances of one policy was looked through."""
+
+    cutoff: datetime | None = None
+    """The age that the walk under way asks for."""
+    place: Position | None = None
+    """The last instance that it has looked at."""
+    done: datetime | None = None
+    """The age that the last whole walk asked for: an instance that was not written since has nothing more to lose."""
+
+
+class Retention:
+    """Applies the policies. One per runtime, and one application at a time."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._alone = asyncio.Lock()
+        self._walks: dict[tuple[RetentionPolicy, str | None], _Walk] = {}
+
+    async def apply(self, caller: Caller, *, limit: int, batch: int) -> RetentionReport:
+        """Remove and prune among what the caller may see; of each kind not more than `limit`."""
+        async with self._alone:
+            run = _Run(self._parts, caller, limit, batch)
+            policies = [policy for policy in self._parts.retention if _concerns(policy, caller)]
+            for policy in policies:
+                if policy.after is not None:
+                    await run.remove(policy, policy.after)
+            for policy in policies:
+                if policy.keep_history is not None:
+                    await run.prune(
+                        policy, policy.keep_history, self._walks.setdefault((policy, caller.tenant), _Walk())
+                    )
+            if caller.tenant is None:
+                # Receipts are expired for everybody, but who is bound to a tenant touches nobody else's rows.
+                await run.forget()
+            return run.report()
+
+
+class _Run:
+    """One application of the policies: what is left of its limits, and what it did."""
+
+    def __init__(self, parts: Parts, caller: Caller, limit: int, batch: int) -> None:
+        self._parts = parts
+        self._caller = caller
+        self._now = parts.now or parts.store.now()
+        self._batch = batch
+        self._removals_left = self._walks_left = self._receipts_left = limit
+        self._counts: Counter[str] = Counter()
+        self._more = False
+
+    def report(self) -> RetentionReport:
+        """What was done."""
+        counted = {field.name: self._counts[field.name] for field in fields(RetentionReport) if field.name != "more"}
+        return RetentionReport(**counted, more=self._more)
+
+    async def remove(self, policy: RetentionPolicy, after: timedelta) -> None:
+        """Remove what has been finished for long enough, the longest finished first."""
+        before = self._counts[_done(policy)]
+        async for page in self._finished(policy, after):
+            gone = await self._parts.unbroken(self._end(page, policy))
+            self._counts[_done(policy)] += gone
+            self._counts["failed"] += len(page) - gone
+        if self._removals_left == 0 and self._counts[_done(policy)] > before:
+            self._more = True
+
+    async def prune(self, policy: RetentionPolicy, keep: timedelta, walk: _Walk) -> None:
+        """Take out history entries that are too old, going on where the last application stopped."""
+        if walk.cutoff is None:
+            walk.cutoff = self._now - keep
+        query = self._query(policy, created=Span(None, walk.cutoff), updated=Span(walk.done, None))
+        while self._walks_left > 0:
+            asked = min(self._batch, self._walks_left)
+            page = await self._parts.store.find(query, order=_BY_AGE, limit=asked, after=walk.place)
+            try:
+                ids = [record.id for record in page]
+                pruned = await self._parts.store.prune_history(ids, before=walk.cutoff) if ids else 0
+            except InstanceBusy:
+                self._counts["failed"] += 1
+                return
+            self._counts["history_entries"] += pruned
+            self._walks_left -= len(page)
+            if len(page) < asked:
+                walk.done, walk.cutoff, walk.place = walk.cutoff, None, None
+                return
+            walk.place = Position(page[-1].id, page[-1].created_at)
+        self._more = True
+
+    async def forget(self) -> None:
+        """Take out receipts that have expired."""
+        while self._receipts_left > 0:
+            asked = min(self._batch, self._receipts_left)
+            pruned = await self._parts.store.prune_receipts(limit=asked, now=self._parts.now)
+            self._counts["receipts"] += pruned
+            self._receipts_left -= pruned
+            if pruned < asked:
+                return
+        self._more = True
+
+    async def _finished(self, policy: RetentionPolicy, after: timedelta) -> AsyncIterator[Sequence[WorkflowInstance]]:
+        """Pages of what has been finished for long enough. What a page could not remove is passed over."""
+        # A span ends before its second instant, and what is due is due at once.
+        end = self._now - after + self._now.resolution
+        query = self._query(policy, finished=Span(None, end), statuses=policy.statuses)
+        place: Position | None = None
+        while self._removals_left > 0:
+            asked = min(self._batch, self._removals_left)
+            page = await self._parts.store.find(query, order=_BY_END, limit=asked, after=place)
+            if page:
+                place = Position(page[-1].id, page[-1].finished_at)
+                self._removals_left -= len(page)
+                yield page
+            if len(page) < asked:
+                return
+
+    def _query(self, policy: RetentionPolicy, **conditions: object) -> InstanceQuery:
+        query = InstanceQuery(workflows=(policy.workflow,), **conditions)  # type: ignore[arg-type]  # named by us
+        return query.of_tenant(policy.tenant or self._caller.tenant)
+
+    async def _end(self, page: Sequence[WorkflowInstance], policy: RetentionPolicy) -> int:
+        """Remove the instances of `page` that are still as they were found, tell of it, and answer how many went."""
+        removals = [removal async for removal in self._removals(page, policy)]
+        gone = await self._removed(removals)
+        entries = {removal.entry.instance_id: removal.entry for removal in removals}
+        for record in page:
+            if record.id in gone:
+                self._parts.observers.report_removal(record, entries[record.id])
+        return len(gone)
+
+    async def _removals(self, page: Sequence[WorkflowInstance], policy: RetentionPolicy) -> AsyncIterator[Removal]:
+        said: JsonObject = {"source": "retention", **self._caller.trigger_metadata}
+        for record in page:
+            try:
+                yield await removal_of(
+                    self._parts.store,
+                    record,
+                    now=self._now,
+                    reason=policy.reason,
+                    trigger_metadata=said,
+                    archive=policy.action == "archive",
+                )
+            except StoreError:
+                raise
+            except Exception:
+                # One that cannot be written down must not keep the others.
+                logger.exception("instance %s cannot be archived and is kept", record.id)
+
+    async def _removed(self, removals: Sequence[Removal]) -> Collection[UUID]:
+        """The ids of those that are gone. Where a row is held, halves are tried, so that the others do not wait for it."""
+        gone: set[UUID] = set()
+        groups, patience = [removals], PATIENCE
+        while groups and patience:
+            group = groups.pop()
+            try:
+                gone.update(await self._parts.repeated(lambda group=group: self._parts.store.remove(group)))  # type: ignore[misc]
+            except InstanceBusy:
+                patience -= 1
+                half = len(group) // 2
+                groups += [part for part in (group[:half], group[half:]) if half and part]
+        return gone
+
+
+def _done(policy: RetentionPolicy) -> str:
+    return "archived" if policy.action == "archive" else "deleted"
+
+
+def _concerns(policy: RetentionPolicy, caller: Caller) -> bool:
+    return policy.tenant is None or caller.tenant in (None, policy.tenant)
