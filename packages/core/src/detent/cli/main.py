@@ -4,6 +4,7 @@ import rich_click as click
 
 from detent.cli.diagram import diagram
 from detent.cli.plugins import Commands
+from detent.cli.upgrade import upgrade
 from detent.cli.validate import validate
 
 
@@ -15,3 +16,4 @@ def main() -> None:
 
 main.add_command(validate)
 main.add_command(diagram)
+main.add_command(upgrade)

@@ -1,10 +1,23 @@
 """The JSON that web packages and the CLI speak: separate models for what comes in and what goes out."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from detent.runtime.arguments import is_whole
+
+
+def _whole(value: object) -> object:
+    if not is_whole(value):
+        raise ValueError("must be a whole number")
+    return value
+
+
+# `strict=True` would say it shorter, and web frameworks that validate with `strict=False` would overrule it.
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A number that is whole as it is sent: no text, no boolean."""
 
 
 class _Incoming(BaseModel):
@@ -31,6 +44,9 @@ class TriggeredEvent(_Incoming):
 
     payload: Any = Field(default=None, description="JSON as the event's payload model wants it.")
     trigger_metadata: dict[str, Any] = Field(default_factory=dict, description="Who and why, for history.")
+    expected_version: Whole | None = Field(
+        default=None, ge=1, description="The version the client has seen; at any other one nothing happens."
+    )
 
 
 class TimerView(_Outgoing):
@@ -59,6 +75,10 @@ class InstanceView(_Outgoing):
     entered_at: datetime
     created_at: datetime
     updated_at: datetime
+    finished_at: datetime | None = Field(description="When it was completed, failed or was cancelled.")
+    parked_at: datetime | None = Field(description="Since when one of its deadlines waits for an operator.")
+    tenant: str = Field(description="Whose it is; empty without tenants.")
+    parent_id: UUID | None = Field(description="The instance that it was created for.")
 
 
 class CommandView(_Outgoing):
@@ -81,7 +101,8 @@ class TransitionView(_Outgoing):
     commands: list[CommandView]
     reason: str | None
     history_sequence: int
-    instance: InstanceView
+    instance: InstanceView = Field(description="The instance after it; as it is now, when the answer is replayed.")
+    replayed: bool = Field(description="Whether nothing ran, because the idempotency key was answered before.")
 
 
 class EventView(_Outgoing):

@@ -1,0 +1,1 @@
+"""Upgrades: moving live instances from one version of their definition to another."""
