@@ -1,8 +1,29 @@
-"""For tests of workflows and of stores: a clock that stands still, and the contract of every store.
+"""For tests of workflows: a harness with a clock that stands still, stubs, paths through a definition, and their coverage.
 
-`detent.testing.store_contract` needs pytest and is imported by itself.
+`detent.testing.strategies` needs hypothesis, `detent.testing.plugin` is pytest's, and `detent.testing.store_contract`, the
+contract of every store, needs pytest; each is imported by itself.
 """
 
 from detent.testing.clock import FakeClock
+from detent.testing.coverage import TransitionCoverage
+from detent.testing.harness import WorkflowHarness
+from detent.testing.misuse import HarnessMisused, NeverAtRest
+from detent.testing.paths import GuardVerdict, How, SimplePath, Step, simple_paths
+from detent.testing.recorder import Call
+from detent.testing.ways import Route, Way
 
-__all__ = ["FakeClock"]
+__all__ = [
+    "Call",
+    "FakeClock",
+    "GuardVerdict",
+    "HarnessMisused",
+    "How",
+    "NeverAtRest",
+    "Route",
+    "SimplePath",
+    "Step",
+    "TransitionCoverage",
+    "Way",
+    "WorkflowHarness",
+    "simple_paths",
+]

@@ -1,0 +1,127 @@
+"""What a test expects, compared with what was found. Each raises `AssertionError` with both, and the way that led there."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from detent.definition.selectors import look_up
+from detent.json_values import JsonObject
+from detent.problems import near_misses
+from detent.runtime.availability import AvailableEvent
+from detent.store.records import HistoryEntry, Outcome, WorkflowInstance
+from detent.testing.recorder import Call
+
+ExpectedEntry: TypeAlias = str | tuple[str, str]
+"""An event, or an event and the state it led to."""
+
+_ABSENT = object()
+
+
+def told(entries: Sequence[HistoryEntry]) -> str:
+    """The history as lines for people: what happened, where it led, and why where something went wrong."""
+    lines = [f"{entry.sequence:>3}. {_told(entry)}" for entry in entries]
+    return "\n".join(["the path that led there:", *lines])
+
+
+def expect_state(expected: str, instance: WorkflowInstance, entries: Sequence[HistoryEntry]) -> None:
+    """The instance is in the state `expected`."""
+    if instance.state != expected:
+        raise AssertionError(f"expected state {expected!r}, found {instance.state!r}\n{told(entries)}")
+
+
+def expect_context(expected: Mapping[str, Any], context: JsonObject, entries: Sequence[HistoryEntry]) -> None:
+    """The context has each value of `expected` at its dotted path; what else it holds does not matter."""
+    found = {path: _at(context, path) for path in expected}
+    wrong = [path for path, value in found.items() if value is _ABSENT or value != expected[path]]
+    if wrong:
+        lines = [f"  {path}: expected {expected[path]!r}, {_found(found[path], path, context)}" for path in wrong]
+        raise AssertionError("\n".join(["the context is not as expected:", *lines, told(entries)]))
+
+
+def expect_refused(event: str | None, reason: str | None, entries: Sequence[HistoryEntry]) -> None:
+    """The last thing that happened is that a guard refused."""
+    last = entries[-1]
+    named = "an event" if event is None else repr(event)
+    if last.outcome is not Outcome.REFUSED or event not in (None, last.event):
+        raise AssertionError(f"expected {named} to be refused, the last thing was: {_told(last)}\n{told(entries)}")
+    if reason is not None and reason not in (last.reason or ""):
+        raise AssertionError(
+            f"expected {last.event!r} to be refused because of {reason!r}, the reason was {last.reason!r}"
+        )
+
+
+def expect_history(expected: Sequence[ExpectedEntry], entries: Sequence[HistoryEntry]) -> None:
+    """The events of the history are `expected`; those that begin with `$` count only where one of them is expected."""
+    wanted = [(item, None) if isinstance(item, str) else item for item in expected]
+    with_own = any(event.startswith("$") for event, _ in wanted)
+    found = [(entry.event, entry.to_state) for entry in entries if with_own or not entry.event.startswith("$")]
+    same = len(wanted) == len(found) and all(
+        event == there and state in (None, to) for (event, state), (there, to) in zip(wanted, found, strict=False)
+    )
+    if not same:
+        shown = [event if state is None else f"{event} → {state}" for event, state in wanted]
+        raise AssertionError(
+            f"expected the history {', '.join(shown) or 'to be empty'}; it is different.\n{told(entries)}"
+        )
+
+
+def expect_available(
+    expected: Sequence[str], found: Sequence[AvailableEvent], instance: WorkflowInstance, *, only: bool
+) -> None:
+    """Each expected event would pass now; with `only`, no other would."""
+    passing = [event.name for event in found if event.available]
+    missing = [name for name in expected if name not in passing]
+    surplus = [name for name in passing if name not in expected] if only else []
+    if missing or surplus:
+        reasons = [f"  {_available(event)}" for event in found] or ["  the state takes no event"]
+        said = [f"expected {', '.join(map(repr, missing))} to be available" if missing else ""]
+        said += [f"expected {', '.join(map(repr, surplus))} not to be available" if surplus else ""]
+        heading = " and ".join(filter(None, said))
+        raise AssertionError("\n".join([f"{heading} in state {instance.state!r}; there are:", *reasons]))
+
+
+def expect_called(name: str, times: int | None, calls: Sequence[Call], others: Sequence[Call]) -> None:
+    """The command was called, as often as `times` says where it says so."""
+    if times is None and calls:
+        return
+    if times != len(calls):
+        wanted = "at least once" if times is None else f"{times} times" if times != 1 else "once"
+        shown = [f"  {call}" for call in others] or ["  no command was called"]
+        raise AssertionError(
+            "\n".join([f"expected {name!r} to be called {wanted}, it was called {len(calls)} times; calls:", *shown])
+        )
+
+
+def _told(entry: HistoryEntry) -> str:
+    if entry.from_state is None:
+        return f"{entry.event} → {entry.to_state}"
+    why = entry.reason or (entry.error or {}).get("message")
+    end = "" if entry.outcome is Outcome.SUCCESS else f"  {entry.outcome}" + (f": {why}" if why else "")
+    by_itself = "  by itself" if entry.trigger_metadata.get("source") == "timeout" else ""
+    return f"{entry.event}: {entry.from_state} → {entry.to_state}{by_itself}{end}"
+
+
+def _at(context: JsonObject, path: str) -> Any:
+    """The value under the key as it stands, else at the dotted path."""
+    return context[path] if path in context else look_up(context, path, default=_ABSENT)
+
+
+def _found(value: Any, path: str, context: JsonObject) -> str:
+    if value is not _ABSENT:
+        return f"found {value!r}"
+    near = near_misses(path, _paths(context))
+    shown = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it holds {json.dumps(context, default=str)}"
+    return f"there is nothing ({shown})"
+
+
+def _paths(context: JsonObject, prefix: str = "") -> list[str]:
+    found = []
+    for key, value in context.items():
+        found.append(f"{prefix}{key}")
+        if isinstance(value, dict):
+            found += _paths(value, f"{prefix}{key}.")
+    return found
+
+
+def _available(event: AvailableEvent) -> str:
+    return event.name if event.available else f"{event.name}: {event.reason}"
