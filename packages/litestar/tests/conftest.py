@@ -1,6 +1,6 @@
 """Applications with the plugin, started in the loop of the test and asked over ASGI."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,18 @@ def serve() -> Serve:
         )
 
     return start
+
+
+@pytest.fixture
+def new_order() -> Callable[..., Awaitable[str]]:
+    """Makes an instance, and gives its path: `await new_order(client, context={...})`."""
+
+    async def create(client: Client, workflow: str = "order", **body: Any) -> str:
+        answer = await client.post("/workflows/instances", json={"workflow": workflow, **body})
+        assert answer.status_code == 201, answer.text
+        return answer.headers["location"]
+
+    return create
 
 
 @pytest.fixture(params=["memory", "sqlite"])

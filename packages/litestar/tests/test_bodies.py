@@ -123,18 +123,3 @@ async def test_an_unknown_style_is_400(shop):
     async with shop as client:
         answer = await client.get("/workflows/definitions/order/diagram", params={"style": "<script>"})
     assert answer.status_code == 400
-
-
-@pytest.mark.parametrize("key", ["", " ", "k" * 257])
-async def test_an_idempotency_key_that_cannot_be_one_is_400(shop, key):
-    async with shop as client:
-        answer = await client.post(INSTANCES, json={"workflow": "order"}, headers={"Idempotency-Key": key})
-    assert answer.status_code == 400
-
-
-async def test_an_idempotency_key_on_an_event_is_not_ignored(shop):
-    async with shop as client:
-        path = (await client.post(INSTANCES, json={"workflow": "order"})).headers["location"]
-        answer = await client.post(f"{path}/events/pay", json={}, headers={"Idempotency-Key": "k"})
-    assert answer.status_code == 400
-    assert answer.json()["path"] == "Idempotency-Key"

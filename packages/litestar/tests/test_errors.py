@@ -14,7 +14,8 @@ from detent.errors import DetentError
 from detent.ids import new_id
 from detent.problems import Problem
 from detent_litestar import WorkflowPlugin
-from detent_litestar.errors import MEANINGS, meaning_of
+from detent_litestar.errors import MEANINGS, MEMBERS, Meaning, meaning_of
+from detent_pg.faults import RowHeld
 
 ID = UUID("01a1fbe2-94b1-766a-8e79-342cd7a7190e")
 PROBLEM = Problem("states.new", "unknown_state", "no such state")
@@ -29,13 +30,18 @@ EXPECTED = [
     (errors.UnknownWorkflow("ordr", ["order"]), 404),
     (errors.UnknownVersion("order", "9"), 409),
     (errors.InstanceNotFound(ID), 404),
+    (errors.WorkflowUnavailable("order", ["version 1 has 2 live instances: no command 'secret' is registered"]), 503),
     (errors.InvalidValue("payload", "does not match", problems=[PROBLEM]), 400),
     (errors.Conflict("not now"), 409),
     (errors.EventNotAvailable(ID, "new", "paid", ["pay", "cancel"]), 409),
     (errors.EventRefused(ID, "new", "pay", "not yet", 3), 409),
     (errors.IncompatibleState(ID, "order", "2", "new"), 409),
     (errors.InstancePaused(ID), 409),
+    (errors.InstanceFinished(ID, "completed"), 409),
+    (errors.InstanceNotFinished(ID, "active"), 409),
     (errors.InstanceBusy(ID), 409),
+    (errors.VersionConflict(ID, 2, 3), 409),
+    (errors.NothingToRetry(ID), 409),
     (errors.ReentrantTrigger(ID), 409),
     (errors.IdempotencyConflict("k"), 409),
     (errors.CommandFailed("charge", "pay", "card_declined", "the bank said no"), 422),
@@ -53,15 +59,60 @@ EXPECTED = [
 ]
 
 
-def kinds(root: type[DetentError]) -> Iterator[type[DetentError]]:
+def kinds(root: type[DetentError] = DetentError) -> Iterator[type[DetentError]]:
+    """Detent's own errors; tests have some more."""
+    yield root
     for kind in root.__subclasses__():
-        if kind.__module__ == "detent.errors":
-            yield kind
+        if kind.__module__.partition(".")[0] in ("detent", "detent_pg"):
             yield from kinds(kind)
 
 
 def test_every_error_of_detent_is_listed_above():
-    assert {type(error) for error, _ in EXPECTED} == {DetentError, *kinds(DetentError)}
+    assert {type(error) for error, _ in EXPECTED} == {kind for kind in kinds() if kind.__module__ == "detent.errors"}
+
+
+def test_errors_of_other_modules_are_ours_or_the_stores():
+    """They are no answers that a client could do anything about, so their ancestor's row is right for them."""
+    others = [kind for kind in kinds() if kind.__module__ != "detent.errors"]
+    assert RowHeld in others
+    for kind in others:
+        ancestor = next(known for known in kind.__mro__ if known in MEANINGS)
+        assert ancestor in (DetentError, errors.StepRolledBack), f"{kind.__name__} wants a row of its own"
+
+
+def test_only_faults_of_ours_are_a_500():
+    internal = {type(error).__name__ for error, status in EXPECTED if status == 500}
+    assert internal == {
+        "DetentError",
+        "DefinitionInvalid",
+        "DefinitionChanged",
+        "RegistrationInvalid",
+        "AlreadyStarted",
+        "ChainTooLong",
+        "GotoNotAllowed",
+        "AnswerInvalid",
+        "StepCancelled",
+        "StoreError",
+        "ConnectionNotSupported",
+        "OutcomeUnknown",
+    }
+
+
+@pytest.mark.parametrize(("error", "status"), EXPECTED, ids=[type(error).__name__ for error, _ in EXPECTED])
+def test_what_is_told_of_an_error_are_its_attributes_and_no_member_of_the_problem(error, status):
+    told = meaning_of(error).data
+    assert set(told) <= set(vars(error))
+    assert not {MEMBERS.get(name, name) for name in told} & {"type", "title", "status", "detail", "code", "hint"}
+
+
+def test_every_conflict_and_every_name_that_is_not_found_has_a_row_of_its_own():
+    """A client tells them apart by their data."""
+    inherited = {kind.__name__ for kind in kinds() if kind not in MEANINGS and meaning_of_kind(kind).status < 500}
+    assert inherited == set()
+
+
+def meaning_of_kind(kind: type[DetentError]) -> Meaning:
+    return next(MEANINGS[known] for known in kind.__mro__ if known in MEANINGS)
 
 
 @pytest.mark.parametrize(("error", "status"), EXPECTED, ids=[type(error).__name__ for error, _ in EXPECTED])
@@ -107,6 +158,16 @@ async def test_data_of_an_error_stands_beside_its_words(serve, configured):
     assert body["hint"] == "did you mean 'approve'?"
     assert (body["state"], body["event"]) == ("new", "aprove")
     assert "pay" in body["available"]
+
+
+async def test_the_status_of_an_instance_does_not_hide_that_of_the_answer(serve, configured):
+    @get("/fail")
+    async def fail() -> None:
+        raise errors.InstanceFinished(ID, "completed")
+
+    async with serve(configured(), route_handlers=[fail]) as client:
+        body = (await client.get("/fail")).json()
+    assert (body["status"], body["instance_status"]) == (409, "completed")
 
 
 async def test_problems_are_told_one_by_one(serve, configured):

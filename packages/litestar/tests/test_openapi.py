@@ -40,7 +40,33 @@ def test_what_comes_in_and_what_goes_out_are_the_models_of_the_service(configure
     assert [parameter["name"] for parameter in create["parameters"]] == ["Idempotency-Key"]
     trigger = found["workflows_trigger_event"]
     assert trigger["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/TriggeredEvent")
-    assert [parameter["name"] for parameter in trigger["parameters"]] == ["instance_id", "event"]
+    names = [parameter["name"] for parameter in trigger["parameters"]]
+    assert sorted(names) == ["Idempotency-Key", "If-Match", "event", "instance_id"]
+
+
+def test_headers_are_described_with_words(configured):
+    found = operations(schema_of(configured()))
+    asked = [one for operation in found.values() for one in operation.get("parameters", ()) if one["in"] == "header"]
+    assert len(asked) == 3
+    assert all(header["description"] and not header["required"] for header in asked)
+    told = {
+        name: set(found[f"workflows_{name}"]["responses"][status].get("headers", ()))
+        for name, status in [("create_instance", "201"), ("get_instance", "200"), ("trigger_event", "200")]
+    }
+    assert told == {
+        "create_instance": {"Location", "ETag"},
+        "get_instance": {"ETag"},
+        "trigger_event": {"ETag", "Idempotency-Replayed"},
+    }
+    etag = found["workflows_get_instance"]["responses"]["200"]["headers"]["ETag"]
+    assert etag["description"]
+    assert etag["schema"] == {"type": "string"}
+
+
+def test_a_tenant_may_be_missing_so_the_routes_say_that_they_turn_people_away(configured):
+    bound = Controllers(policy=AllowAll(), tenant=lambda request: request.headers.get("x-tenant"))
+    found = operations(schema_of(configured(controllers=bound)))
+    assert all({"401", "403"} <= set(operation["responses"]) for operation in found.values())
 
 
 def test_guarded_routes_say_that_they_turn_people_away(configured, guarded):

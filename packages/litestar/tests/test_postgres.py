@@ -12,7 +12,7 @@ from litestar.params import FromQuery
 from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from detent import CommandContext, WorkflowDefinition, WorkflowObserver, WorkflowService, command
+from detent import CommandContext, Observation, WorkflowDefinition, WorkflowObserver, WorkflowService, command
 from detent.testing.clock import FakeClock
 from detent_litestar import AllowAll, Controllers, TimeoutWorkerConfig, WorkflowConfig
 from detent_pg import PgStore
@@ -73,7 +73,7 @@ class Ended(WorkflowObserver):
     def __init__(self) -> None:
         self.event = asyncio.Event()
 
-    async def on_completed(self, instance, entry) -> None:
+    async def on_completed(self, seen: Observation) -> None:
         self.event.set()
 
 

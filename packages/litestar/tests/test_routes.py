@@ -36,24 +36,8 @@ async def test_creating_answers_201_with_the_instance_and_where_it_is(shop):
     assert found.json()["context"] == {"stock": 1}
     assert found.json()["metadata"] == {"shop": "north"}
     assert [timer["event"] for timer in found.json()["timers"]] == ["expire"]
-
-
-async def test_the_same_idempotency_key_finds_the_instance_and_answers_200(shop):
-    async with shop as client:
-        body = {"workflow": "order"}
-        first = await client.post("/workflows/instances", json=body, headers={"Idempotency-Key": "cart-1"})
-        again = await client.post("/workflows/instances", json=body, headers={"Idempotency-Key": "cart-1"})
-    assert (first.status_code, again.status_code) == (201, 200)
-    assert again.json()["id"] == first.json()["id"]
-    assert again.headers["location"] == first.headers["location"]
-
-
-async def test_the_same_idempotency_key_with_another_body_is_a_conflict(shop):
-    async with shop as client:
-        key = {"Idempotency-Key": "cart-1"}
-        await client.post("/workflows/instances", json={"workflow": "order", "context": {"stock": 1}}, headers=key)
-        other = await client.post("/workflows/instances", json={"workflow": "order"}, headers=key)
-    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert {found.json()[name] for name in ("parent_id", "finished_at", "parked_at")} == {None}
+    assert found.json()["tenant"] == ""
 
 
 async def test_an_event_answers_how_it_ended_and_the_instance_after_it(shop):
@@ -63,9 +47,11 @@ async def test_an_event_answers_how_it_ended_and_the_instance_after_it(shop):
         found = await client.get(path)
     assert answer.status_code == 200
     assert answer.json()["outcome"] == "success"
+    assert not answer.json()["replayed"]
     assert (answer.json()["from_state"], answer.json()["to_state"]) == ("new", "paid")
     assert answer.json()["instance"] == found.json()
     assert found.json()["status"] == "completed"
+    assert found.json()["finished_at"] == found.json()["updated_at"]
 
 
 async def test_an_event_whose_failure_is_routed_happened_and_is_a_200(shop):

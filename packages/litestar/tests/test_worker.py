@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from litestar import Litestar
 
-from detent import CommandContext, MemoryStore, Status, WorkflowDefinition, WorkflowObserver, command
+from detent import CommandContext, MemoryStore, Observation, Status, WorkflowDefinition, WorkflowObserver, command
 from detent.testing.clock import FakeClock
 from detent_litestar import TimeoutWorkerConfig, WorkflowPlugin
 
@@ -26,7 +26,7 @@ class Ended(WorkflowObserver):
     def __init__(self) -> None:
         self.event = asyncio.Event()
 
-    async def on_completed(self, instance, entry) -> None:
+    async def on_completed(self, seen: Observation) -> None:
         self.event.set()
 
 

@@ -1,8 +1,9 @@
-"""What a request's body must be before anything reads it: JSON that says that it is JSON.
+"""What a request must be before anything reads it: JSON that says that it is JSON, behind an address in ASCII.
 
 Litestar alone takes JSON under any content type, or none; a form on a foreign page can send `text/plain` with the user's
 cookies and without asking first, and it cannot send `application/json`. So the type is required even where the body is
-empty. What its parser answers with a 500 (invalid UTF-8, deep nesting) is turned away here as well.
+empty. What its parsers answer with a 500 (invalid UTF-8, deep nesting, bytes in a query that ought to be escaped) is turned
+away here as well.
 """
 
 from typing import Any, cast
@@ -30,6 +31,12 @@ def json_body(*, required: bool) -> Guard:
         _check_well_formed(await request.body(), required=required)
 
     return check
+
+
+def ascii_query(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """A guard that lets only requests pass whose query is spelled in ASCII, as URLs are; 400 otherwise."""
+    if not connection.scope["query_string"].isascii():
+        raise ClientException("the query of the URL has bytes that are not escaped")
 
 
 def _check_well_formed(body: bytes, *, required: bool) -> None:

@@ -16,10 +16,13 @@ from detent.definition.model import WorkflowDefinition
 from detent.json_values import JsonValue
 from detent.runtime.observers import WorkflowObserver
 from detent.runtime.parts import Settings
+from detent.runtime.retention_policy import RetentionPolicy
 from detent.store.protocol import Store
 
 Acting: TypeAlias = Callable[[Request[Any, Any, Any]], Mapping[str, JsonValue]]
 """Says who sends a request, as trigger metadata for history."""
+TenantOf: TypeAlias = Callable[[Request[Any, Any, Any]], str | None]
+"""Says whose instances a request may see and touch; `None` for nobody's."""
 
 ONE_MEBIBYTE = 1024 * 1024
 
@@ -47,6 +50,11 @@ class Controllers:
     """The prefix of the routes."""
     acting: Acting | None = None
     """What history is told about the sender of a request; it wins over what the body says."""
+    tenant: TenantOf | None = None
+    """Which tenant a request is bound to, taken from what the guards or the middleware know of it: it sees, touches and makes
+    that one's instances, and any other is not there. A request of which it says `None` gets a 403, so that a forgotten header
+    opens nothing. Without it the routes reach the instances of every tenant.
+    """
     tags: Sequence[str] = ("workflows",)
     """The tags of the operations in OpenAPI."""
     include_in_schema: bool = True
@@ -90,6 +98,8 @@ class WorkflowConfig:
     """What `@guard` marked: guards of events. Guards of routes stand in `controllers`."""
     observers: Sequence[WorkflowObserver] = ()
     """Told after each commit."""
+    retention: Sequence[RetentionPolicy] = ()
+    """How long instances and their history are kept; a process with a worker sees to it, once an hour."""
     clock: Clock | None = None
     """`None` for the store's own clock."""
     settings: Settings = field(default_factory=Settings)
@@ -106,7 +116,7 @@ class WorkflowConfig:
     """The REST routes; `None` mounts none."""
     worker: bool | TimeoutWorkerConfig = False
     """Whether this process fires due timeouts. Without, another must: `litestar workflows sweep`, or a process with a worker.
-    Any number of processes may.
+    Any number of processes may. Where the runtime has retention policies, the process applies those as well.
     """
     dependency_key: str = "workflows"
     """The name under which handlers get the `WorkflowService`."""
@@ -116,10 +126,11 @@ class WorkflowConfig:
             raise ImproperlyConfiguredException(
                 "`controllers` are described by Controllers(guards=[...]), or Controllers(policy=AllowAll())"
             )
-        if self.store is None and (self.definitions or self.commands or self.guards or self.observers):
+        parts = (self.definitions, self.commands, self.guards, self.observers, self.retention)
+        if self.store is None and any(parts):
             raise ImproperlyConfiguredException(
                 "without `store` the runtime comes from the container, whole; pass `store`, "
-                "or give definitions, commands, guards and observers to the runtime that the container makes"
+                "or give definitions, commands, guards, observers and retention to the runtime that the container makes"
             )
         if self.container is not None and self.providers:
             raise ImproperlyConfiguredException(

@@ -3,16 +3,13 @@
 Every call here is a step of its own, committed before its answer leaves: a client that read `200` has it.
 """
 
-import hashlib
-import json
 from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import MediaType, Request, Response
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from detent.errors import InvalidValue
 from detent.json_values import JsonObject
 from detent.notation.mermaid import Diagram, Style
 from detent.service.schemas import (
@@ -24,6 +21,16 @@ from detent.service.schemas import (
     TriggeredEvent,
 )
 from detent.service.service import WorkflowService
+from detent_litestar.headers import (
+    IfMatch,
+    KeyOfCreation,
+    KeyOfEvent,
+    answer_headers,
+    expected_version,
+    fingerprint,
+    key_in,
+    note_replay,
+)
 from detent_litestar.views import DefinitionView, ModelResponse
 
 MERMAID = "text/vnd.mermaid"
@@ -36,15 +43,6 @@ LAST_SEQUENCE = 2**31 - 1
 NOTHING_MORE = TriggeredEvent()
 """What an event with an empty body brings along."""
 
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        max_length=256,
-        description="Under the same key, a workflow creates one instance: the same request again finds it and gets a 200.",
-    ),
-]
-NoIdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", include_in_schema=False)]
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="How many entries at most.")]
 Before = Annotated[
     int | None,
@@ -57,33 +55,34 @@ async def create_instance(
     request: Request[Any, Any, Any],
     service: NamedDependency[WorkflowService],
     acting: NamedDependency[JsonObject],
-    idempotency_key: IdempotencyKey = None,
+    idempotency_key: KeyOfCreation = None,
 ) -> Response[InstanceView]:
     """Create an instance, or find the one that the idempotency key created before."""
+    key = key_in(idempotency_key)
     instance = await service.create_instance(
         data.workflow,
         context=data.context,
         metadata=data.metadata,
-        idempotency_key=idempotency_key,
-        idempotency_fingerprint=_fingerprint(data) if idempotency_key else None,
+        idempotency_key=key,
+        idempotency_fingerprint=None if key is None else fingerprint(context=data.context, metadata=data.metadata),
         trigger_metadata={**data.trigger_metadata, **acting},
     )
     return ModelResponse(
         InstanceView.model_validate(instance),
         status_code=201 if instance.created else 200,
-        headers={"Location": f"{request.url.path.rstrip('/')}/{instance.id}"},
+        headers={
+            "Location": f"{request.url.path.rstrip('/')}/{instance.id}",
+            **answer_headers(instance, replayed=not instance.created),
+        },
     )
 
 
-def _fingerprint(data: NewInstance) -> str:
-    """What identifies the request under its key: the same key with another body is another request."""
-    asked = json.dumps([data.context, data.metadata], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(asked.encode()).hexdigest()
-
-
-async def get_instance(instance_id: FromPath[UUID], service: NamedDependency[WorkflowService]) -> InstanceView:
+async def get_instance(
+    instance_id: FromPath[UUID], service: NamedDependency[WorkflowService]
+) -> Response[InstanceView]:
     """The instance as last committed."""
-    return InstanceView.model_validate(await service.get_instance(instance_id))
+    instance = await service.get_instance(instance_id)
+    return ModelResponse(InstanceView.model_validate(instance), headers=answer_headers(instance))
 
 
 async def get_available_events(
@@ -96,21 +95,31 @@ async def get_available_events(
 async def trigger_event(
     instance_id: FromPath[UUID],
     event: FromPath[str],
+    request: Request[Any, Any, Any],
     service: NamedDependency[WorkflowService],
     acting: NamedDependency[JsonObject],
     data: JSONBody[TriggeredEvent] = NOTHING_MORE,
-    idempotency_key: NoIdempotencyKey = None,
-) -> TransitionView:
+    idempotency_key: KeyOfEvent = None,
+    if_match: IfMatch = None,
+) -> Response[TransitionView]:
     """Take an event; what a guard refuses is answered as an error, because nothing happened."""
-    # A parameter of type `path` lets names contain slashes, and begins with one of its own.
-    name = event.removeprefix("/")
-    if idempotency_key is not None:
-        # Who sends one relies on it: taking the event twice in silence would be worse than not at all.
-        raise InvalidValue("Idempotency-Key", "is not supported for events", hint="it is for creating instances")
+    key = key_in(idempotency_key)
     result = await service.trigger_event(
-        instance_id, name, payload=data.payload, trigger_metadata={**data.trigger_metadata, **acting}
+        instance_id,
+        # A parameter of type `path` lets names contain slashes, and begins with one of its own.
+        event.removeprefix("/"),
+        payload=data.payload,
+        idempotency_key=key,
+        idempotency_fingerprint=None if key is None else fingerprint(payload=data.payload),
+        expected_version=expected_version(if_match, data.expected_version),
+        trigger_metadata={**data.trigger_metadata, **acting},
     )
-    return TransitionView.model_validate(result.raise_if_refused())
+    if result.replayed:
+        note_replay(request)
+    return ModelResponse(
+        TransitionView.model_validate(result.raise_if_refused()),
+        headers=answer_headers(result.instance, replayed=result.replayed),
+    )
 
 
 async def get_history(

@@ -24,10 +24,13 @@ from detent.errors import (
     IdempotencyConflict,
     IncompatibleState,
     InstanceBusy,
+    InstanceFinished,
+    InstanceNotFinished,
     InstanceNotFound,
     InstancePaused,
     InvalidValue,
     NotFound,
+    NothingToRetry,
     NotStarted,
     OutcomeUnknown,
     ReentrantTrigger,
@@ -36,8 +39,11 @@ from detent.errors import (
     StoreUnavailable,
     UnknownVersion,
     UnknownWorkflow,
+    VersionConflict,
+    WorkflowUnavailable,
 )
 from detent.problems import Problem
+from detent_litestar.headers import error_headers
 
 logger = logging.getLogger("detent.litestar")
 
@@ -73,6 +79,11 @@ MEANINGS: Mapping[type[DetentError], Meaning] = {
     EventRefused: Meaning(409, "Event refused", ("instance_id", "state", "event", "reason", "history_sequence")),
     IncompatibleState: Meaning(409, "State unknown to this version", ("instance_id", "workflow", "version", "state")),
     InstancePaused: Meaning(409, "Instance paused", ("instance_id",)),
+    InstanceFinished: Meaning(409, "Instance finished", ("instance_id", "status")),
+    InstanceNotFinished: Meaning(409, "Instance not finished", ("instance_id", "status")),
+    # Not a 412, also where the version came in If-Match: one error has one status, wherever the version stood.
+    VersionConflict: Meaning(409, "Version conflict", ("instance_id", "expected", "found")),
+    NothingToRetry: Meaning(409, "Nothing to retry", ("instance_id",)),
     InstanceBusy: Meaning(409, "Instance busy", ("instance_id",), retry_after=1),
     ReentrantTrigger: Meaning(409, "Reentrant trigger", ("instance_id",)),
     IdempotencyConflict: Meaning(409, "Idempotency key used before", ("key",)),
@@ -84,6 +95,13 @@ MEANINGS: Mapping[type[DetentError], Meaning] = {
         503, "Store unavailable", retry_after=1, detail="Nothing was applied; the same request may be sent again."
     ),
     StoreOutdated: Meaning(503, "Store unavailable", detail="The database is not at the version this server needs."),
+    # What is missing here, its words say, and those are for operators.
+    WorkflowUnavailable: Meaning(
+        503,
+        "Workflow unavailable",
+        ("workflow",),
+        detail="This server cannot run the workflow now; nothing was applied.",
+    ),
     NotStarted: Meaning(503, "Not running", detail="The workflow runtime is starting or stopping."),
     # Not a 503: clients and proxies send those again by themselves, and this one may have been applied.
     OutcomeUnknown: Meaning(
@@ -96,6 +114,9 @@ MEANINGS: Mapping[type[DetentError], Meaning] = {
     DetentError: Meaning(500, "Internal error", detail=_OURS),
 }
 """What each kind of error is to a client; the nearest ancestor speaks for a class that is not listed."""
+
+MEMBERS: Mapping[str, str] = {"status": "instance_status"}
+"""What attributes are called in the body where a problem has a member of that name: its `status` is the one of HTTP."""
 
 _HTTP_CODES: Mapping[int, str] = {
     400: "invalid_request",
@@ -126,8 +147,8 @@ def answer_to_error(request: Request[Any, Any, Any], error: DetentError) -> Resp
         # What comes after the first line is a list that `problems` holds already.
         detail=meaning.detail or error.message.partition("\n")[0].removesuffix(":"),
         hint=None if meaning.detail else error.hint,
-        data={name: _told(getattr(error, name)) for name in meaning.data},
-        headers={} if meaning.retry_after is None else {"Retry-After": str(meaning.retry_after)},
+        data={MEMBERS.get(name, name): _told(getattr(error, name)) for name in meaning.data},
+        headers=error_headers(request) | _when_to_repeat(meaning),
     )
 
 
@@ -158,6 +179,10 @@ def problem(
     said = {"type": f"urn:detent:problem:{code}", "title": title, "status": status, "detail": detail, "code": code}
     body = said | ({"hint": hint} if hint else {}) | dict(data or {})
     return Response(to_json(body), status_code=status, media_type=PROBLEM_JSON, headers=dict(headers or {}))
+
+
+def _when_to_repeat(meaning: Meaning) -> dict[str, str]:
+    return {} if meaning.retry_after is None else {"Retry-After": str(meaning.retry_after)}
 
 
 def _told(value: object) -> object:

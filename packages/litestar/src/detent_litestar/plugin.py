@@ -22,6 +22,7 @@ from detent.runtime.handle import WorkflowHandle
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.service import WorkflowService
 from detent.store.records import WorkflowInstance
+from detent.workers.retention import RetentionWorker
 from detent.workers.timeouts import TimeoutWorker
 from detent_litestar.commands import add_commands
 from detent_litestar.config import WorkflowConfig
@@ -102,6 +103,8 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
                 await stack.enter_async_context(
                     TimeoutWorker(runtime, interval=worker.interval, limit=worker.limit, drain=worker.drain)
                 )
+                if runtime.retention:
+                    await stack.enter_async_context(RetentionWorker(runtime, drain=worker.drain))
             if self._config.setup_dishka:
                 stack.enter_context(injected_requests(app, container))
             self._runtime, self._container = runtime, container
@@ -170,6 +173,7 @@ async def _running(config: WorkflowConfig, container: AsyncContainer) -> AsyncIt
         commands=config.commands,
         guards=config.guards,
         observers=config.observers,
+        retention=config.retention,
         clock=config.clock,
         injector=DishkaInjector(container),
         settings=config.settings,

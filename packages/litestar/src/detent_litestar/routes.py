@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from litestar import MediaType, Request, Router, get, post
+from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 
@@ -14,9 +15,10 @@ from detent.json_values import JsonObject
 from detent.service.schemas import InstanceView, ProblemDetails
 from detent.service.service import WorkflowService
 from detent_litestar import controllers
-from detent_litestar.bodies import json_body
-from detent_litestar.config import Controllers
+from detent_litestar.bodies import ascii_query, json_body
+from detent_litestar.config import Controllers, TenantOf
 from detent_litestar.errors import PROBLEM_JSON, answer_to_http_error
+from detent_litestar.headers import ETAG_HEADER, LOCATION_HEADER, REPLAYED_HEADER
 from detent_litestar.views import ModelResponse
 
 ACTION = "workflow_action"
@@ -38,11 +40,15 @@ class Route:
     answers: Mapping[int, ResponseSpec] | None = None
     """Further answers that are no errors."""
     media_type: MediaType = MediaType.JSON
+    headers: Sequence[ResponseHeader] = ()
+    """What the answer tells in headers, for OpenAPI."""
 
 
 _READ = (400, 404, 503)
 _FOUND = ResponseSpec(
-    InstanceView, description="The instance that this idempotency key created before.", generate_examples=False
+    InstanceView,
+    description="The instance that this idempotency key created before, as it is now; with `Idempotency-Replayed: true`.",
+    generate_examples=False,
 )
 _INSTANCE = "/instances/{instance_id:str}"
 
@@ -50,15 +56,19 @@ ROUTES = (
     Route(
         "POST", "/instances", "create_instance", controllers.create_instance, "start",
         "Create an instance", (400, 404, 409, 413, 415, 422, 503), {200: _FOUND},
+        headers=(LOCATION_HEADER, ETAG_HEADER),
     ),
-    Route("GET", _INSTANCE, "get_instance", controllers.get_instance, "read", "Get an instance", _READ),
+    Route(
+        "GET", _INSTANCE, "get_instance", controllers.get_instance, "read", "Get an instance", _READ,
+        headers=(ETAG_HEADER,),
+    ),
     Route(
         "GET", f"{_INSTANCE}/events", "get_available_events", controllers.get_available_events, "read",
         "List the events an instance could take", (*_READ, 409),
     ),
     Route(
         "POST", f"{_INSTANCE}/events/{{event:path}}", "trigger_event", controllers.trigger_event, "event",
-        "Take an event", (400, 404, 409, 413, 415, 422, 503),
+        "Take an event", (400, 404, 409, 413, 415, 422, 503), headers=(ETAG_HEADER, REPLAYED_HEADER),
     ),
     Route("GET", f"{_INSTANCE}/history", "get_history", controllers.get_history, "read", "Read the history", _READ),
     Route(
@@ -78,11 +88,12 @@ _ERRORS: Mapping[int, str] = {
     401: "It is not known who sends the request.",
     403: "Who sends the request may not do this.",
     404: "There is no such workflow or instance.",
-    409: "The instance cannot take this now, or a guard refused it; state and context are as before.",
+    409: "The instance cannot take this now, is at another version, or a guard refused it; state and context are as before. "
+    "Or the idempotency key was used for another request.",
     413: "The body is too large.",
     415: "The body is not declared as JSON.",
     422: "A command failed and nothing took it; everything was rolled back.",
-    503: "The database cannot be reached; nothing was applied.",
+    503: "The database cannot be reached, or the workflow cannot run here; nothing was applied.",
 }
 
 
@@ -97,12 +108,15 @@ def workflow_router(
     def acting(request: Request[Any, Any, Any]) -> JsonObject:
         return dict(config.acting(request)) if config.acting else {}
 
+    def bound(request: Request[Any, Any, Any]) -> WorkflowService:
+        return service() if config.tenant is None else service().for_tenant(_tenant_of(request, config.tenant))
+
     return Router(
         config.path,
         route_handlers=[_handler(route, config) for route in ROUTES],
         guards=list(config.guards),
         dependencies={
-            "service": Provide(service, sync_to_thread=False),
+            "service": Provide(bound, sync_to_thread=False),
             "acting": Provide(acting, sync_to_thread=False),
         },
         exception_handlers={HTTPException: answer_to_http_error} if answers_http_errors else {},
@@ -116,12 +130,19 @@ def workflow_router(
     )
 
 
+def _tenant_of(request: Request[Any, Any, Any], said_by: TenantOf) -> str:
+    tenant = said_by(request)
+    if tenant is None:
+        raise PermissionDeniedException("the request belongs to no tenant")
+    return tenant
+
+
 def _handler(route: Route, config: Controllers) -> HTTPRouteHandler:
     prefix = config.operation_id_prefix
-    errors = [*route.errors, *((401, 403) if config.guards else ())]
+    errors = [*route.errors, *((401, 403) if config.guards or config.tenant else ())]
     decorate = (post if route.method == "POST" else get)(
         route.path,
-        guards=[json_body(required=route.action == "start")] if route.method == "POST" else [],
+        guards=[ascii_query, *([json_body(required=route.action == "start")] if route.method == "POST" else [])],
         opt={ACTION: route.action},
         name=f"{prefix}:{route.name}",
         media_type=route.media_type,
@@ -129,6 +150,7 @@ def _handler(route: Route, config: Controllers) -> HTTPRouteHandler:
         operation_id=f"{prefix}_{route.name}",
         summary=route.summary,
         description=route.handler.__doc__,
+        response_headers=list(route.headers),
         responses={**{status: _error(status) for status in errors}, **(route.answers or {})},
     )
     return decorate(route.handler)
