@@ -14,7 +14,7 @@ ARGS ?=
 ROOMS := $(wildcard packages tests examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-watch check typecheck docs security
+.PHONY: help demo dev test nightly test-watch check typecheck docs security
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,9 @@ dev: $(UV) ## Start the example application and restart it whenever a source fil
 
 test: $(UV) ## Run all tests (PKG=core: one package; WORKERS=0: one process; ARGS=...: more for pytest)
 	$(RUN) pytest -n $(WORKERS) $(if $(PKG),packages/$(PKG)/tests) $(ARGS)
+
+nightly: $(UV) ## Run the tests that draw their examples with 2,000 of them instead of 100
+	$(RUN) pytest -n $(WORKERS) --hypothesis-profile=nightly tests/test_side_by_side.py packages/core/tests/definition $(ARGS)
 
 test-watch: $(UV) ## Run the tests again whenever a file changes (PKG=core: one package)
 	$(RUN) --with watchfiles watchfiles "pytest $(if $(PKG),packages/$(PKG)/tests) $(ARGS)" $(ROOMS)
