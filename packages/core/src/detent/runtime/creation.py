@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from detent.errors import StepRolledBack, StoreUnavailable
 from detent.ids import new_id
 from detent.json_values import JsonObject, json_object
 from detent.machine.machine import Machine
@@ -13,10 +12,11 @@ from detent.runtime.caller import Caller
 from detent.runtime.draft import Draft, unborn
 from detent.runtime.event_names import CREATED
 from detent.runtime.injection import Transition
+from detent.runtime.lending import lent_step
 from detent.runtime.parts import Parts
 from detent.runtime.performer import Performer, run_in_place
 from detent.runtime.receipts import Idempotency
-from detent.runtime.reentrancy import inside_a_step, step_of
+from detent.runtime.reentrancy import step_of
 from detent.runtime.step import creation_step
 from detent.store.change import PutReceipt
 from detent.store.protocol import Existing, Unit
@@ -93,14 +93,9 @@ class Creation:
             return await self._perform(order, unit)
 
     async def _joined(self, order: CreationOrder, connection: object) -> WorkflowInstance:
-        try:
+        with lent_step(self._parts):
             async with self._parts.store.join(connection, None, now=self._parts.now) as unit:
                 return await self._perform(order, unit)
-        except StepRolledBack as lost:
-            if inside_a_step(self._parts):
-                # The step around this one is repeated as a whole.
-                raise
-            raise StoreUnavailable(lost.reason) from lost
 
     async def _perform(self, order: CreationOrder, unit: Unit) -> WorkflowInstance:
         draft = order.draft(unit.now, self._parts.settings.keep_receipts)

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from detent.errors import InstanceBusy, InstanceNotFinished, InstanceNotFound, StepRolledBack, StoreUnavailable
+from detent.errors import InstanceBusy, InstanceNotFinished, InstanceNotFound
 from detent.runtime.attempt import Attempt
 from detent.runtime.execution import locked_record
+from detent.runtime.lending import lent_step
 from detent.runtime.parts import Parts
-from detent.runtime.reentrancy import inside_a_step, refuse_reentry
+from detent.runtime.reentrancy import refuse_reentry
 from detent.runtime.removal import removal_of
 from detent.store.change import Removal
 from detent.store.records import FINISHED, ArchiveEntry, WorkflowInstance
@@ -66,7 +67,7 @@ class Deletion:
 
     async def _joined(self, order: DeleteOrder, connection: object) -> ArchiveEntry:
         store = self._parts.store
-        try:
+        with lent_step(self._parts):
             async with store.join(connection, order.instance_id, now=self._parts.now) as unit:
                 record = _checked(order, locked_record(unit))
                 removal = await removal_of(
@@ -81,11 +82,6 @@ class Deletion:
                 await self._remove_locked(removal, connection)
                 unit.after_commit(lambda: self._parts.observers.report_removal(record, removal.entry))
                 return removal.entry
-        except StepRolledBack as lost:
-            if inside_a_step(self._parts):
-                # The step around this one is repeated as a whole.
-                raise
-            raise StoreUnavailable(lost.reason) from lost
 
     async def _remove_locked(self, removal: Removal, connection: object) -> None:
         if not await self._parts.store.remove([removal], outside=connection):

@@ -18,10 +18,11 @@ from detent.runtime.draft import Draft
 from detent.runtime.failure import failure_change
 from detent.runtime.injection import Transition
 from detent.runtime.intent import Intent
+from detent.runtime.lending import lent_step
 from detent.runtime.machines import VersionNotLoaded
 from detent.runtime.parts import Parts
 from detent.runtime.performer import Performer, run_in_place
-from detent.runtime.reentrancy import inside_a_step, refuse_reentry, step_of
+from detent.runtime.reentrancy import refuse_reentry, step_of
 from detent.runtime.result import TransitionResult, answer_of, replayed, result_of
 from detent.store.change import Change, PutReceipt
 from detent.store.protocol import Unit
@@ -119,13 +120,9 @@ class Execution:
     async def _joined(self, intent: Intent, connection: object) -> TransitionResult:
         store, attempt = self._parts.store, intent.attempt
         try:
-            async with store.join(connection, attempt.instance_id, key=_key(attempt), now=self._parts.now) as unit:
-                taken = await self.perform(intent, unit)
-        except StepRolledBack as lost:
-            if inside_a_step(self._parts):
-                # The step around this one is repeated as a whole.
-                raise
-            raise StoreUnavailable(lost.reason) from lost
+            with lent_step(self._parts):
+                async with store.join(connection, attempt.instance_id, key=_key(attempt), now=self._parts.now) as unit:
+                    taken = await self.perform(intent, unit)
         except Exception as error:
             if _leaves_a_trace(attempt, error):
                 with suppress(Exception):

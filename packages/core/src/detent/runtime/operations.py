@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from detent.errors import InstanceFinished, InvalidValue, StepRolledBack, StoreUnavailable
+from detent.errors import InstanceFinished, InvalidValue
 from detent.json_values import JsonObject, JsonValue, json_object
 from detent.problems import did_you_mean
 from detent.runtime import timers
@@ -15,9 +15,10 @@ from detent.runtime.caller import Caller
 from detent.runtime.event_names import CANCELLED, CONTEXT_PATCHED, PAUSED, REARMED, RESUMED
 from detent.runtime.execution import Execution, locked_record
 from detent.runtime.history import noted
+from detent.runtime.lending import lent_step
 from detent.runtime.machines import Machines
 from detent.runtime.parts import Parts
-from detent.runtime.reentrancy import inside_a_step, refuse_reentry
+from detent.runtime.reentrancy import refuse_reentry
 from detent.store.change import Change
 from detent.store.records import FINISHED, Receipt, Status, WorkflowInstance
 
@@ -167,7 +168,7 @@ class Operations:
         return instance
 
     async def _joined(self, attempt: Attempt, operation: Operation, connection: object) -> WorkflowInstance:
-        try:
+        with lent_step(self._parts):
             async with self._parts.store.join(connection, attempt.instance_id, now=self._parts.now) as unit:
                 record = locked_record(unit)
                 change = self._change(record, attempt, operation, unit.now)
@@ -176,11 +177,6 @@ class Operations:
                 await unit.write(change)
                 unit.after_commit(lambda: self._report(attempt, [change]))
                 return change.instance
-        except StepRolledBack as lost:
-            if inside_a_step(self._parts):
-                # The step around this one is repeated as a whole.
-                raise
-            raise StoreUnavailable(lost.reason) from lost
 
     def _change(self, record: WorkflowInstance, attempt: Attempt, operation: Operation, now: datetime) -> Change | None:
         attempt.require_sight(record)

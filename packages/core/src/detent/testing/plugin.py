@@ -1,6 +1,6 @@
-"""A plugin for pytest: fixtures, and the coverage of transitions. The `conftest.py` at the root of the tests asks for it:
+"""A plugin for pytest: fixtures, and the coverage of transitions.
 
-    pytest_plugins = ["detent.testing.plugin"]
+The `conftest.py` at the root of the tests asks for it by `pytest_plugins = ["detent.testing.plugin"]`, and has then:
 
     workflow_clock      a `FakeClock`
     workflow_harness    makes harnesses on that clock: `async with workflow_harness(order) as harness:`
