@@ -1,5 +1,7 @@
 """Finding and counting instances through the runtime, page by page, and the bulk forms over what is found."""
 
+import base64
+import json
 from datetime import timedelta
 
 import pytest
@@ -16,6 +18,7 @@ TICKET = {
         "closed": {},
     },
 }
+WITHOUT_ZONE = ["created_at", True, "01a1fc70-0171-7e1f-ba75-a1acc7c7c2f6", "2030-01-01T00:00:00"]
 PARCEL = {**TICKET, "name": "parcel"}
 
 
@@ -130,6 +133,7 @@ async def test_counting_by_one_and_by_two(runtime):
         ({"metadata": []}, "metadata"),
         ({"cursor": "x"}, "cursor"),
         ({"cursor": 5}, "cursor"),
+        ({"cursor": base64.urlsafe_b64encode(json.dumps(WITHOUT_ZONE).encode()).decode()}, "cursor"),
     ],
 )
 async def test_what_cannot_be_asked_is_refused(runtime, where, said):
