@@ -6,6 +6,7 @@ What a fenced block says of itself:
     any with title="NAME"       is a file beside the page's code; a python file named test_*.py is run by pytest instead
     json, yaml                  is read; where it has states it is a definition, and sound
     console                     its `$ detent …` lines are run, and print what is shown after them, if anything is
+    sql                         is executed, statement by statement, on the page's PostgreSQL
     mermaid                     is what `<!-- drawn from: NAME -->` above it gives, NAME being a definition of its page
 
 Any other block needs `<!-- not run: REASON -->` above it, or is text that nobody could run (`NOT_CODE`).
@@ -16,6 +17,7 @@ import asyncio
 import inspect
 import json
 import logging
+import os
 import re
 import shlex
 import subprocess
@@ -27,6 +29,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import asyncpg
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -39,7 +42,7 @@ from tests.databases import database_beside
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NOT_CODE = {"text", ""}
-RUN = {"python", "json", "yaml", "console", "mermaid"}
+RUN = {"python", "json", "yaml", "console", "mermaid", "sql"}
 
 _BLOCK = re.compile(
     r"^(?:<!-- (?P<mark>not run|drawn from): (?P<said>[^>]+) -->\n+)?"
@@ -81,8 +84,9 @@ class Page:
 
     @property
     def needs_postgres(self) -> bool:
-        """Whether a block asks for the URL of a database, or runs `detent db`."""
-        return any(block.runs and re.search(r"DATABASE_URL|^\$ detent db", block.text, re.M) for block in self.blocks)
+        """Whether a block asks for the URL of a database, runs `detent db`, or is SQL."""
+        asks = re.compile(r"DATABASE_URL|^\$ detent db", re.M)
+        return any(block.runs and (block.language == "sql" or asks.search(block.text)) for block in self.blocks)
 
     def __str__(self) -> str:
         return self.path.stem
@@ -157,6 +161,8 @@ async def run_page(page: Page, names: dict[str, Any], capsys: pytest.CaptureFixt
         elif block.language == "console":
             # In a thread, because some commands start a loop of their own.
             await asyncio.to_thread(run_console, block, where)
+        elif block.language == "sql":
+            await run_sql(block)
         elif block.language == "mermaid":
             drawn = to_mermaid(names[block.said], show_details=False)
             assert block.text.strip() == drawn.strip(), where
@@ -191,6 +197,29 @@ def run_console(block: Block, where: str) -> None:
         assert result.exit_code == expected, f"{where}: {line}\n{result.output}"
         if shown.strip():
             assert result.output.strip() == shown.strip(), f"{where}: {line}"
+
+
+async def run_sql(block: Block) -> None:
+    """Execute the statements of a block one by one, as some refuse to share a transaction with others."""
+    connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+    try:
+        for statement in statements(block.text):
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def statements(sql: str) -> list[str]:
+    """What stands between semicolons, those inside of `$$ … $$` aside."""
+    found = [""]
+    for index, part in enumerate(sql.split("$$")):
+        if index % 2:
+            found[-1] += f"$${part}$$"
+        else:
+            rest, *others = part.split(";")
+            found[-1] += rest
+            found += others
+    return [statement for statement in found if statement.strip()]
 
 
 def read_data(block: Block, where: str) -> None:

@@ -27,7 +27,7 @@ from detent.registry import CommandContext, Fail, Goto, GuardContext, Ok, Refuse
 from detent.retry import Retry
 from detent.runtime.archived import ArchivedInstance, read_archived
 from detent.runtime.availability import AvailableEvent
-from detent.runtime.bulk_verbs import BulkReport
+from detent.runtime.bulk_verbs import BulkFailure, BulkReport
 from detent.runtime.explanation import Explanation, TimerOutlook
 from detent.runtime.finding_verbs import InstancePage
 from detent.runtime.firing import SweepReport
@@ -47,6 +47,7 @@ from detent.store.query import Span
 from detent.store.records import ArchiveEntry, CommandRecord, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
 from detent.store.sqlite import SqliteStore
 from detent.store.sqlite_connection import SqliteConnection
+from detent.upgrade.report import UpgradeReport
 
 __version__ = "0.1.0"
 
@@ -55,6 +56,7 @@ __all__ = [
     "ArchivedInstance",
     "AvailableEvent",
     "Branch",
+    "BulkFailure",
     "BulkReport",
     "Clock",
     "CommandContext",
@@ -106,6 +108,7 @@ __all__ = [
     "TimerOutlook",
     "TransitionResult",
     "UnknownWorkflow",
+    "UpgradeReport",
     "VersionConflict",
     "WorkflowDefinition",
     "WorkflowHandle",

@@ -22,8 +22,8 @@ from detent.store.records import HistoryEntry, Outcome, Timer, WorkflowInstance
 class OperatorVerbs(ExplanationVerbs):
     """Stop, move and mend one instance.
 
-    All keep `reason` in history. See `Manner` for what else all of them take. All raise `InstanceNotFound`, `InstanceBusy` and
-    `VersionConflict`.
+    All but `retry` keep `reason` in history. See `Manner` for what else they take. All raise `InstanceNotFound` and
+    `InstanceBusy`, and `VersionConflict` where the instance has moved on.
     """
 
     def get_handle(self, instance: UUID | str | WorkflowInstance) -> WorkflowHandle:
