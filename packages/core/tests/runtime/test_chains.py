@@ -191,3 +191,34 @@ async def test_a_chain_of_exactly_its_limit_may_end_in_a_state_that_only_runs_co
     definition["states"]["s3"] = {"on_enter": {"commands": ["pack"]}}
     runtime = await running(definition, commands=[pack], settings=Settings(max_chain=3))
     assert (await runtime.create_instance("chain")).state == "s3"
+
+
+async def test_the_commands_of_an_entry_are_told_where_it_leads(running):
+    seen = []
+
+    @command("look")
+    def look(ctx):
+        seen.append((ctx.event, ctx.from_state, ctx.to_state))
+
+    states = {
+        "first": {"on_enter": {"commands": ["look"], "target": "second"}},
+        "second": {"on_enter": {"commands": ["look"]}, "events": {"go": {"target": "second"}}},
+    }
+    runtime = await running({"name": "road", "initial_state": "first", "states": states}, commands=[look])
+    await runtime.create_instance("road")
+    assert seen == [("$on_enter", "first", "second"), ("$on_enter", "second", "second")]
+
+
+async def test_the_entry_of_an_error_target_is_followed(running):
+    @command("pack")
+    def failing(ctx):
+        return Fail("torn")
+
+    definition = choosing()
+    definition["states"]["fork"]["events"]["left"]["error"] = "stuck"
+    definition["states"]["stuck"] = {"on_enter": {"target": "at_right"}}
+    runtime = await running(definition, commands=[failing], guards=[open_road])
+    instance = await runtime.create_instance("fork")
+    await runtime.trigger_event(instance.id, "go")
+    result = await runtime.trigger_event(instance.id, "left")
+    assert (result.outcome, result.to_state) == ("failure", "at_right")

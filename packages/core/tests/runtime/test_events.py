@@ -413,6 +413,58 @@ async def test_what_a_best_effort_command_leaves_cannot_fail_the_step(running, h
     assert result.instance.context == {"n": 1, "by": "state"}
 
 
+async def test_what_a_best_effort_command_wrote_is_kept_when_it_succeeds(running):
+    @command("notify", best_effort=True)
+    def notify(ctx):
+        ctx.context["notified"] = True
+
+    runtime = await running(paying(target="paid", commands=["notify"]), commands=[notify])
+    payment = await runtime.create_instance("payment")
+    result = await runtime.trigger_event(payment.id, "pay")
+    assert result.instance.context == {"notified": True, "by": "state"}
+
+
+async def test_a_best_effort_command_that_fails_and_spoils_the_context_is_recorded_with_its_own_answer(running):
+    @command("notify", best_effort=True)
+    def notify(ctx):
+        ctx.context["at"] = object()
+        return Fail("smtp")
+
+    runtime = await running(paying(target="paid", commands=["notify"]), commands=[notify])
+    payment = await runtime.create_instance("payment")
+    assert [record.code for record in (await runtime.trigger_event(payment.id, "pay")).commands] == ["smtp"]
+
+
+async def test_the_context_need_not_fit_its_model_between_two_commands(running):
+    @command("spoil")
+    def spoil(ctx):
+        ctx.context["n"] = "many"
+
+    @command("mend")
+    def mend(ctx):
+        ctx.context["n"] = 2
+
+    definition = paying(target="paid", commands=["spoil", "mend"])
+    definition["context_model"] = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    runtime = await running(definition, commands=[spoil, mend])
+    payment = await runtime.create_instance("payment")
+    assert (await runtime.trigger_event(payment.id, "pay")).instance.context == {"n": 2, "by": "state"}
+
+
+async def test_an_internal_event_cannot_break_the_context_model(running):
+    @command("spoil")
+    def spoil(ctx):
+        ctx.context["n"] = "many"
+
+    definition = paying(internal=True, commands=["spoil"])
+    definition["context_model"] = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    runtime = await running(definition, commands=[spoil])
+    payment = await runtime.create_instance("payment", context={"n": 1})
+    with pytest.raises(InvalidValue, match=r"\bn\b"):
+        await runtime.trigger_event(payment.id, "pay")
+    assert (await runtime.get_instance(payment.id)).context == {"n": 1}
+
+
 async def test_an_answer_says_text_where_text_belongs(running):
     @command("charge")
     def charge(ctx):

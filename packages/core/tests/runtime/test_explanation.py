@@ -97,6 +97,20 @@ async def test_a_new_instance_was_created_where_it_stands(runtime):
     assert lines[1] == "It was created there, just now, at 2030-01-01 12:00:00 UTC."
 
 
+async def test_what_happened_a_second_ago_is_not_just_now(runtime, clock):
+    invoice = await runtime.create_instance("invoice")
+    clock.advance("1s")
+    assert (await runtime.explain(invoice)).sentences[1].startswith("It was created there, 1s ago, at ")
+
+
+async def test_a_timeout_is_not_overdue_at_its_very_instant(runtime, clock):
+    invoice = await sent(runtime)
+    clock.advance("2h")
+    assert [outlook.overdue for outlook in (await runtime.explain(invoice)).timers] == [False]
+    clock.advance("1s")
+    assert [outlook.overdue for outlook in (await runtime.explain(invoice)).timers] == [True]
+
+
 async def test_what_happened_since_is_told_and_is_not_how_it_came_there(runtime, clock):
     invoice = await sent(runtime)
     await runtime.trigger_event(invoice, "note")

@@ -191,7 +191,7 @@ async def test_a_guard_answers_a_bool_or_refuse_and_nothing_else(running, answer
 
     runtime = await running(gate(guard="adult"), guards=[odd])
     visitor = await runtime.create_instance("gate")
-    with pytest.raises(AnswerInvalid, match="guard 'adult' answered"):
+    with pytest.raises(AnswerInvalid, match=r"guard 'adult' answered.*answer True, False or Refuse"):
         await runtime.trigger_event(visitor.id, "enter")
 
 

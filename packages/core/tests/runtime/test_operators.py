@@ -242,6 +242,24 @@ async def test_rearm_moves_the_deadline_of_one_event(runtime, claim, clock, due,
     assert (entry.event, entry.payload["event"]) == ("$rearmed", "lapse")
 
 
+async def test_rearm_of_one_event_leaves_what_else_was_tried_in_vain(running, clock):
+    @guard("may")
+    def may(ctx):
+        return False
+
+    events = {
+        name: {"target": "done", "timeout": after, "guard": "may"}
+        for name, after in (("lapse", "1d"), ("remind", "2d"))
+    }
+    two = {"name": "two", "initial_state": "open", "states": {"open": {"events": events}, "done": {}}}
+    runtime = await running(two, guards=[may])
+    claim = await runtime.create_instance("two")
+    clock.advance("2d")
+    assert (await runtime.process_timeouts()).refused == 2
+    rearmed = await runtime.rearm(claim.id, "remind")
+    assert {timer.event: timer.attempts for timer in rearmed.timers} == {"lapse": 1, "remind": 0}
+
+
 async def test_rearm_at_an_instant(runtime, claim):
     due = datetime(2040, 1, 1, tzinfo=UTC)
     rearmed = await runtime.rearm(claim.id, "lapse", due=due)
@@ -331,6 +349,10 @@ async def test_a_handle_has_the_verbs(runtime, claim):
         await handle.retry()
 
 
+async def test_a_handle_shows_its_id(runtime, claim):
+    assert repr(runtime.get_handle(claim)) == f"WorkflowHandle('{claim.id}')"
+
+
 async def test_in_a_lent_transaction_an_operation_is_seen_when_the_caller_commits(runtime, claim, store, recorder):
     async with store.begin() as transaction:
         paused = await runtime.pause(claim.id, connection=transaction)
@@ -340,6 +362,15 @@ async def test_in_a_lent_transaction_an_operation_is_seen_when_the_caller_commit
     await runtime.settled()
     assert (await runtime.get_instance(claim.id)).status == "paused"
     assert recorder.heard[-1] == "$paused open>open success"
+
+
+async def test_in_a_lent_transaction_what_failed_there_can_be_retried_there(runtime, claim, store, mood):
+    mood.pays = RuntimeError("bank is closed")
+    async with store.begin() as transaction:
+        with pytest.raises(RuntimeError):
+            await runtime.trigger_event(claim.id, "pay", connection=transaction)
+        mood.pays = None
+        assert (await runtime.retry(claim.id, connection=transaction)).to_state == "paid"
 
 
 async def test_a_command_cannot_operate_on_the_instance_it_runs_for(running):

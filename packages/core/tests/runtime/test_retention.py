@@ -18,6 +18,7 @@ from detent import (
     read_archived,
 )
 from detent.errors import (
+    InstanceBusy,
     InstanceNotFinished,
     InstanceNotFound,
     InvalidValue,
@@ -544,6 +545,20 @@ async def test_who_was_looked_through_and_not_written_since_is_not_read_again(ke
     clock.advance("2d")
     await runtime.apply_retention()
     assert asked == [written.id]
+
+
+async def test_history_of_a_held_instance_is_left_until_the_next_time(keeping, clock, store, monkeypatch):
+    runtime = await keeping(RetentionPolicy("case", keep_history="30d"))
+    await finished(runtime)
+    clock.advance("31d")
+
+    async def held(ids, **options):
+        raise InstanceBusy(ids[0])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "prune_history", held)
+        assert done(await runtime.apply_retention()) == {"failed": 1}
+    assert done(await runtime.apply_retention()) == {"history_entries": 1}
 
 
 async def test_an_archive_holds_the_history_that_was_kept_until_then(keeping, clock):

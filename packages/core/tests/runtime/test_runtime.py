@@ -120,6 +120,24 @@ async def test_a_failing_observer_is_contained_and_the_others_are_told_in_order(
     assert "observer Broken failed" in caplog.text
 
 
+@pytest.mark.parametrize("event", ["press", "fix"])
+async def test_observers_are_told_how_long_a_step_took(store, event):
+    told = []
+
+    class Watch(WorkflowObserver):
+        async def on_created(self, seen):
+            told.append(seen.duration)
+
+        async def on_transition(self, seen):
+            told.append(seen.duration)
+
+    definitions = [WorkflowDefinition.from_dict(lamp())]
+    async with WorkflowRuntime(store=store, definitions=definitions, commands=[fix], observers=[Watch()]) as runtime:
+        await runtime.trigger_event(await runtime.create_instance("lamp"), event)
+        await runtime.settled()
+    assert [timedelta(0) <= took < timedelta(minutes=1) for took in told] == [True, True]
+
+
 async def test_an_observer_may_trigger_the_next_event(store):
     class Next(WorkflowObserver):
         async def on_created(self, seen):
@@ -140,6 +158,14 @@ async def test_instances_stay_on_the_version_they_started_on(running, store):
     fresh = await new.create_instance("lamp")
     assert (await new.trigger_event(fresh.id, "press")).instance.context == {"lit": 2}
     assert (await new.get_instance(instance.id)).definition_version == "1"
+
+
+async def test_an_instance_of_a_workflow_that_is_only_stored_goes_on(running):
+    old = await running(lamp(), commands=[fix])
+    instance = await old.create_instance("lamp")
+    other = await running({**lamp(), "name": "torch"}, commands=[fix])
+    assert (await other.trigger_event(instance.id, "press")).to_state == "on"
+    assert [event.name for event in await other.get_available_events(instance)] == ["press"]
 
 
 async def test_versions_are_ordered_as_versions(running):
@@ -203,7 +229,7 @@ async def test_a_command_with_a_parameter_nobody_provides_fails_at_start_with_it
     @command("fix")
     async def wants(ctx, gateway: WorkflowObserver): ...
 
-    with pytest.raises(RegistrationInvalid, match="'fix', parameter 'gateway'"):
+    with pytest.raises(RegistrationInvalid, match=r"'fix', parameter 'gateway'.*give the runtime an injector"):
         await running(lamp(), commands=[wants])
 
 
@@ -217,6 +243,24 @@ async def test_a_command_that_triggers_its_own_instance_is_an_error_and_its_step
     with pytest.raises(ReentrantTrigger):
         await runtime.trigger_event(instance.id, "fix")
     assert (await runtime.get_instance(instance.id)).state == "off"
+
+
+async def test_a_task_that_outlives_the_step_of_its_command_may_trigger_the_instance(running):
+    over, later = asyncio.Event(), []
+
+    async def press(instance_id):
+        await over.wait()
+        return await runtime.trigger_event(instance_id, "press")
+
+    @command("fix")
+    async def leaving(ctx):
+        later.append(asyncio.create_task(press(ctx.instance_id)))
+
+    runtime = await running(lamp(), commands=[leaving])
+    instance = await runtime.create_instance("lamp")
+    await runtime.trigger_event(instance.id, "fix")
+    over.set()
+    assert (await later[0]).to_state == "off"
 
 
 async def test_a_command_may_trigger_another_instance_in_its_own_transaction(running):
@@ -275,6 +319,14 @@ async def test_a_page_size_out_of_range_is_an_argument_error(running, limit):
         await runtime.get_history(instance.id, limit=limit)
 
 
+@pytest.mark.parametrize("before", [0, -1, True, 1.5, "2"])
+async def test_a_sequence_that_cannot_be_one_is_an_argument_error(running, before):
+    runtime = await running(lamp(), commands=[fix])
+    instance = await runtime.create_instance("lamp")
+    with pytest.raises(InvalidValue, match="before must be a sequence"):
+        await runtime.get_history(instance.id, before=before)
+
+
 async def test_history_pages_backwards_from_the_newest(running):
     runtime = await running(lamp(), commands=[fix])
     instance = await runtime.create_instance("lamp")
@@ -284,6 +336,17 @@ async def test_history_pages_backwards_from_the_newest(running):
     after = await runtime.get_history(instance.id, limit=2, before=page[-1].sequence)
     assert [entry.sequence for entry in (*page, *after)] == [5, 4, 3, 2]
     assert await runtime.get_history(instance.id, before=1) == []
+
+
+async def test_a_page_holds_fifty_unless_told_otherwise(running):
+    runtime = await running(lamp(), commands=[fix])
+    instance = await runtime.create_instance("lamp")
+    for _ in range(51):
+        await runtime.create_instance("lamp")
+        await runtime.trigger_event(instance.id, "press")
+    assert len(await runtime.get_history(instance.id)) == 50
+    assert len(await runtime.get_handle(instance).get_history()) == 50
+    assert len(await runtime.find_instances()) == 50
 
 
 async def test_an_id_that_is_none_is_an_argument_error(running):
@@ -340,7 +403,7 @@ async def test_a_step_that_uses_the_runtime_finishes_while_it_is_left(store):
     assert (await call).to_state == "on"
 
 
-async def test_what_does_not_end_in_time_is_cancelled_before_the_store_is_closed(store):
+async def test_what_does_not_end_in_time_is_cancelled_before_the_store_is_closed(store, caplog):
     reached, ended = asyncio.Event(), []
 
     class Closing(MemoryStore):
@@ -366,6 +429,28 @@ async def test_what_does_not_end_in_time_is_cancelled_before_the_store_is_closed
     assert ended == ["command", "store"]
     with pytest.raises(asyncio.CancelledError):
         await call
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+async def test_an_observer_that_does_not_end_in_time_is_cancelled(store):
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    class Endless(WorkflowObserver):
+        async def on_created(self, seen):
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    definitions, settings = [WorkflowDefinition.from_dict(lamp())], Settings(drain=timedelta(0))
+    async with WorkflowRuntime(
+        store=store, definitions=definitions, commands=[fix], observers=[Endless()], settings=settings
+    ) as runtime:
+        await runtime.create_instance("lamp")
+        await begun.wait()
+    async with asyncio.timeout(1):
+        await ended.wait()
 
 
 async def test_the_error_of_a_step_survives_a_failure_to_record_it(running, store, caplog):
@@ -456,6 +541,27 @@ async def test_a_step_the_database_rolls_back_is_repeated_within_its_attempts_an
     with pytest.raises(StoreUnavailable, match="deadlock"):
         await runtime.trigger_event(instance.id, "fix")
     assert len(ran) == runs
+
+
+async def test_a_failed_entry_tells_only_of_the_repetition_that_failed(running):
+    answers = [StepRolledBack("deadlock"), ValueError("no bulb")]
+
+    @command("look")
+    def look(ctx): ...
+
+    @command("fix")
+    def unlucky(ctx):
+        raise answers.pop(0)
+
+    definition = lamp()
+    definition["states"]["off"]["events"]["fix"]["commands"] = ["look", "fix"]
+    settings = Settings(step_retry=Retry(attempts=3, initial=timedelta(0), jitter=0))
+    runtime = await running(definition, commands=[look, unlucky], settings=settings)
+    instance = await runtime.create_instance("lamp")
+    with pytest.raises(ValueError, match="no bulb"):
+        await runtime.trigger_event(instance.id, "fix")
+    failed = (await runtime.get_history(instance.id))[0]
+    assert (failed.outcome, [record.name for record in failed.commands]) == ("failed", ["look"])
 
 
 async def test_a_joined_step_inside_a_step_is_repeated_with_it(running):

@@ -273,3 +273,71 @@ async def test_a_timeout_whose_event_has_a_payload_model_fires_with_an_empty_pay
     clock.advance("1h")
     assert (await runtime.process_timeouts()).processed == 1
     assert seen == [{}]
+
+
+async def test_observers_hear_of_every_firing_whatever_came_of_it(running, clock, recorder):
+    @guard("may")
+    def may(ctx):
+        if ctx.context["mood"] == "broken":
+            raise LookupError("no such row")
+        return ctx.context["mood"] == "good" or Refuse("not yet")
+
+    @command("mail")
+    async def broken(ctx):
+        raise ConnectionError("smtp is down")
+
+    alone = {**waiting(commands=["mail"]), "name": "alone"}
+    runtime = await running(waiting(guard="may"), alone, commands=[broken], guards=[may], settings=STEADY)
+    for mood in ("good", "bad", "broken"):
+        await runtime.create_instance("wait", context={"mood": mood})
+    await runtime.create_instance("alone")
+    await runtime.settled()
+    recorder.heard.clear()
+    clock.advance("1h")
+    await runtime.process_timeouts()
+    await runtime.settled()
+    assert sorted(recorder.heard) == [
+        "ended completed",
+        "expire waiting>done success",
+        "failed expire: ConnectionError",
+        "failed expire: LookupError",
+        "refused expire: not yet",
+    ]
+
+
+async def test_an_available_event_tells_when_it_fires_by_itself_until_that_is_parked(running, clock):
+    @guard("may")
+    def may(ctx):
+        return False
+
+    once = Settings(timeout_retry=Retry(attempts=1))
+    runtime = await running(waiting(guard="may"), guards=[may], settings=once)
+    instance = await runtime.create_instance("wait")
+    assert [event.due_at for event in await runtime.get_available_events(instance)] == [instance.due_at]
+    clock.advance("1h")
+    assert (await runtime.process_timeouts()).parked == 1
+    assert [event.due_at for event in await runtime.get_available_events(instance)] == [None]
+
+
+async def test_a_report_counts_what_was_parked_now_and_not_what_waits_already(running, clock):
+    @guard("may")
+    def may(ctx):
+        return False
+
+    definition = waiting(guard="may")
+    definition["states"]["waiting"]["events"]["remind"] = {"internal": True, "timeout": "1d"}
+    runtime = await running(definition, guards=[may], settings=Settings(timeout_retry=Retry(attempts=1)))
+    await runtime.create_instance("wait")
+    clock.advance("1h")
+    assert (await runtime.process_timeouts()).parked == 1
+    clock.advance("1d")
+    report = await runtime.process_timeouts()
+    assert (report.processed, report.parked) == (1, 0)
+
+
+async def test_a_sweep_fires_a_hundred_unless_told_otherwise(running, clock):
+    runtime = await running(waiting())
+    for _ in range(101):
+        await runtime.create_instance("wait")
+    clock.advance("1h")
+    assert (await runtime.process_timeouts()).processed == 100
