@@ -47,7 +47,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 SWEEP = """
-import asyncio, sys, time
+import asyncio, signal, sys
 from detent.testing.store_contract.samples import NOW, advance
 from detent_pg import PgStore
 
@@ -58,7 +58,7 @@ def decide(record, receipt, now):
     decided += 1
     if decided == freeze_at:
         print("frozen", flush=True)
-        time.sleep(60)
+        signal.pause()
     return advance(record, receipt, now)
 
 async def main(url):

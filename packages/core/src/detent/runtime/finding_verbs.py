@@ -169,7 +169,7 @@ def _names(given: object, path: str) -> tuple[str, ...] | None:
 def _statuses(given: Names | None) -> tuple[Status, ...] | None:
     names = _names(given, "status")
     for name in names or ():
-        _check_one_of(name, list(Status), "status")
+        _check_one_of(name, [status.value for status in Status], "status")
     return None if names is None else tuple(Status(name) for name in names)
 
 
@@ -185,5 +185,4 @@ def _span(given: object, path: str) -> Span | None:
 def _check_one_of(name: object, known: Iterable[str], path: str) -> None:
     listed = list(known)
     if name not in listed:
-        hint = did_you_mean(str(name), listed)
-        raise InvalidValue(path, f"is {name!r}, which is none of {', '.join(listed)}", hint=hint)
+        raise InvalidValue(path, f"is {name!r}, which is none of those there are", hint=did_you_mean(str(name), listed))
