@@ -1,6 +1,6 @@
 """One attempt to take one event, as its caller asked for it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from time import perf_counter
 from typing import Any
@@ -90,7 +90,7 @@ def new_attempt(
         event=event,
         subject=subject,
         payload=json_value(payload, "payload"),
-        caller=replace(caller, trigger_metadata=json_object(caller.trigger_metadata, "trigger_metadata")),
+        caller=Caller(caller.connection, caller.tenant, json_object(caller.trigger_metadata, "trigger_metadata")),
         expected_version=expected_version,
         idempotency=idempotency,
     )

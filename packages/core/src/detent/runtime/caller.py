@@ -21,6 +21,8 @@ class Caller:
 
     def saying(self, trigger_metadata: JsonObject | None, *, connection: object | None = None) -> Self:
         """The same caller for one call, with more to say, or in another transaction."""
+        if connection is None and not trigger_metadata:
+            return self
         said = {**self.trigger_metadata, **trigger_metadata} if trigger_metadata else self.trigger_metadata
         lent = self.connection if connection is None else connection
         return replace(self, connection=lent, trigger_metadata=said)

@@ -136,15 +136,17 @@ class Draft:
     def _arrive(self, state: str, context: JsonObject) -> None:
         armed = timers.arm(self.machine.timeouts(state), self.now, context)
         status = _status_in(self.machine, state, self.instance.status)
-        entered = replace(
+        self.instance = replace(
             self.instance,
             state=state,
             status=status,
             context=context,
+            timers=armed,
+            due_at=timers.next_due(armed),
+            parked_at=None,
             entered_at=self.now,
             finished_at=self.now if status in FINISHED else None,
         )
-        self.instance = timers.with_timers(entered, armed, self.now)
 
     def _merged(self, patch: JsonObject) -> JsonObject:
         """The context after a step into a state with this `patch`, by the definition's precedence."""
