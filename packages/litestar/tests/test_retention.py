@@ -53,8 +53,18 @@ async def test_a_process_without_a_worker_applies_none(serve, configured, store)
     assert "RetentionWorker" not in names
 
 
-async def test_without_policies_only_timeouts_are_looked_after(serve, configured):
-    async with serve(configured(worker=True)):
-        names = {task.get_name() for task in asyncio.all_tasks()}
-    assert "TimeoutWorker" in names
-    assert "RetentionWorker" not in names
+async def test_without_policies_expired_keys_go_all_the_same(serve, configured, store, monkeypatch):
+    clock, prune = FakeClock(), store.prune_receipts
+    counts: asyncio.Queue[int] = asyncio.Queue()
+
+    async def counted(**how):
+        await counts.put(await prune(**how))
+        return 0
+
+    plugin = WorkflowPlugin(configured(store=store, clock=clock))
+    async with plugin_running(plugin) as runtime:
+        await runtime.create_instance("order", idempotency_key="k")
+    clock.advance(timedelta(days=31))
+    monkeypatch.setattr(store, "prune_receipts", counted)
+    async with asyncio.timeout(10), serve(configured(store=store, clock=clock, worker=True)):
+        assert await counts.get() == 1

@@ -116,7 +116,7 @@ class WorkflowConfig:
     """The REST routes; `None` mounts none."""
     worker: bool | TimeoutWorkerConfig = False
     """Whether this process fires due timeouts. Without, another must: `litestar workflows sweep`, or a process with a worker.
-    Any number of processes may. Where the runtime has retention policies, the process applies those as well.
+    Any number of processes may. The process also applies the runtime's retention policies and forgets expired idempotency keys.
     """
     dependency_key: str = "workflows"
     """The name under which handlers get the `WorkflowService`."""

@@ -103,8 +103,8 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
                 await stack.enter_async_context(
                     TimeoutWorker(runtime, interval=worker.interval, limit=worker.limit, drain=worker.drain)
                 )
-                if runtime.retention:
-                    await stack.enter_async_context(RetentionWorker(runtime, drain=worker.drain))
+                # Also without policies: idempotency keys that have expired are its work as well.
+                await stack.enter_async_context(RetentionWorker(runtime, drain=worker.drain))
             if self._config.setup_dishka:
                 stack.enter_context(injected_requests(app, container))
             self._runtime, self._container = runtime, container
