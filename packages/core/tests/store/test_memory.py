@@ -30,7 +30,7 @@ class TestMemoryStore(StoreContract):
             savepoint=lambda outside: outside.savepoint(),
             note=note,
             noted=noted,
-            declines=frozenset({"sharing"}),
+            declines=frozenset({"sharing", "far_signals"}),
         )
         await store.close()
 

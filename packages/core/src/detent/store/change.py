@@ -1,10 +1,14 @@
 """Everything one step wants written, as one value, and the removal of an instance: the only things a store writes."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from datetime import datetime
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
+from detent.json_values import JsonObject
+from detent.store.messages import Delivery, InboxMessage
 from detent.store.records import ArchiveEntry, HistoryEntry, Receipt, WorkflowInstance
+from detent.store.run_records import Checkpoint, Run, RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +18,69 @@ class PutReceipt:
     receipt: Receipt
 
 
-Effect: TypeAlias = PutReceipt
+@dataclass(frozen=True, slots=True)
+class AddRun:
+    """Begin a durable transition."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRun:
+    """Give a run that has not ended another status, and end its lease; one that has ended stays as it is.
+
+    `PENDING` forgets attempts and crashes and makes it available at `at`; a status that ends it keeps `at` as its end.
+    """
+
+    run_id: UUID
+    status: RunStatus
+    at: datetime
+    reason: str | None = None
+    error: JsonObject | None = None
+    """Replaces what the last failed attempt left, where it is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaveStep:
+    """Save a checkpoint in the commit of a transactional command, its lease judged at the instant of the step. One that is lost
+    undoes the whole change.
+    """
+
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class AddMessage:
+    """Send an event, to this instance or to another. Where that one is gone, the message goes with it."""
+
+    message: InboxMessage
+
+
+@dataclass(frozen=True, slots=True)
+class TakeMessage:
+    """Take a message out of the inbox: it was applied. If it is gone already, the whole change is undone."""
+
+    message_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """Write what became of a message that was not taken: attempts, reason, when it is tried again, whether it is dead."""
+
+    message: InboxMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Begin a delivery."""
+
+    delivery: Delivery
+
+
+Effect: TypeAlias = PutReceipt | AddRun | MoveRun | SaveStep | AddMessage | TakeMessage | PutBack | Publish
 """A row to write beside the instance and its history. A later part adds a type here, not a verb to the store."""
+
+E = TypeVar("E", bound=Effect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +102,14 @@ class Change:
         if [entry.sequence for entry in self.entries] != expected:
             raise ValueError(f"the entries of a change from version {self.expected_version} must be {expected}")
 
+    def effects_of(self, kind: type[E]) -> tuple[E, ...]:
+        """The effects of one kind, in order."""
+        return tuple(effect for effect in self.effects if isinstance(effect, kind))
+
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """The end of an instance's row: it goes with its history and receipts, and only from `expected_version`."""
+    """The end of an instance's row: it goes with its history, receipts, runs and inbox, and only from `expected_version`."""
 
     expected_version: int
     entry: ArchiveEntry

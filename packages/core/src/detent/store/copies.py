@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from detent.json_values import JsonObject, JsonValue
+from detent.store.messages import Delivery, InboxMessage
 from detent.store.records import (
     ArchiveEntry,
     CommandRecord,
@@ -11,6 +12,7 @@ from detent.store.records import (
     Receipt,
     WorkflowInstance,
 )
+from detent.store.run_records import Run
 
 
 def copy_value(value: JsonValue) -> JsonValue:
@@ -39,7 +41,7 @@ def copy_entry(entry: HistoryEntry) -> HistoryEntry:
     return replace(
         entry,
         commands=tuple(_copy_command(command) for command in entry.commands),
-        error=None if entry.error is None else copy_object(entry.error),
+        error=_copy_optional(entry.error),
         payload=copy_value(entry.payload),
         trigger_metadata=copy_object(entry.trigger_metadata),
     )
@@ -50,12 +52,48 @@ def copy_receipt(receipt: Receipt) -> Receipt:
     return replace(receipt, answer=copy_object(receipt.answer))
 
 
+def copy_run(run: Run) -> Run:
+    """The run, down to every entry of its journal."""
+    return replace(
+        run,
+        payload=copy_value(run.payload),
+        subject=copy_value(run.subject),
+        trigger_metadata=copy_object(run.trigger_metadata),
+        journal=tuple(copy_object(entry) for entry in run.journal),
+        kept=copy_object(run.kept),
+        progress=_copy_optional(run.progress),
+        error=_copy_optional(run.error),
+        trace=copy_object(run.trace),
+    )
+
+
+def copy_message(message: InboxMessage) -> InboxMessage:
+    """The message with a payload of its own."""
+    return replace(
+        message,
+        payload=copy_value(message.payload),
+        trigger_metadata=copy_object(message.trigger_metadata),
+        trace=copy_object(message.trace),
+    )
+
+
+def copy_delivery(delivery: Delivery) -> Delivery:
+    """The delivery with a payload and headers of its own."""
+    return replace(
+        delivery,
+        payload=copy_value(delivery.payload),
+        headers=copy_object(delivery.headers),
+        error=_copy_optional(delivery.error),
+        trace=copy_object(delivery.trace),
+    )
+
+
 def copy_archive_entry(entry: ArchiveEntry) -> ArchiveEntry:
     """The archive entry with a document of its own."""
     return replace(
         entry,
         trigger_metadata=copy_object(entry.trigger_metadata),
-        document=None if entry.document is None else copy_object(entry.document),
+        document=_copy_optional(entry.document),
     )
 
 
@@ -66,3 +104,7 @@ def copy_snapshot(snapshot: DefinitionSnapshot) -> DefinitionSnapshot:
 
 def _copy_command(command: CommandRecord) -> CommandRecord:
     return replace(command, data=copy_value(command.data))
+
+
+def _copy_optional(value: JsonObject | None) -> JsonObject | None:
+    return None if value is None else copy_object(value)

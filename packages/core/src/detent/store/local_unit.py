@@ -1,15 +1,18 @@
 """A step of a store that keeps its rows in this process: what the memory and the SQLite store's units share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
+from uuid import UUID
 
 from detent.store.change import Change
 from detent.store.copies import copy_instance
+from detent.store.messages import InboxMessage
 from detent.store.protocol import Existing
 from detent.store.records import Receipt, WorkflowInstance
+from detent.store.run_records import Run
 
 
 class LocalTransaction(Protocol):
@@ -19,6 +22,9 @@ class LocalTransaction(Protocol):
 
     def after_commit(self, callback: Callable[[], None]) -> None: ...
 
+
+MESSAGES_OF_A_STEP = 1000
+"""How many messages a step sees at most."""
 
 TransactionType = TypeVar("TransactionType", bound=LocalTransaction)
 
@@ -51,6 +57,14 @@ class LocalUnit(ABC, Generic[TransactionType]):
         except BaseException:
             self.record = record
             raise
+
+    @abstractmethod
+    async def lock_run(self, run_id: UUID) -> Run | None:
+        """A run of the locked instance, held until the end of the step; `None` when it has no such run."""
+
+    @abstractmethod
+    async def messages(self) -> Sequence[InboxMessage]:
+        """The messages to the locked instance that are not dead, by rising number; up to `MESSAGES_OF_A_STEP`."""
 
     async def write(self, change: Change) -> Existing | None:
         """Write `change`; for an insert whose receipt's key is taken, what exists."""

@@ -8,15 +8,22 @@ as the model that the other stores are compared with.
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
-from detent.clock import SystemClock
-from detent.errors import ConnectionNotSupported, InstanceBusy, InstanceNotFound
+from detent.errors import InstanceBusy, InstanceNotFound
+from detent.store.backlog import Backlog
 from detent.store.change import Change, Removal
 from detent.store.copies import copy_archive_entry, copy_entry, copy_instance, copy_snapshot
 from detent.store.health import Health
+from detent.store.memory_backlog import backlog_of
+from detent.store.memory_database import MemoryDatabase
+from detent.store.memory_inbox import MemoryInbox
+from detent.store.memory_outbox import MemoryOutbox
 from detent.store.memory_query import counted, matches, sorted_behind
-from detent.store.memory_transaction import MemoryTransaction, MemoryUnit, Rows
+from detent.store.memory_runs import MemoryRuns
+from detent.store.memory_transaction import MemoryTransaction
+from detent.store.memory_unit import MemoryUnit
 from detent.store.protocol import A, Decide, Existing
 from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import (
@@ -27,18 +34,39 @@ from detent.store.records import (
     Status,
     WorkflowInstance,
 )
-from detent.store.row_locks import RowLocks
+from detent.store.signals import LocalSignals
 
 
 class MemoryStore:
     """A `Store` in memory. `lock_timeout` is how many seconds a step waits for a row before it is `InstanceBusy`."""
 
     def __init__(self, *, lock_timeout: float = 3.0) -> None:
-        self._lock_timeout = lock_timeout
-        self._committed = Rows()
+        self._database = MemoryDatabase(lock_timeout)
         self._definitions: dict[tuple[str, str], DefinitionSnapshot] = {}
-        self._locks = RowLocks()
-        self._clock = SystemClock()
+        self._runs = MemoryRuns(self._database)
+        self._inbox = MemoryInbox(self._database)
+        self._outbox = MemoryOutbox(self._database)
+        self._signals = LocalSignals()
+
+    @property
+    def runs(self) -> MemoryRuns:
+        """Durable transitions in progress."""
+        return self._runs
+
+    @property
+    def inbox(self) -> MemoryInbox:
+        """Events that were sent and not yet applied."""
+        return self._inbox
+
+    @property
+    def outbox(self) -> MemoryOutbox:
+        """Messages on their way to subscribers."""
+        return self._outbox
+
+    @property
+    def signals(self) -> LocalSignals:
+        """Words within this process."""
+        return self._signals
 
     async def open(self) -> None:
         """Nothing to do: what it holds lives as long as the object."""
@@ -48,11 +76,11 @@ class MemoryStore:
 
     def now(self) -> datetime:
         """The clock of this process."""
-        return self._clock.now()
+        return self._database.now()
 
     async def health(self) -> Health:
         """Always well."""
-        return Health(ok=True, detail=f"{len(self._committed.instances)} instances in memory")
+        return Health(ok=True, detail=f"{len(self._database.committed.instances)} instances in memory")
 
     async def create(self, change: Change) -> Existing | None:
         """Write a new instance, or answer what its idempotency key was answered before."""
@@ -94,7 +122,7 @@ class MemoryStore:
         now: datetime | None = None,
     ) -> AsyncIterator[MemoryUnit]:
         """The same inside a `MemoryTransaction` of this store, in a savepoint of it."""
-        transaction = self._own(outside)
+        transaction = self._database.own(outside)
         async with transaction.savepoint():
             yield await self._unit(transaction, instance_id, key, now, wait=True)
 
@@ -104,31 +132,24 @@ class MemoryStore:
 
         Leaving it commits, unless an exception leaves it.
         """
-        transaction = self._transaction()
-        async with self.lend(transaction):
+        async with self._database.begin() as transaction:
             yield transaction
 
     @asynccontextmanager
     async def lend(self, outside: object) -> AsyncIterator[None]:
         """Commit the transaction when the block ends well, roll it back otherwise."""
-        transaction = self._own(outside)
-        try:
+        async with self._database.lend(outside):
             yield
-        except BaseException:
-            transaction.rollback()
-            raise
-        if transaction.is_open:
-            transaction.commit()
 
     async def load(self, instance_id: UUID, *, outside: object | None = None) -> WorkflowInstance | None:
         """The committed record, or the one that the transaction `outside` sees."""
-        return self._view(outside).instance(instance_id)
+        return self._database.view(outside).instance(instance_id)
 
     async def history(
         self, instance_id: UUID, *, limit: int, before: int | None = None, outside: object | None = None
     ) -> Sequence[HistoryEntry]:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
-        entries = self._view(outside).history(instance_id)
+        entries = self._database.view(outside).history(instance_id)
         # Sequences are dense, and start higher where old ones were taken out.
         first = entries[0].sequence if entries else 1
         end = len(entries) if before is None else max(0, min(before - first, len(entries)))
@@ -139,7 +160,7 @@ class MemoryStore:
         self, key: ReceiptKey, *, now: datetime | None = None, outside: object | None = None
     ) -> Existing | None:
         """The unexpired receipt under `key` with its instance as it is now."""
-        return self._view(outside).recall(key, now or self.now())
+        return self._database.view(outside).recall(key, now or self.now())
 
     async def find(
         self,
@@ -151,37 +172,33 @@ class MemoryStore:
         outside: object | None = None,
     ) -> Sequence[WorkflowInstance]:
         """Up to `limit` instances that `query` asks for, found by looking at every one."""
-        asked = [instance for instance in self._view(outside).instances() if matches(instance, query)]
+        asked = [instance for instance in self._database.view(outside).instances() if matches(instance, query)]
         return [copy_instance(instance) for instance in sorted_behind(asked, order, after)[:limit]]
 
     async def count(
         self, query: InstanceQuery, *, group_by: Sequence[GroupKey] = (), outside: object | None = None
     ) -> Mapping[tuple[str, ...], int]:
         """How many instances `query` asks for, by the values under `group_by`."""
-        asked = (instance for instance in self._view(outside).instances() if matches(instance, query))
+        asked = (instance for instance in self._database.view(outside).instances() if matches(instance, query))
         return counted(asked, group_by)
 
     async def remove(self, removals: Sequence[Removal], *, outside: object | None = None) -> Collection[UUID]:
         """Take instances out, each while holding its row; raises `InstanceBusy` when a step holds one for too long."""
-        if outside is None:
-            async with self.begin() as transaction:
-                return await transaction.remove(removals)
-        transaction = self._own(outside)
-        async with transaction.savepoint():
+        async with self._database.within(outside) as transaction:
             return await transaction.remove(removals)
 
     async def load_archived(self, instance_id: UUID) -> ArchiveEntry | None:
         """What is kept of an instance that was removed."""
-        found = self._committed.archive.get(instance_id)
+        found = self._database.committed.archive.get(instance_id)
         return copy_archive_entry(found) if found else None
 
     async def prune_history(self, instance_ids: Sequence[UUID], *, before: datetime) -> int:
         """Take out old history entries; a step under way only adds entries behind them."""
-        return sum(self._committed.prune_history(instance_id, before) for instance_id in instance_ids)
+        return sum(self._database.committed.prune_history(instance_id, before) for instance_id in instance_ids)
 
     async def prune_receipts(self, *, limit: int, now: datetime | None = None) -> int:
         """Take out up to `limit` receipts that have expired; answers how many."""
-        return self._committed.prune_receipts(now or self.now(), limit)
+        return self._database.committed.prune_receipts(now or self.now(), limit)
 
     async def fire_due(
         self,
@@ -192,14 +209,15 @@ class MemoryStore:
         tenant: str | None = None,
         now: datetime | None = None,
     ) -> Sequence[tuple[UUID, A]]:
-        """Fire what is due and held by nobody, in one transaction that never gives up the event loop."""
+        """Fire what is due and held by nobody, in one transaction."""
         instant = now or self.now()
         answers: list[tuple[UUID, A]] = []
         async with self.begin() as transaction:
-            for instance in self._due(instant, limit, workflows, tenant):
+            for instance in self._due(transaction, instant, limit, workflows, tenant):
                 change, answer = decide(instance, None, instant)
                 if change is not None:
-                    transaction.write(change)
+                    await transaction.hold_for(change)
+                    transaction.write(change, instant)
                 answers.append((instance.id, answer))
         return answers
 
@@ -219,6 +237,10 @@ class MemoryStore:
         listed = [snapshot for snapshot in self._definitions.values() if snapshot.workflow in workflows]
         return [copy_snapshot(snapshot) for snapshot in sorted(listed, key=lambda snapshot: snapshot.workflow)]
 
+    async def backlog(self, *, tenant: str | None = None, now: datetime | None = None) -> Backlog:
+        """What waits, counted by looking at every row."""
+        return backlog_of(self._database.committed, tenant, now or self.now())
+
     async def _unit(
         self,
         transaction: MemoryTransaction,
@@ -230,46 +252,41 @@ class MemoryStore:
     ) -> MemoryUnit:
         if instance_id is not None:
             await self._hold(transaction, instance_id, wait=wait)
-        record = transaction.instance(instance_id) if instance_id else None
+        record = transaction.rows.instance(instance_id) if instance_id else None
         # The clock is read after the wait for the row, and the receipt by that clock.
         instant = now or self.now()
-        return MemoryUnit(transaction, record, transaction.receipt(key, instant), instant)
+        return MemoryUnit(transaction, record, transaction.rows.receipt(key, instant), instant)
 
     async def _hold(self, transaction: MemoryTransaction, instance_id: UUID, *, wait: bool) -> None:
         # Asked before waiting: an instance that another transaction is about to create is not there yet.
-        if transaction.instance(instance_id) is None:
+        if transaction.rows.instance(instance_id) is None:
             raise InstanceNotFound(instance_id)
         if wait:
             await transaction.hold(instance_id, instance_id)
         elif not transaction.try_hold(instance_id):
             raise InstanceBusy(instance_id)
         # And after: the one who held the row may have removed it.
-        if transaction.instance(instance_id) is None:
+        if transaction.rows.instance(instance_id) is None:
             raise InstanceNotFound(instance_id)
 
-    def _transaction(self) -> MemoryTransaction:
-        return MemoryTransaction(self._committed, self._locks, self._lock_timeout)
-
-    def _view(self, outside: object | None) -> MemoryTransaction:
-        """What a read sees: everything that is committed, or what the transaction `outside` makes of it."""
-        return self._transaction() if outside is None else self._own(outside)
-
-    def _own(self, outside: object) -> MemoryTransaction:
-        if isinstance(outside, MemoryTransaction) and outside.is_open and outside.belongs_to(self._committed):
-            return outside
-        raise ConnectionNotSupported("MemoryStore", outside, "an open transaction from this store's begin()")
-
     def _due(
-        self, now: datetime, limit: int, workflows: Collection[str] | None, tenant: str | None
+        self,
+        transaction: MemoryTransaction,
+        now: datetime,
+        limit: int,
+        workflows: Collection[str] | None,
+        tenant: str | None,
     ) -> list[WorkflowInstance]:
-        due = [
+        """Up to `limit` instances that are due, the earliest first, held from now on."""
+        due = sorted(
             (instance.due_at, instance.id)
-            for instance in self._committed.instances.values()
+            for instance in transaction.rows.instances()
             if instance.status is Status.ACTIVE
             and (workflows is None or instance.workflow in workflows)
             and tenant in (None, instance.tenant)
             and instance.due_at is not None
             and instance.due_at <= now
-            and not self._locks.held(instance.id)
-        ]
-        return [copy_instance(self._committed.instances[instance_id]) for _, instance_id in sorted(due)[:limit]]
+        )
+        free = (instance_id for _, instance_id in due if transaction.try_hold(instance_id))
+        claimed = (transaction.rows.instance(instance_id) for instance_id in islice(free, limit))
+        return [instance for instance in claimed if instance is not None]

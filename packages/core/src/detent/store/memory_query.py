@@ -1,4 +1,4 @@
-"""What a query asks for, decided record by record: how the memory store finds, sorts and counts."""
+"""What a query asks for, decided row by row: how a store that keeps its rows in memory finds, sorts and counts."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import TypeAlias, TypeVar
 from uuid import UUID
 
+from detent.store.messages import Delivery, DeliveryQuery, InboxMessage, InboxQuery
 from detent.store.query import GroupKey, InstanceQuery, Order, Position, Span, contains
-from detent.store.records import WorkflowInstance
+from detent.store.records import Status, WorkflowInstance
+from detent.store.run_records import Run, RunClaim, RunQuery, RunStatus
 
 V = TypeVar("V")
 
@@ -29,6 +31,7 @@ def matches(instance: WorkflowInstance, query: InstanceQuery) -> bool:
         and _within(instance.finished_at, query.finished)
         and _within(instance.due_at, query.due)
         and query.parked in (None, instance.parked_at is not None)
+        and query.busy in (None, instance.run_id is not None)
         and query.parent_id in (None, instance.parent_id)
         and query.tenant in (None, instance.tenant)
         and contains(instance.metadata, query.metadata)
@@ -53,6 +56,68 @@ def counted(instances: Iterable[WorkflowInstance], group_by: Sequence[GroupKey])
     """How many instances there are by these values; without any, how many there are."""
     groups = Counter(tuple(str(getattr(instance, key)) for key in group_by) for instance in instances)
     return groups if group_by else {(): groups[()]}
+
+
+def run_matches(run: Run, query: RunQuery) -> bool:
+    """Whether all conditions of `query` hold for `run`."""
+    return (
+        _among(run.status, query.statuses)
+        and query.instance_id in (None, run.instance_id)
+        and _among(run.workflow, query.workflows)
+        and _among(run.queue, query.queues)
+        and query.tenant in (None, run.tenant)
+        and (query.expired_before is None or _expired_before(run, query.expired_before))
+    )
+
+
+def run_is_wanted(run: Run, claim: RunClaim) -> bool:
+    """Whether `claim` asks for runs like this one, whoever's turn it is."""
+    return (
+        _among(run.queue, claim.queues)
+        and run.queue not in claim.except_queues
+        and _among(run.workflow, claim.workflows)
+        and (run.workflow, run.definition_version) not in claim.except_versions
+        and claim.tenant in (None, run.tenant)
+    )
+
+
+def message_matches(message: InboxMessage, query: InboxQuery) -> bool:
+    """Whether all conditions of `query` hold for `message`."""
+    return (
+        query.instance_id in (None, message.instance_id)
+        and _among(message.event, query.events)
+        and query.dead in (None, message.dead_at is not None)
+        and query.tenant in (None, message.tenant)
+        and _among(message.id, query.ids)
+    )
+
+
+def message_is_to_judge(message: InboxMessage, instance: WorkflowInstance, now: datetime) -> bool:
+    """Whether it is to be found out at `now` if `instance`, as it is, takes `message`."""
+    expired = message.expires_at is not None and message.expires_at <= now
+    return (
+        message.dead_at is None
+        and message.available_at <= now
+        and (expired or instance.version > message.seen_version)
+        and instance.status is not Status.PAUSED
+        and instance.run_id is None
+    )
+
+
+def delivery_matches(delivery: Delivery, query: DeliveryQuery) -> bool:
+    """Whether all conditions of `query` hold for `delivery`."""
+    return (
+        _among(delivery.status, query.statuses)
+        and _among(delivery.subscriber, query.subscribers)
+        and _among(delivery.topic, query.topics)
+        and query.instance_id in (None, delivery.instance_id)
+        and query.tenant in (None, delivery.tenant)
+        and _among(delivery.id, query.ids)
+    )
+
+
+def _expired_before(run: Run, instant: datetime) -> bool:
+    return run.status is RunStatus.RUNNING and run.lease_until is not None and run.lease_until < instant
 
 
 def _placed_by(order: Order) -> Callable[[WorkflowInstance], _Place | None]:

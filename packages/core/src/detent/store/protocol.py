@@ -1,7 +1,7 @@
 """The boundary to what remains: what every store promises, in prose.
 
-A store keeps instances, their history, receipts, definition snapshots, and what is left of removed instances. It knows
-nothing of machines or commands: a step arrives as a `Change`, already decided. Four ways lead a change into a store:
+A store keeps instances, their history, receipts, runs, messages, definition snapshots, and what is left of removed instances.
+It knows nothing of machines or commands: a step arrives as a `Change`, already decided. Four ways lead a change into a store:
 
 * `create` writes a new instance.
 * `apply` reads, lets a pure function decide, and writes: the fast path, where nothing but the decision runs.
@@ -28,7 +28,10 @@ from datetime import datetime
 from typing import Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
+from detent.store.backlog import Backlog
 from detent.store.change import Change, Removal
+from detent.store.message_store import InboxStore, OutboxStore
+from detent.store.messages import InboxMessage
 from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import (
     ArchiveEntry,
@@ -38,6 +41,9 @@ from detent.store.records import (
     ReceiptKey,
     WorkflowInstance,
 )
+from detent.store.run_records import Run
+from detent.store.run_store import RunStore
+from detent.store.signals import Signals
 
 A = TypeVar("A")
 
@@ -93,6 +99,14 @@ class Unit(Protocol):
         """A savepoint around one command: undone when its body raises, kept otherwise."""
         ...
 
+    async def lock_run(self, run_id: UUID) -> Run | None:
+        """A run of the locked instance, held until the end of the step, so that nobody claims it meanwhile."""
+        ...
+
+    async def messages(self) -> Sequence[InboxMessage]:
+        """The messages to the locked instance that are not dead, by rising number; up to 1000."""
+        ...
+
     async def write(self, change: Change) -> Existing | None:
         """Write `change`. `None` when written; for an insert whose receipt's key is taken, what exists, with nothing written."""
         ...
@@ -104,6 +118,26 @@ class Unit(Protocol):
 
 class Store(Protocol):
     """Where instances live. See the top of this module for what holds for every verb."""
+
+    @property
+    def runs(self) -> RunStore:
+        """Durable transitions in progress."""
+        ...
+
+    @property
+    def inbox(self) -> InboxStore:
+        """Events that were sent and not yet applied."""
+        ...
+
+    @property
+    def outbox(self) -> OutboxStore:
+        """Messages on their way to subscribers."""
+        ...
+
+    @property
+    def signals(self) -> Signals:
+        """Words that say that something may be there to do. A store may carry them within its process only."""
+        ...
 
     async def open(self) -> None:
         """Make the store ready; raises `StoreUnavailable` or `StoreOutdated`. Opening twice needs closing twice."""
@@ -271,4 +305,8 @@ class Store(Protocol):
 
     async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
         """Every stored version of these workflows, by name and in the order they were stored."""
+        ...
+
+    async def backlog(self, *, tenant: str | None = None, now: datetime | None = None) -> Backlog:
+        """What waits, counted."""
         ...

@@ -46,7 +46,9 @@ class InstanceQuery:
     """An instance that is not finished is in no span; so for `due`."""
     due: Span | None = None
     parked: bool | None = None
-    """Whether one of its timers is parked."""
+    """Whether one of its timers, or its run, is parked."""
+    busy: bool | None = None
+    """Whether a run is under way."""
     parent_id: UUID | None = None
     tenant: str | None = None
 

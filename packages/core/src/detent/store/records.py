@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from detent.json_values import JsonObject, JsonValue
@@ -55,6 +56,22 @@ class Timer:
     """Why the last firing did not succeed."""
 
 
+WaitFor: TypeAlias = Literal["each", "all", "any"]
+"""Of which children a parent hears: of each one's end, of the last one's, or of the first one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentLink:
+    """How a parent hears of a child's end: by an event that is sent to it."""
+
+    event: str
+    wait_for: WaitFor = "each"
+    group: str = ""
+    """The children that are counted together for `all` and `any`."""
+    since: int = 0
+    """The version of the parent when the child was started: what the parent took later than that may have been about it."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkflowInstance:
     """One business object in exactly one state: the row, and what `create_instance` and `get_instance` answer."""
@@ -73,7 +90,7 @@ class WorkflowInstance:
     timers: tuple[Timer, ...]
     """The deadlines of the current state."""
     due_at: datetime | None
-    """The earliest timer that is not parked."""
+    """The earliest timer that is not parked; `None` while a run is under way."""
     entered_at: datetime
     """When the current state was entered."""
     created_at: datetime
@@ -81,11 +98,15 @@ class WorkflowInstance:
     finished_at: datetime | None = None
     """When it was completed, failed or was cancelled."""
     parked_at: datetime | None = None
-    """Since when one of its timers waits for an operator."""
+    """Since when one of its timers, or its run, waits for an operator."""
     tenant: str = ""
     """Whose it is; empty without tenants. Given at creation, never changed."""
     parent_id: UUID | None = None
     """The instance that it was created for, if any. Given at creation, never changed."""
+    parent_link: ParentLink | None = None
+    """How its parent hears of its end, if at all. Given at creation, never changed."""
+    run_id: UUID | None = None
+    """The run that is under way: until it ends no event is taken and no timer fires."""
     created: bool = False
     """Whether this call created it; never stored."""
 
@@ -100,6 +121,8 @@ class CommandRecord:
     message: str | None = None
     data: JsonValue = None
     best_effort: bool = False
+    compensates: str | None = None
+    """The command that this one undid, because a later one failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,24 +9,17 @@ belongs to the loop or to the caller's context. The transaction is open meanwhil
 on a local disk: WAL does not work across machines.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 from uuid import UUID
 
-from detent.clock import SystemClock
-from detent.errors import (
-    ConnectionNotSupported,
-    InstanceBusy,
-    InstanceNotFound,
-    StoreError,
-    StoreUnavailable,
-)
+from detent.errors import InstanceBusy, InstanceNotFound, StoreError
+from detent.store.backlog import Backlog
 from detent.store.change import Change, Removal
 from detent.store.health import Health
 from detent.store.protocol import A, Decide, Existing
@@ -39,9 +32,13 @@ from detent.store.records import (
     ReceiptKey,
     WorkflowInstance,
 )
-from detent.store.row_locks import RowLocks
+from detent.store.signals import LocalSignals
 from detent.store.sqlite_archive import prune_history, prune_receipts, read_archived, remove_instances
+from detent.store.sqlite_backlog import read_backlog
 from detent.store.sqlite_connection import SqliteConnection
+from detent.store.sqlite_file import PassedOver, SqliteFile, nothing, writer_is_held
+from detent.store.sqlite_inbox import SqliteInbox
+from detent.store.sqlite_outbox import SqliteOutbox
 from detent.store.sqlite_query import count_instances, find_instances
 from detent.store.sqlite_rows import (
     read_definition,
@@ -54,25 +51,13 @@ from detent.store.sqlite_rows import (
     write_change,
     write_definitions,
 )
+from detent.store.sqlite_runs import SqliteRuns
 from detent.store.sqlite_schema import schema_version
-from detent.store.sqlite_thread import (
-    Synchronous,
-    begin,
-    commit,
-    is_busy,
-    rollback,
-    storage_errors,
-    translated,
-)
-from detent.store.sqlite_threads import SqliteThreads
+from detent.store.sqlite_thread import Synchronous, storage_errors
 from detent.store.sqlite_unit import SqliteUnit
-
-R = TypeVar("R")
 
 _Seen: TypeAlias = tuple[WorkflowInstance | None, Receipt | None, datetime]
 """The record, the receipt and the instant that a step starts with."""
-
-_WRITER = "writer"
 
 
 class SqliteStore:
@@ -91,46 +76,29 @@ class SqliteStore:
         lock_timeout: float = 3.0,
     ) -> None:
         self._path = str(path)
-        self._synchronous: Synchronous = synchronous
-        self._busy_timeout = busy_timeout
         self._lock_timeout = lock_timeout
-        self._clock = SystemClock()
-        self._turns = RowLocks()
-        self._opening = asyncio.Lock()
-        self._opened = 0
-        self._threads: SqliteThreads | None = None
-        self._ends: set[asyncio.Task[None]] = set()
+        self._file = SqliteFile(self._path, synchronous, busy_timeout, lock_timeout)
+        self.runs = SqliteRuns(self._file)
+        self.inbox = SqliteInbox(self._file)
+        self.outbox = SqliteOutbox(self._file)
+        self.signals = LocalSignals()
 
     async def open(self) -> None:
         """Open the file, make or upgrade its tables. Raises `StoreUnavailable` or `StoreOutdated`."""
-        async with self._opening:
-            if self._threads is None:
-                self._threads = await SqliteThreads.started(self._path, self._synchronous, self._busy_timeout)
-            self._opened += 1
+        await self._file.open()
 
     async def close(self) -> None:
         """Wait for the step that is under way, and close the file."""
-        async with self._opening:
-            self._opened = max(0, self._opened - 1)
-            if self._opened or self._threads is None:
-                return
-            threads, self._threads = self._threads, None
-            try:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._lock_timeout):
-                        await self._turns.wait(_WRITER)
-                    self._turns.release(_WRITER)
-            finally:
-                await threads.stop()
+        await self._file.close()
 
     def now(self) -> datetime:
         """The clock of this process, which is the one of the database."""
-        return self._clock.now()
+        return self._file.now()
 
     async def health(self) -> Health:
         """Whether the file can be read."""
         try:
-            version = await self._read(schema_version)
+            version = await self._file.read(schema_version)
         except StoreError as error:
             return Health(ok=False, detail=str(error))
         return Health(ok=True, detail=f"schema version {version} in {self._path}")
@@ -162,9 +130,9 @@ class SqliteStore:
         wait: bool = True,
     ) -> AsyncIterator[SqliteUnit]:
         """Take the writer for one step. A creation that does not get it raises `StoreUnavailable`, having no id yet."""
-        busy = _busy if instance_id is None else partial(InstanceBusy, instance_id)
+        busy = writer_is_held if instance_id is None else partial(InstanceBusy, instance_id)
         look = self._look(instance_id, key, now)
-        async with self._begun(busy, look, wait=wait) as (connection, seen):
+        async with self._file.begun(busy, look, wait=wait) as (connection, seen):
             yield SqliteUnit(connection, *seen)
 
     @asynccontextmanager
@@ -177,7 +145,7 @@ class SqliteStore:
         now: datetime | None = None,
     ) -> AsyncIterator[SqliteUnit]:
         """The same inside a `SqliteConnection` that this store lent, in a savepoint of it."""
-        connection = self._own(outside)
+        connection = self._file.own(outside)
         async with connection.savepoint():
             with storage_errors():
                 seen = await connection.run(self._look(instance_id, key, now))
@@ -189,31 +157,31 @@ class SqliteStore:
 
         Leaving it commits, unless an exception leaves it. Nobody else writes meanwhile: keep it short.
         """
-        async with self._begun(_busy, _nothing) as (connection, _):
+        async with self._file.begun(writer_is_held, nothing) as (connection, _):
             yield connection
 
     @asynccontextmanager
     async def lend(self, outside: object) -> AsyncIterator[None]:
         """Commit the transaction when the block ends well, roll it back otherwise."""
-        async with self._ending(self._own(outside)):
+        async with self._file.ending(self._file.own(outside)):
             yield
 
     async def load(self, instance_id: UUID, *, outside: object | None = None) -> WorkflowInstance | None:
         """The committed record, or the one that the transaction `outside` sees."""
-        return await self._read(lambda connection: read_instance(connection, instance_id), outside)
+        return await self._file.read(lambda connection: read_instance(connection, instance_id), outside)
 
     async def history(
         self, instance_id: UUID, *, limit: int, before: int | None = None, outside: object | None = None
     ) -> Sequence[HistoryEntry]:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
-        return await self._read(lambda connection: read_history(connection, instance_id, before, limit), outside)
+        return await self._file.read(lambda connection: read_history(connection, instance_id, before, limit), outside)
 
     async def recall(
         self, key: ReceiptKey, *, now: datetime | None = None, outside: object | None = None
     ) -> Existing | None:
         """The unexpired receipt under `key` with its instance as it is now."""
         instant = now or self.now()
-        return await self._read(lambda connection: read_existing(connection, key, instant), outside)
+        return await self._file.read(lambda connection: read_existing(connection, key, instant), outside)
 
     async def find(
         self,
@@ -228,39 +196,45 @@ class SqliteStore:
 
         What labels or context must contain is looked for row by row, among the rows that the other conditions leave.
         """
-        return await self._read(lambda connection: find_instances(connection, query, order, limit, after), outside)
+        return await self._file.read(lambda connection: find_instances(connection, query, order, limit, after), outside)
 
     async def count(
         self, query: InstanceQuery, *, group_by: Sequence[GroupKey] = (), outside: object | None = None
     ) -> Mapping[tuple[str, ...], int]:
         """How many instances `query` asks for, by the values under `group_by`."""
-        return await self._read(lambda connection: count_instances(connection, query, group_by), outside)
+        return await self._file.read(lambda connection: count_instances(connection, query, group_by), outside)
 
     async def remove(self, removals: Sequence[Removal], *, outside: object | None = None) -> Collection[UUID]:
         """Take instances out; raises `InstanceBusy`, as of the first, when the writer does not come in time."""
         work = partial(remove_instances, removals=removals)
         if outside is None:
-            busy = partial(InstanceBusy, removals[0].entry.instance_id) if removals else _busy
-            async with self._begun(busy, work) as (_, removed):
+            busy = partial(InstanceBusy, removals[0].entry.instance_id) if removals else writer_is_held
+            async with self._file.begun(busy, work) as (_, removed):
                 return removed
-        connection = self._own(outside)
+        connection = self._file.own(outside)
         async with connection.savepoint():
             with storage_errors():
                 return await connection.run(work)
 
     async def load_archived(self, instance_id: UUID) -> ArchiveEntry | None:
         """What is kept of an instance that was removed."""
-        return await self._read(lambda connection: read_archived(connection, instance_id))
+        return await self._file.read(lambda connection: read_archived(connection, instance_id))
 
     async def prune_history(self, instance_ids: Sequence[UUID], *, before: datetime) -> int:
         """Take out the entries of these instances from before an instant, except each one's last; answers how many."""
-        async with self._begun(_busy, lambda sqlite: prune_history(sqlite, instance_ids, before)) as (_, pruned):
+        async with self._file.begun(writer_is_held, lambda sqlite: prune_history(sqlite, instance_ids, before)) as (
+            _,
+            pruned,
+        ):
             return pruned
 
     async def prune_receipts(self, *, limit: int, now: datetime | None = None) -> int:
         """Take out up to `limit` receipts that have expired; answers how many."""
         instant = now or self.now()
-        async with self._begun(_busy, lambda sqlite: prune_receipts(sqlite, instant, limit)) as (_, pruned):
+        async with self._file.begun(writer_is_held, lambda sqlite: prune_receipts(sqlite, instant, limit)) as (
+            _,
+            pruned,
+        ):
             return pruned
 
     async def fire_due(
@@ -276,86 +250,34 @@ class SqliteStore:
         instant = now or self.now()
         answers: list[tuple[UUID, A]] = []
         changes: list[Change] = []
-        with suppress(_PassedOver):
+        with suppress(PassedOver):
             claim = partial(read_due, now=instant, limit=limit, workflows=workflows, tenant=tenant)
-            async with self._begun(_PassedOver, claim) as (connection, due):
+            async with self._file.begun(PassedOver, claim) as (connection, due):
                 for instance in due:
                     change, answer = decide(instance, None, instant)
                     answers.append((instance.id, answer))
                     changes += [change] if change is not None else []
                 with storage_errors():
-                    await connection.run(lambda sqlite: [write_change(sqlite, change) for change in changes])
+                    await connection.run(lambda sqlite: [write_change(sqlite, change, instant) for change in changes])
         return answers
 
     async def save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
         """Store the versions that are not stored yet; answers what is stored."""
-        async with self._begun(_busy, lambda sqlite: write_definitions(sqlite, snapshots)) as (_, stored):
+        async with self._file.begun(writer_is_held, lambda sqlite: write_definitions(sqlite, snapshots)) as (_, stored):
             return stored
 
     async def load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
         """The stored snapshot of one version."""
-        return await self._read(lambda connection: read_definition(connection, workflow, version))
+        return await self._file.read(lambda connection: read_definition(connection, workflow, version))
 
     async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
         """Every stored version of these workflows, by name and in the order they were stored."""
-        return await self._read(lambda connection: read_definitions(connection, workflows))
+        return await self._file.read(lambda connection: read_definitions(connection, workflows))
 
-    @asynccontextmanager
-    async def _begun(
-        self, busy: Callable[[], Exception], first: Callable[[sqlite3.Connection], R], *, wait: bool = True
-    ) -> AsyncIterator[tuple[SqliteConnection, R]]:
-        """A transaction, and what `first` answered in it, in one visit to the thread.
-
-        `busy` makes what is raised when the writer does not come in time.
-        """
-        writer = self._running().writer
-        await self._take_turn(busy, wait=wait)
-        connection = SqliteConnection(writer)
-        async with self._ending(connection):
-            try:
-                answer = await writer.run(partial(begin, first=first, busy_timeout=self._busy_timeout, wait=wait))
-            except sqlite3.Error as error:
-                raise busy() if is_busy(error) else translated(error) from error
-            yield connection, answer
-
-    async def _take_turn(self, busy: Callable[[], Exception], *, wait: bool) -> None:
-        if self._turns.take(_WRITER):
-            return
-        if not wait:
-            raise busy()
-        try:
-            async with asyncio.timeout(self._lock_timeout):
-                await self._turns.wait(_WRITER)
-        except TimeoutError:
-            raise busy() from None
-
-    @asynccontextmanager
-    async def _ending(self, connection: SqliteConnection) -> AsyncIterator[None]:
-        try:
-            yield
-        except BaseException:
-            if connection.is_open:
-                await self._end(connection, keep=False)
-            raise
-        if connection.is_open:
-            await self._end(connection, keep=True)
-
-    async def _end(self, connection: SqliteConnection, *, keep: bool) -> None:
-        connection.shut()
-        # A task of its own, held here: the end is reached and the writer is free, even if the caller is cancelled now.
-        task = asyncio.create_task(self._ended(connection, keep=keep))
-        self._ends.add(task)
-        task.add_done_callback(self._ends.discard)
-        await asyncio.shield(task)
-
-    async def _ended(self, connection: SqliteConnection, *, keep: bool) -> None:
-        try:
-            with storage_errors():
-                await connection.finish(commit if keep else rollback)
-        finally:
-            self._turns.release(_WRITER)
-        if keep:
-            connection.report()
+    async def backlog(self, *, tenant: str | None = None, now: datetime | None = None) -> Backlog:
+        """What waits, counted."""
+        instant = now or self.now()
+        return await self._file.read(lambda connection: read_backlog(connection, tenant, instant))
 
     def _look(
         self, instance_id: UUID | None, key: ReceiptKey | None, now: datetime | None
@@ -369,30 +291,3 @@ class SqliteStore:
             return record, read_receipt(connection, key, instant), instant
 
         return look
-
-    async def _read(self, work: Callable[[sqlite3.Connection], R], outside: object | None = None) -> R:
-        source = self._running().reader if outside is None else self._own(outside)
-        with storage_errors():
-            return await source.run(work)
-
-    def _running(self) -> SqliteThreads:
-        if self._threads is None:
-            raise StoreUnavailable("it is not open")
-        return self._threads
-
-    def _own(self, outside: object) -> SqliteConnection:
-        if isinstance(outside, SqliteConnection) and outside.is_open and outside.belongs_to(self._running().writer):
-            return outside
-        raise ConnectionNotSupported("SqliteStore", outside, "an open transaction from this store's begin()")
-
-
-class _PassedOver(Exception):
-    """The writer did not come in time for a sweep."""
-
-
-def _busy() -> StoreUnavailable:
-    return StoreUnavailable("another step holds the file for writing")
-
-
-def _nothing(_connection: sqlite3.Connection) -> None:
-    """What to do first when there is nothing to do."""

@@ -7,12 +7,18 @@ from uuid import UUID
 
 from detent.store.change import Removal
 from detent.store.records import ArchiveEntry
-from detent.store.sqlite_records import from_archive_entry, instant_text, maybe, to_archive_entry
+from detent.store.sqlite_records import from_archive_entry, to_archive_entry
+from detent.store.sqlite_values import instant_text, maybe
 
 _ARCHIVED = "SELECT * FROM detent_archive WHERE instance_id = ?"
 _REMOVE_INSTANCE = "DELETE FROM detent_instances WHERE id = ? AND version = ?"
-_REMOVE_HISTORY = "DELETE FROM detent_history WHERE instance_id = ?"
-_REMOVE_RECEIPTS = "DELETE FROM detent_receipts WHERE instance_id = ?"
+# What goes with an instance. Deliveries stay: what they tell of has happened.
+_REMOVE_ITS_ROWS = (
+    "DELETE FROM detent_history WHERE instance_id = ?",
+    "DELETE FROM detent_receipts WHERE instance_id = ?",
+    "DELETE FROM detent_runs WHERE instance_id = ?",
+    "DELETE FROM detent_inbox WHERE instance_id = ?",
+)
 # An id that was used and removed again is archived as it was the last time.
 _ARCHIVE = """
 INSERT OR REPLACE INTO detent_archive (
@@ -63,7 +69,7 @@ def _remove(connection: sqlite3.Connection, removal: Removal) -> bool:
     instance_id = str(removal.entry.instance_id)
     if connection.execute(_REMOVE_INSTANCE, (instance_id, removal.expected_version)).rowcount != 1:
         return False
-    connection.execute(_REMOVE_HISTORY, (instance_id,))
-    connection.execute(_REMOVE_RECEIPTS, (instance_id,))
+    for statement in _REMOVE_ITS_ROWS:
+        connection.execute(statement, (instance_id,))
     connection.execute(_ARCHIVE, from_archive_entry(removal.entry))
     return True

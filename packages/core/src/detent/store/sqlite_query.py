@@ -1,7 +1,7 @@
 """Finding and counting on SQLite: a query as a statement that is put together from fixed parts, with every value bound."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias, get_args
 
 from pydantic_core import from_json
@@ -9,7 +9,8 @@ from pydantic_core import from_json
 from detent.json_values import JsonObject
 from detent.store.query import GroupKey, InstanceQuery, Order, OrderKey, Position, Span, contains
 from detent.store.records import WorkflowInstance
-from detent.store.sqlite_records import instant_text, json_text, to_instance
+from detent.store.sqlite_records import to_instance
+from detent.store.sqlite_values import instant_text, json_text, list_text
 
 _Values: TypeAlias = dict[str, str | int | None]
 """What is bound, by name."""
@@ -33,6 +34,8 @@ _CONDITIONS = {
     "due_until": "due_at < :due_until",
     "parked": "parked_at IS NOT NULL",
     "not_parked": "parked_at IS NULL",
+    "busy": "run_id IS NOT NULL",
+    "not_busy": "run_id IS NULL",
     "parent_id": "parent_id = :parent_id",
     "tenant": "tenant = :tenant",
     # These go last: each row is asked in Python.
@@ -100,18 +103,20 @@ def _behind(column: str, order: Order) -> str:
 
 def _values(query: InstanceQuery) -> _Values:
     values: _Values = {
-        "ids": _listed(None if query.ids is None else map(str, query.ids)),
-        "workflows": _listed(query.workflows),
-        "versions": _listed(query.versions),
-        "states": _listed(query.states),
-        "exclude_states": _listed(query.exclude_states or None),
-        "statuses": _listed(query.statuses),
+        "ids": list_text(query.ids),
+        "workflows": list_text(query.workflows),
+        "versions": list_text(query.versions),
+        "states": list_text(query.states),
+        "exclude_states": list_text(query.exclude_states or None),
+        "statuses": list_text(query.statuses),
         **_span("created", query.created),
         **_span("updated", query.updated),
         **_span("finished", query.finished),
         **_span("due", query.due),
         "parked": query.parked or None,
         "not_parked": True if query.parked is False else None,
+        "busy": query.busy or None,
+        "not_busy": True if query.busy is False else None,
         "parent_id": None if query.parent_id is None else str(query.parent_id),
         "tenant": query.tenant,
         "metadata": _part(query.metadata),
@@ -128,10 +133,6 @@ def _span(name: str, span: Span | None) -> _Values:
         f"{name}_since": None if span.since is None else instant_text(span.since),
         f"{name}_until": None if span.until is None else instant_text(span.until),
     }
-
-
-def _listed(wanted: Iterable[str] | None) -> str | None:
-    return None if wanted is None else json_text(list(wanted))
 
 
 def _part(part: JsonObject) -> str | None:

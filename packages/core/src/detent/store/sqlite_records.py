@@ -1,12 +1,10 @@
 """The records of a store as rows of the SQLite tables, and back."""
 
 import sqlite3
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TypeVar
+from datetime import datetime
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from detent.json_values import JsonValue
 from detent.store.records import (
@@ -15,14 +13,23 @@ from detent.store.records import (
     DefinitionSnapshot,
     HistoryEntry,
     Outcome,
+    ParentLink,
     Receipt,
     ReceiptKey,
     Status,
     Timer,
     WorkflowInstance,
 )
-
-R = TypeVar("R")
+from detent.store.sqlite_values import (
+    instant_text,
+    json_text,
+    maybe_id_text,
+    maybe_instant_text,
+    maybe_json_text,
+    to_maybe_id,
+    to_maybe_instant,
+    to_maybe_json,
+)
 
 
 def from_instance(instance: WorkflowInstance) -> dict[str, JsonValue]:
@@ -37,14 +44,16 @@ def from_instance(instance: WorkflowInstance) -> dict[str, JsonValue]:
         "context": json_text(instance.context),
         "metadata": json_text(instance.metadata),
         "timers": json_text([_from_timer(timer) for timer in instance.timers]),
-        "due_at": _maybe_text(instance.due_at),
+        "due_at": maybe_instant_text(instance.due_at),
         "entered_at": instant_text(instance.entered_at),
         "created_at": instant_text(instance.created_at),
         "updated_at": instant_text(instance.updated_at),
-        "finished_at": _maybe_text(instance.finished_at),
-        "parked_at": _maybe_text(instance.parked_at),
+        "finished_at": maybe_instant_text(instance.finished_at),
+        "parked_at": maybe_instant_text(instance.parked_at),
         "tenant": instance.tenant,
-        "parent_id": None if instance.parent_id is None else str(instance.parent_id),
+        "parent_id": maybe_id_text(instance.parent_id),
+        "parent_link": None if instance.parent_link is None else _from_link(instance.parent_link),
+        "run_id": maybe_id_text(instance.run_id),
     }
 
 
@@ -60,15 +69,21 @@ def to_instance(row: sqlite3.Row) -> WorkflowInstance:
         context=from_json(row["context"]),
         metadata=from_json(row["metadata"]),
         timers=tuple(_to_timer(timer) for timer in from_json(row["timers"])),
-        due_at=_maybe_instant(row["due_at"]),
+        due_at=to_maybe_instant(row["due_at"]),
         entered_at=datetime.fromisoformat(row["entered_at"]),
         created_at=datetime.fromisoformat(row["created_at"]),
         updated_at=datetime.fromisoformat(row["updated_at"]),
-        finished_at=_maybe_instant(row["finished_at"]),
-        parked_at=_maybe_instant(row["parked_at"]),
+        finished_at=to_maybe_instant(row["finished_at"]),
+        parked_at=to_maybe_instant(row["parked_at"]),
         tenant=row["tenant"],
-        parent_id=None if row["parent_id"] is None else UUID(row["parent_id"]),
+        parent_id=to_maybe_id(row["parent_id"]),
+        parent_link=None if row["parent_link"] is None else ParentLink(**from_json(row["parent_link"])),
+        run_id=to_maybe_id(row["run_id"]),
     )
+
+
+def _from_link(link: ParentLink) -> str:
+    return json_text({"event": link.event, "wait_for": link.wait_for, "group": link.group, "since": link.since})
 
 
 def _from_timer(timer: Timer) -> dict[str, JsonValue]:
@@ -96,7 +111,7 @@ def from_entry(entry: HistoryEntry) -> dict[str, JsonValue]:
         "outcome": entry.outcome.value,
         "commands": json_text([_from_command(command) for command in entry.commands]),
         "reason": entry.reason,
-        "error": None if entry.error is None else json_text(entry.error),
+        "error": maybe_json_text(entry.error),
         "payload": json_text(entry.payload),
         "trigger_metadata": json_text(entry.trigger_metadata),
         "transition_id": str(entry.transition_id),
@@ -116,7 +131,7 @@ def to_entry(row: sqlite3.Row) -> HistoryEntry:
         outcome=Outcome(row["outcome"]),
         commands=tuple(CommandRecord(**fields) for fields in from_json(row["commands"])),
         reason=row["reason"],
-        error=None if row["error"] is None else from_json(row["error"]),
+        error=to_maybe_json(row["error"]),
         payload=from_json(row["payload"]),
         trigger_metadata=from_json(row["trigger_metadata"]),
         transition_id=UUID(row["transition_id"]),
@@ -133,6 +148,7 @@ def _from_command(command: CommandRecord) -> dict[str, JsonValue]:
         "message": command.message,
         "data": command.data,
         "best_effort": command.best_effort,
+        "compensates": command.compensates,
     }
 
 
@@ -194,11 +210,11 @@ def from_archive_entry(entry: ArchiveEntry) -> dict[str, JsonValue]:
         "state": entry.state,
         "status": entry.status.value,
         "created_at": instant_text(entry.created_at),
-        "finished_at": _maybe_text(entry.finished_at),
+        "finished_at": maybe_instant_text(entry.finished_at),
         "removed_at": instant_text(entry.removed_at),
         "reason": entry.reason,
         "trigger_metadata": json_text(entry.trigger_metadata),
-        "document": None if entry.document is None else json_text(entry.document),
+        "document": maybe_json_text(entry.document),
     }
 
 
@@ -212,33 +228,9 @@ def to_archive_entry(row: sqlite3.Row) -> ArchiveEntry:
         state=row["state"],
         status=Status(row["status"]),
         created_at=datetime.fromisoformat(row["created_at"]),
-        finished_at=_maybe_instant(row["finished_at"]),
+        finished_at=to_maybe_instant(row["finished_at"]),
         removed_at=datetime.fromisoformat(row["removed_at"]),
         reason=row["reason"],
         trigger_metadata=from_json(row["trigger_metadata"]),
-        document=None if row["document"] is None else from_json(row["document"]),
+        document=to_maybe_json(row["document"]),
     )
-
-
-def instant_text(value: datetime) -> str:
-    """The instant in UTC with all six digits of its microseconds, so that texts sort as instants do."""
-    return value.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def json_text(value: JsonValue) -> str:
-    """The value as JSON."""
-    return to_json(value).decode()
-
-
-def maybe(convert: Callable[[sqlite3.Row], R], cursor: sqlite3.Cursor) -> R | None:
-    """The first row of an answer, converted; `None` when there is none."""
-    row = cursor.fetchone()
-    return None if row is None else convert(row)
-
-
-def _maybe_text(instant: datetime | None) -> str | None:
-    return None if instant is None else instant_text(instant)
-
-
-def _maybe_instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -6,22 +6,20 @@ from datetime import datetime
 from uuid import UUID
 
 from detent.errors import StepRolledBack
-from detent.store.change import Change
+from detent.store.change import Change, PutReceipt
 from detent.store.protocol import Existing
 from detent.store.records import DefinitionSnapshot, HistoryEntry, Receipt, ReceiptKey, WorkflowInstance
+from detent.store.sqlite_effects import write_effect
 from detent.store.sqlite_records import (
     from_entry,
     from_instance,
-    from_receipt,
     from_snapshot,
-    instant_text,
-    json_text,
-    maybe,
     to_entry,
     to_instance,
     to_receipt,
     to_snapshot,
 )
+from detent.store.sqlite_values import instant_text, json_text, list_text, maybe
 
 _INSTANCE = "SELECT * FROM detent_instances WHERE id = ?"
 _DUE = """
@@ -35,10 +33,12 @@ LIMIT :limit
 _INSERT_INSTANCE = """
 INSERT INTO detent_instances (
     id, workflow, state, status, version, definition_version, context, metadata, timers, due_at,
-    entered_at, created_at, updated_at, finished_at, parked_at, tenant, parent_id
+    entered_at, created_at, updated_at, finished_at, parked_at, tenant, parent_id, parent_link,
+    run_id
 ) VALUES (
     :id, :workflow, :state, :status, :version, :definition_version, :context, :metadata, :timers, :due_at,
-    :entered_at, :created_at, :updated_at, :finished_at, :parked_at, :tenant, :parent_id
+    :entered_at, :created_at, :updated_at, :finished_at, :parked_at, :tenant, :parent_id,
+    :parent_link, :run_id
 ) ON CONFLICT (id) DO NOTHING
 """
 _UPDATE_INSTANCE = """
@@ -46,7 +46,8 @@ UPDATE detent_instances SET
     workflow = :workflow, state = :state, status = :status, version = :version,
     definition_version = :definition_version, context = :context, metadata = :metadata, timers = :timers,
     due_at = :due_at, entered_at = :entered_at, created_at = :created_at, updated_at = :updated_at,
-    finished_at = :finished_at, parked_at = :parked_at, tenant = :tenant, parent_id = :parent_id
+    finished_at = :finished_at, parked_at = :parked_at, tenant = :tenant, parent_id = :parent_id,
+    parent_link = :parent_link, run_id = :run_id
 WHERE id = :id AND version = :expected_version
 """
 _AT_VERSION = "SELECT 1 FROM detent_instances WHERE id = ? AND version = ?"
@@ -66,13 +67,6 @@ INSERT INTO detent_history (
 )
 """
 _RECEIPT = "SELECT * FROM detent_receipts WHERE tenant = ? AND scope = ? AND key = ? AND expires_at > ?"
-_PUT_RECEIPT = """
-INSERT OR REPLACE INTO detent_receipts (
-    tenant, scope, key, instance_id, fingerprint, answer, created_at, expires_at
-) VALUES (
-    :tenant, :scope, :key, :instance_id, :fingerprint, :answer, :created_at, :expires_at
-)
-"""
 _DEFINITION = "SELECT * FROM detent_definitions WHERE workflow = ? AND version = ?"
 # Rows are numbered as they come, and none ever goes.
 _DEFINITIONS = """
@@ -100,8 +94,7 @@ def read_due(
     tenant: str | None,
 ) -> list[WorkflowInstance]:
     """Up to `limit` active records whose deadline has come at `now`, the earliest first; of any workflow or tenant for `None`."""
-    names = None if workflows is None else json_text(list(workflows))
-    values = {"now": instant_text(now), "limit": limit, "workflows": names, "tenant": tenant}
+    values = {"now": instant_text(now), "limit": limit, "workflows": list_text(workflows), "tenant": tenant}
     return [to_instance(row) for row in connection.execute(_DUE, values)]
 
 
@@ -137,13 +130,13 @@ def read_definitions(connection: sqlite3.Connection, workflows: Collection[str])
     return [to_snapshot(row) for row in connection.execute(_DEFINITIONS, (json_text(list(workflows)),))]
 
 
-def write_change(connection: sqlite3.Connection, change: Change) -> Existing | None:
-    """Write all of `change`, or nothing and raise `StepRolledBack`; for an insert whose key is taken, what exists."""
+def write_change(connection: sqlite3.Connection, change: Change, now: datetime) -> Existing | None:
+    """Write all of `change` as of `now`, or nothing and raise `StepRolledBack`; for an insert whose key is taken, what exists."""
     connection.execute("SAVEPOINT detent_change")
     try:
         existing = _taken(connection, change)
         if existing is None:
-            _write(connection, change)
+            _write(connection, change, now)
     except BaseException:
         # A full disk ends the whole transaction by itself, savepoints included.
         if connection.in_transaction:
@@ -164,7 +157,7 @@ def write_definitions(
 
 
 def _taken(connection: sqlite3.Connection, change: Change) -> Existing | None:
-    for effect in change.effects:
+    for effect in change.effects_of(PutReceipt):
         # The instant of the step is the new receipt's own: a creation carries no other.
         existing = read_existing(connection, effect.receipt.key, effect.receipt.created_at)
         if existing is None:
@@ -175,11 +168,12 @@ def _taken(connection: sqlite3.Connection, change: Change) -> Existing | None:
     return None
 
 
-def _write(connection: sqlite3.Connection, change: Change) -> None:
+def _write(connection: sqlite3.Connection, change: Change, now: datetime) -> None:
     if not _write_instance(connection, change):
         raise StepRolledBack(f"instance {change.instance.id} does not have version {change.expected_version}")
     connection.executemany(_INSERT_ENTRY, [from_entry(entry) for entry in change.entries])
-    connection.executemany(_PUT_RECEIPT, [from_receipt(effect.receipt) for effect in change.effects])
+    for effect in change.effects:
+        write_effect(connection, effect, now)
 
 
 def _write_instance(connection: sqlite3.Connection, change: Change) -> bool:

@@ -7,6 +7,7 @@ so do people with the `sqlite3` shell. Ids and JSON are text for the same reason
 import sqlite3
 
 from detent.errors import StoreOutdated
+from detent.store.sqlite_schema_runs import RUNS_AND_MESSAGES
 
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS detent_schema_version (
@@ -132,7 +133,7 @@ _FINDING_AND_ARCHIVE = (
     """,
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (_TABLES, _FINDING_AND_ARCHIVE)
+STEPS: tuple[tuple[str, ...], ...] = (_TABLES, _FINDING_AND_ARCHIVE, RUNS_AND_MESSAGES)
 """What leads from each version to the next: step 1 makes version 1. A step that was released is never edited."""
 
 

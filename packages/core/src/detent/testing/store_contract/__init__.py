@@ -19,23 +19,34 @@ pytest.register_assert_rewrite(
     *(f"{__name__}.{name}" for name in ("samples", "instances", "history", "changes", "receipts", "races")),
     *(f"{__name__}.{name}" for name in ("transactions", "joined", "timers", "row_locks", "sharing", "time")),
     *(f"{__name__}.{name}" for name in ("finding", "counting", "archiving", "definitions", "cancellation", "runtime")),
+    *(f"{__name__}.{name}" for name in ("runs", "claims", "leases", "effects", "inbox", "outbox")),
+    *(f"{__name__}.{name}" for name in ("signals", "far_signals", "backlog")),
 )
 
 from detent.testing.store_contract.archiving import ArchiveContract  # noqa: E402
+from detent.testing.store_contract.backlog import BacklogContract  # noqa: E402
 from detent.testing.store_contract.cancellation import CancellationContract  # noqa: E402
 from detent.testing.store_contract.changes import ChangeContract  # noqa: E402
+from detent.testing.store_contract.claims import ClaimContract  # noqa: E402
 from detent.testing.store_contract.counting import CountContract  # noqa: E402
 from detent.testing.store_contract.definitions import DefinitionContract  # noqa: E402
+from detent.testing.store_contract.effects import EffectContract  # noqa: E402
+from detent.testing.store_contract.far_signals import FarSignalContract  # noqa: E402
 from detent.testing.store_contract.finding import FindContract  # noqa: E402
 from detent.testing.store_contract.history import HistoryContract  # noqa: E402
+from detent.testing.store_contract.inbox import InboxContract  # noqa: E402
 from detent.testing.store_contract.instances import InstanceContract  # noqa: E402
 from detent.testing.store_contract.joined import JoinedContract  # noqa: E402
 from detent.testing.store_contract.kit import StoreKit, Topic  # noqa: E402
+from detent.testing.store_contract.leases import LeaseContract  # noqa: E402
+from detent.testing.store_contract.outbox import OutboxContract  # noqa: E402
 from detent.testing.store_contract.races import RaceContract  # noqa: E402
 from detent.testing.store_contract.receipts import ReceiptContract  # noqa: E402
 from detent.testing.store_contract.row_locks import RowLockContract  # noqa: E402
+from detent.testing.store_contract.runs import RunContract  # noqa: E402
 from detent.testing.store_contract.runtime import RuntimeContract  # noqa: E402
 from detent.testing.store_contract.sharing import SharingContract  # noqa: E402
+from detent.testing.store_contract.signals import SignalContract  # noqa: E402
 from detent.testing.store_contract.time import TimeContract  # noqa: E402
 from detent.testing.store_contract.timers import TimerContract  # noqa: E402
 from detent.testing.store_contract.transactions import TransactionContract  # noqa: E402
@@ -61,6 +72,15 @@ class StoreContract(
     DefinitionContract,
     CancellationContract,
     RuntimeContract,
+    RunContract,
+    ClaimContract,
+    LeaseContract,
+    EffectContract,
+    InboxContract,
+    OutboxContract,
+    SignalContract,
+    FarSignalContract,
+    BacklogContract,
 ):
     """All topics; inherit from it and bring the fixture `kit`."""
 

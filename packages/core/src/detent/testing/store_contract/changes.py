@@ -18,6 +18,7 @@ from detent.testing.store_contract.samples import (
     keyed_step,
     loaded,
     receipt_key,
+    receipt_of,
     remembered,
     sequences,
     step,
@@ -136,4 +137,4 @@ class ChangeContract:
 
         assert await kit.store.load(record.id) == change.instance
         assert list(await kit.store.history(record.id, limit=1)) == list(change.entries)
-        assert await remembered(kit.store, record.id, key) == change.effects[0].receipt
+        assert await remembered(kit.store, record.id, key) == receipt_of(change)

@@ -10,7 +10,7 @@ import pytest
 from detent.errors import ConnectionNotSupported
 from detent.json_values import JsonObject, JsonValue
 from detent.store.query import InstanceQuery, Order, OrderKey, Position, Span
-from detent.store.records import Status, Timer, WorkflowInstance
+from detent.store.records import ParentLink, Status, Timer, WorkflowInstance
 from detent.testing.store_contract.kit import StoreKit
 from detent.testing.store_contract.samples import (
     DAY,
@@ -36,6 +36,7 @@ IDS = [
 ]
 
 PARENT = UUID("10000000-0000-4000-8000-000000000000")
+RUN = UUID("20000000-0000-7000-8000-000000000000")
 
 NAMED = {
     "new": {
@@ -52,6 +53,7 @@ NAMED = {
         "created_at": NOW + DAY,
         "updated_at": NOW + 2 * DAY,
         "context": {"total": 10, "paid": True},
+        "run_id": RUN,
     },
     "done": {
         "state": "done",
@@ -62,6 +64,7 @@ NAMED = {
         "updated_at": NOW + 3 * DAY,
         "tenant": "globex",
         "parent_id": PARENT,
+        "parent_link": ParentLink(event="ended", wait_for="all", group="parcels"),
     },
     "failed": {
         "workflow": "return",
@@ -121,6 +124,9 @@ QUERIES = {
     "due at some time": (InstanceQuery(due=Span()), "new held"),
     "parked": (InstanceQuery(parked=True), "paid"),
     "not parked": (InstanceQuery(parked=False), "new done failed held"),
+    "busy": (InstanceQuery(busy=True), "paid"),
+    "not busy": (InstanceQuery(busy=False), "new done failed held"),
+    "busy and of a tenant": (InstanceQuery(busy=True, tenant="acme"), ""),
     "children": (InstanceQuery(parent_id=PARENT), "done held"),
     "children of another": (InstanceQuery(parent_id=IDS[0]), ""),
     "a tenant": (InstanceQuery(tenant="acme"), "new held"),

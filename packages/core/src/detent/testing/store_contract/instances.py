@@ -8,7 +8,8 @@ import pytest
 from detent.errors import InstanceNotFound, StoreError
 from detent.ids import new_id
 from detent.json_values import JsonValue
-from detent.store.records import Status, Timer
+from detent.store.query import InstanceQuery, Order
+from detent.store.records import ParentLink, Status, Timer
 from detent.testing.store_contract.kit import StoreKit
 from detent.testing.store_contract.samples import (
     DAY,
@@ -49,6 +50,8 @@ class InstanceContract:
             parked_at=NOW - 6 * DAY,
             tenant="acme",
             parent_id=new_id(),
+            parent_link=ParentLink(event="child ended", wait_for="any", group="parcels"),
+            run_id=new_id(),
         )
 
         await kit.store.create(replace(change, instance=full))
@@ -70,6 +73,7 @@ class InstanceContract:
             updated_at=NOW + DAY,
             finished_at=NOW + 2 * DAY,
             parked_at=NOW + 3 * DAY,
+            run_id=new_id(),
         )
 
         async with kit.store.transaction(record.id) as unit:
@@ -81,11 +85,30 @@ class InstanceContract:
         record = await created(kit.store)
 
         assert (record.finished_at, record.parked_at, record.tenant, record.parent_id) == (None, None, "", None)
+        assert (record.parent_link, record.run_id) == (None, None)
 
-    async def test_a_step_may_take_back_that_an_instance_is_finished_or_parked(self, kit: StoreKit) -> None:
-        record = await created(kit.store, creation_with(finished_at=NOW, parked_at=NOW, tenant="acme"))
+    @pytest.mark.parametrize(
+        "link",
+        [ParentLink("ended"), ParentLink("ended", "all"), ParentLink("ended", "any", "a group", since=3)],
+        ids=["each", "all", "any"],
+    )
+    async def test_how_a_parent_hears_of_an_end_stays_through_every_step(self, kit: StoreKit, link: ParentLink) -> None:
+        record = await created(kit.store, creation_with(parent_id=new_id(), parent_link=link))
+        await kit.store.apply(record.id, advance)
+        async with kit.store.transaction(record.id) as unit:
+            assert unit.record is not None
+            await unit.write(step(unit.record))
+
+        after = await loaded(kit.store, record.id)
+
+        assert (after.version, after.parent_id, after.parent_link) == (3, record.parent_id, link)
+        assert list(await kit.store.find(InstanceQuery(), order=Order(), limit=10)) == [after]
+
+    async def test_a_step_may_take_back_that_an_instance_is_finished_parked_or_busy(self, kit: StoreKit) -> None:
+        before = creation_with(finished_at=NOW, parked_at=NOW, tenant="acme", run_id=new_id())
+        record = await created(kit.store, before)
         change = step(record)
-        after = replace(change.instance, finished_at=None, parked_at=None)
+        after = replace(change.instance, finished_at=None, parked_at=None, run_id=None)
 
         await kit.store.apply(record.id, lambda *_: (replace(change, instance=after), None))
 

@@ -17,6 +17,7 @@ from detent.testing.store_contract.samples import (
     keyed_step,
     loaded,
     receipt_key,
+    receipt_of,
     remembered,
     step,
     within,
@@ -202,8 +203,8 @@ class JoinedContract:
 
         async with kit.lend() as outside:
             async with kit.store.join(outside, None, key=key, now=NOW) as unit:
-                assert unit.receipt == first.effects[0].receipt
-                assert await unit.write(second) == Existing(first.effects[0].receipt, record)
+                assert unit.receipt == receipt_of(first)
+                assert await unit.write(second) == Existing(receipt_of(first), record)
             await kit.note(outside, f"found {record.id}")
 
         assert await kit.store.load(second.instance.id) is None
@@ -217,8 +218,8 @@ class JoinedContract:
             async with kit.store.join(outside, None) as unit:
                 await unit.write(first)
             async with kit.store.join(outside, None, key=key, now=NOW) as unit:
-                assert unit.receipt == first.effects[0].receipt
-                assert await unit.write(creation(key=key)) == Existing(first.effects[0].receipt, first.instance)
+                assert unit.receipt == receipt_of(first)
+                assert await unit.write(creation(key=key)) == Existing(receipt_of(first), first.instance)
 
     async def test_the_instance_is_held_until_the_caller_commits(self, kit: StoreKit) -> None:
         record = await created(kit.store)

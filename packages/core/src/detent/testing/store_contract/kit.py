@@ -25,6 +25,15 @@ Topic: TypeAlias = Literal[
     "definitions",
     "cancellation",
     "runtime",
+    "runs",
+    "claims",
+    "leases",
+    "effects",
+    "inbox",
+    "outbox",
+    "signals",
+    "far_signals",
+    "backlog",
 ]
 """A part of the contract, named like the file that holds its tests."""
 
@@ -47,7 +56,8 @@ class StoreKit:
     noted: Callable[[str], Awaitable[bool]]
     """Whether a text that was noted is committed."""
     second: Callable[[], AbstractAsyncContextManager[Store]] | None = None
-    """Opens another store object on the same data, as another process would; needed for the topic `sharing`."""
+    """Opens another store object on the same data, as another process would; needed for the topics `sharing` and
+    `far_signals`."""
     declines: frozenset[Topic] = frozenset()
     """What the store does not promise, said aloud: these topics are skipped by name."""
 
@@ -55,5 +65,6 @@ class StoreKit:
         unknown = self.declines - TOPICS
         if unknown:
             raise ValueError(f"there are no such topics: {', '.join(sorted(unknown))}")
-        if self.second is None and "sharing" not in self.declines:
-            raise ValueError("a store without `second` has to decline the topic 'sharing'")
+        undone = sorted({"sharing", "far_signals"} - self.declines) if self.second is None else []
+        if undone:
+            raise ValueError(f"a store without `second` has to decline the topics {', '.join(map(repr, undone))}")

@@ -18,6 +18,7 @@ from detent.testing.store_contract.samples import (
     keyed_step,
     loaded,
     receipt_key,
+    receipt_of,
     step,
     within,
 )
@@ -35,7 +36,7 @@ class RaceContract:
 
         [winner] = [change for change, answer in zip(changes, answers, strict=True) if answer is None]
         losers = [answer for answer in answers if answer is not None]
-        assert losers == [Existing(winner.effects[0].receipt, winner.instance)] * 15
+        assert losers == [Existing(receipt_of(winner), winner.instance)] * 15
         for change in changes:
             assert (await kit.store.load(change.instance.id) is not None) == (change is winner)
 
@@ -132,7 +133,7 @@ class RaceContract:
             assert not third.done()
             release.set()
 
-        expected = Existing(first.effects[0].receipt, first.instance)
+        expected = Existing(receipt_of(first), first.instance)
         assert [second.result(), third.result()] == [expected, expected]
 
     async def test_of_two_creations_with_one_id_one_is_refused(self, kit: StoreKit) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from detent.errors import ConnectionNotSupported, StoreError
 from detent.ids import new_id
-from detent.store.change import Change
+from detent.store.change import Change, PutReceipt
 from detent.store.protocol import Existing
 from detent.store.records import ReceiptKey
 from detent.testing.store_contract.kit import StoreKit
@@ -21,6 +21,7 @@ from detent.testing.store_contract.samples import (
     keyed_step,
     loaded,
     receipt_key,
+    receipt_of,
     receipts_only,
     remembered,
     step,
@@ -40,12 +41,12 @@ class ReceiptContract:
 
         record = await created(kit.store, change)
 
-        assert await remembered(kit.store, record.id, key) == change.effects[0].receipt
+        assert await remembered(kit.store, record.id, key) == receipt_of(change)
 
     async def test_a_receipt_may_have_no_fingerprint(self, kit: StoreKit) -> None:
         key = receipt_key()
         change = creation(key=key)
-        [effect] = change.effects
+        [effect] = change.effects_of(PutReceipt)
         bare = replace(effect, receipt=replace(effect.receipt, fingerprint=None, answer={}))
 
         record = await created(kit.store, replace(change, effects=(bare,)))
@@ -61,9 +62,9 @@ class ReceiptContract:
 
         existing = await kit.store.create(second)
 
-        assert existing == Existing(first.effects[0].receipt, await loaded(kit.store, record.id))
+        assert existing == Existing(receipt_of(first), await loaded(kit.store, record.id))
         await _assert_never_created(kit, second)
-        assert await remembered(kit.store, record.id, key) == first.effects[0].receipt
+        assert await remembered(kit.store, record.id, key) == receipt_of(first)
 
     @pytest.mark.parametrize(
         "other", [{"scope": "workflow:return"}, {"tenant": "acme"}, {"key": "other"}], ids=["scope", "tenant", "key"]
@@ -82,7 +83,7 @@ class ReceiptContract:
         await kit.store.apply(record.id, lambda *_: (change, None), key=key)
 
         async with kit.store.transaction(record.id, key=key) as unit:
-            assert unit.receipt == change.effects[0].receipt
+            assert unit.receipt == receipt_of(change)
         async with kit.store.transaction(record.id) as unit:
             assert unit.receipt is None
         async with kit.store.transaction(record.id, key=receipt_key()) as unit:
@@ -95,8 +96,8 @@ class ReceiptContract:
         second = creation(key=key)
 
         async with kit.store.transaction(None, key=key, now=NOW) as unit:
-            assert unit.receipt == first.effects[0].receipt
-            assert await unit.write(second) == Existing(first.effects[0].receipt, record)
+            assert unit.receipt == receipt_of(first)
+            assert await unit.write(second) == Existing(receipt_of(first), record)
             assert unit.record is None
             await kit.note(unit.connection, f"still usable {record.id}")
 
@@ -119,7 +120,7 @@ class ReceiptContract:
         record = await created(kit.store, later)
 
         assert record.id == later.instance.id
-        assert await remembered(kit.store, record.id, key) == later.effects[0].receipt
+        assert await remembered(kit.store, record.id, key) == receipt_of(later)
 
     async def test_an_expired_receipt_is_replaced_by_a_step(self, kit: StoreKit) -> None:
         record = await created(kit.store)
@@ -130,11 +131,11 @@ class ReceiptContract:
 
         await kit.store.apply(record.id, lambda *_: (later, None), key=key, now=NOW + 2 * DAY)
 
-        assert await remembered(kit.store, record.id, key) == later.effects[0].receipt
+        assert await remembered(kit.store, record.id, key) == receipt_of(later)
 
     async def test_a_change_may_leave_several_receipts(self, kit: StoreKit) -> None:
         change = creation(key=receipt_key())
-        [effect] = change.effects
+        [effect] = change.effects_of(PutReceipt)
         other = replace(effect, receipt=replace(effect.receipt, key=ReceiptKey(scope="b", key="b", tenant="b")))
 
         record = await created(kit.store, replace(change, effects=(effect, other)))
@@ -155,7 +156,7 @@ class ReceiptContract:
         change = creation(key=receipt_key(tenant="acme"))
         record = await created(kit.store, change)
         await kit.store.apply(record.id, advance)
-        [effect] = change.effects
+        [effect] = change.effects_of(PutReceipt)
 
         existing = await kit.store.recall(effect.receipt.key, now=NOW)
 
@@ -201,7 +202,7 @@ class ReceiptContract:
                 await unit.write(after)
 
             mine = await kit.store.recall(key, now=NOW, outside=outside)
-            assert mine == Existing(change.effects[0].receipt, change.instance)
+            assert mine == Existing(receipt_of(change), change.instance)
             assert await kit.store.recall(key, now=NOW + 31 * DAY, outside=outside) is None
             theirs = await kit.store.recall(old_key, now=NOW, outside=outside)
             assert theirs is not None
@@ -228,7 +229,7 @@ class ReceiptContract:
         await kit.store.apply(record.id, lambda *_: (change, None))
 
         await assert_untouched(kit.store, record)
-        for effect in change.effects:
+        for effect in change.effects_of(PutReceipt):
             assert await remembered(kit.store, record.id, effect.receipt.key) == effect.receipt
         assert await kit.store.apply(record.id, advance) == record.version + 1
 
@@ -303,7 +304,7 @@ class ReceiptContract:
         with pytest.raises(StoreError):
             await again()
 
-        assert await remembered(kit.store, record.id, key) == first.effects[0].receipt
+        assert await remembered(kit.store, record.id, key) == receipt_of(first)
         assert await kit.store.recall(free, now=NOW) is None
 
     async def test_a_change_without_entries_replaces_an_expired_answer(self, kit: StoreKit) -> None:
@@ -314,7 +315,7 @@ class ReceiptContract:
 
         await kit.store.apply(record.id, lambda *_: (later, None), now=NOW + 60 * DAY)
 
-        assert await kit.store.recall(key, now=NOW + 60 * DAY) == Existing(later.effects[0].receipt, record)
+        assert await kit.store.recall(key, now=NOW + 60 * DAY) == Existing(receipt_of(later), record)
 
 
 async def _assert_never_created(kit: StoreKit, change: Change) -> None:

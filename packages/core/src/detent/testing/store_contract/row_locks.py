@@ -1,11 +1,20 @@
 """Steps on different instances do not wait for each other. A store with one writer declines this topic."""
 
+from detent.store.messages import InboxQuery
+from detent.store.records import Status
+from detent.store.run_records import Release
 from detent.testing.store_contract.kit import StoreKit
 from detent.testing.store_contract.samples import (
     DAY,
+    MINUTE,
     NOW,
+    a_checkpoint,
+    a_claim,
+    a_message,
+    accepted,
     advance,
     assert_untouched,
+    claimed,
     created,
     creation,
     receipt_key,
@@ -55,3 +64,36 @@ class RowLockContract:
             assert list(await kit.store.fire_due(advance, limit=10, now=NOW)) == []
 
         assert list(await kit.store.fire_due(advance, limit=10, now=NOW)) == [(held.id, 2)]
+
+    async def test_a_message_is_sent_to_an_instance_that_a_step_holds(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+        messages = [a_message(record), a_message(record)]
+
+        async with within(), kit.store.transaction(record.id):
+            await kit.store.inbox.put(messages[0])
+            async with kit.lend() as outside:
+                await kit.store.inbox.put(messages[1], outside=outside)
+
+        found = await kit.store.inbox.find(InboxQuery(), limit=10)
+        assert [message.id for message in found] == [message.id for message in messages]
+
+    async def test_a_worker_writes_under_its_lease_while_a_step_holds_the_instance(self, kit: StoreKit) -> None:
+        run = await accepted(kit.store)
+        held = await claimed(kit.store)
+
+        async with within(), kit.store.transaction(run.instance_id):
+            assert list(await kit.store.runs.heartbeat([held.lease], extend=MINUTE, now=NOW)) == [run.id]
+            assert await kit.store.runs.keep(held.lease, kept={"page": 1}, extend=MINUTE, now=NOW)
+            assert await kit.store.runs.checkpoint(a_checkpoint(held.lease), now=NOW) is Status.ACTIVE
+            assert list(await kit.store.runs.release([Release(held.lease)], now=NOW)) == [run.id]
+
+    async def test_a_claim_passes_over_a_run_that_a_step_has_locked(self, kit: StoreKit) -> None:
+        locked = await accepted(kit.store, priority=9)
+        free = await accepted(kit.store)
+
+        async with within(), kit.store.transaction(locked.instance_id) as unit:
+            assert await unit.lock_run(locked.id) == locked
+            assert [one.run.id for one in await kit.store.runs.claim(a_claim(1), now=NOW)] == [free.id]
+            assert list(await kit.store.runs.claim(a_claim(9), now=NOW)) == []
+
+        assert [one.run.id for one in await kit.store.runs.claim(a_claim(9), now=NOW)] == [locked.id]

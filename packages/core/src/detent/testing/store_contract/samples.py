@@ -9,7 +9,8 @@ from uuid import UUID
 
 from detent.ids import new_id
 from detent.json_values import JsonObject, JsonValue
-from detent.store.change import Change, PutReceipt, Removal
+from detent.store.change import AddRun, Change, Effect, PutReceipt, Removal
+from detent.store.messages import Delivery, InboxMessage
 from detent.store.protocol import Store
 from detent.store.query import Order, Position
 from detent.store.records import (
@@ -23,10 +24,14 @@ from detent.store.records import (
     Timer,
     WorkflowInstance,
 )
+from detent.store.run_records import Checkpoint, ClaimedRun, Lease, Run, RunClaim, RunStatus
 
 NOW = datetime(2030, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
 """When the samples happen."""
 DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+TICK = timedelta(microseconds=1)
+"""The least time that a store tells apart."""
 
 JSON_KINDS: Mapping[str, JsonValue] = {
     "null": None,
@@ -108,7 +113,7 @@ def creation(
         created_at=now,
         updated_at=now,
     )
-    effects = (PutReceipt(receipt(key, instance.id, now=now, lasts=lasts)),) if key else ()
+    effects: tuple[Effect, ...] = (PutReceipt(receipt(key, instance.id, now=now, lasts=lasts)),) if key else ()
     return _change(instance, 0, "$created", effects)
 
 
@@ -125,7 +130,7 @@ def step(
     due: datetime | None = None,
     status: Status | None = None,
     entries: int = 1,
-    effects: tuple[PutReceipt, ...] = (),
+    effects: tuple[Effect, ...] = (),
 ) -> Change:
     """A change that takes `record` on by `entries`; its deadline is gone unless `due` gives a new one."""
     instance = replace(
@@ -150,8 +155,117 @@ def keyed_step(
 
 def receipts_only(record: WorkflowInstance, *keys: ReceiptKey, now: datetime = NOW) -> Change:
     """A change that leaves the instance as it is and its history as long, and puts receipts."""
-    effects = tuple(PutReceipt(receipt(key, record.id, now=now)) for key in keys)
+    return effects_only(record, *(PutReceipt(receipt(key, record.id, now=now)) for key in keys))
+
+
+def effects_only(record: WorkflowInstance, *effects: Effect) -> Change:
+    """A change that leaves the instance as it is and its history as long, and writes these effects."""
     return Change(record, record.version, new_id(), (), effects)
+
+
+def receipt_of(change: Change) -> Receipt:
+    """The one receipt that a change leaves."""
+    [put] = change.effects_of(PutReceipt)
+    return put.receipt
+
+
+def a_run(instance: WorkflowInstance, **fields: Any) -> Run:
+    """A run of `instance` that waits for its first claim, with these fields."""
+    run = Run(
+        id=new_id(),
+        instance_id=instance.id,
+        workflow=instance.workflow,
+        definition_version=instance.definition_version,
+        tenant=instance.tenant,
+        event="pay",
+        state=instance.state,
+        target="paid",
+        payload={"amount": 17},
+        subject=None,
+        trigger_metadata={"actor": "Ada"},
+        by_timer=False,
+        status=RunStatus.PENDING,
+        command="charge",
+        queue="default",
+        priority=0,
+        attempts=0,
+        crashes=0,
+        journal=(),
+        kept={},
+        progress=None,
+        available_at=NOW,
+        lease_token=None,
+        lease_until=None,
+        worker=None,
+        error=None,
+        reason=None,
+        trace={},
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return replace(run, **fields)
+
+
+def with_run(change: Change, **fields: Any) -> Change:
+    """The same change, which also begins a run with these fields."""
+    run = a_run(change.instance, **fields)
+    instance = replace(change.instance, run_id=run.id)
+    return replace(change, instance=instance, effects=(*change.effects, AddRun(run)))
+
+
+def a_message(instance: WorkflowInstance, **fields: Any) -> InboxMessage:
+    """An event sent to `instance`, with these fields."""
+    message = InboxMessage(
+        id=new_id(),
+        instance_id=instance.id,
+        tenant=instance.tenant,
+        event="approve",
+        payload={"by": "Ada"},
+        trigger_metadata={},
+        key=None,
+        created_at=NOW,
+        available_at=NOW,
+    )
+    return replace(message, **fields)
+
+
+def a_delivery(instance: WorkflowInstance, **fields: Any) -> Delivery:
+    """A message about `instance` on its way to the subscriber `mail`, with these fields."""
+    delivery = Delivery(
+        id=new_id(),
+        message_id=new_id(),
+        subscriber="mail",
+        instance_id=instance.id,
+        workflow=instance.workflow,
+        tenant=instance.tenant,
+        sequence=instance.version,
+        topic="order.paid",
+        key=None,
+        payload={"total": 17},
+        headers={},
+        created_at=NOW,
+        available_at=NOW,
+    )
+    return replace(delivery, **fields)
+
+
+def a_claim(limit: int = 1, **fields: Any) -> RunClaim:
+    """What the worker `one` asks for: a lease of a minute, with these fields."""
+    return replace(RunClaim(worker="one", lease=MINUTE, limit=limit), **fields)
+
+
+def a_checkpoint(lease: Lease, **fields: Any) -> Checkpoint:
+    """A checkpoint that goes on to the command `ship` and keeps the lease for a minute, with these fields."""
+    checkpoint = Checkpoint(
+        lease=lease,
+        entry={"command": "charge", "ok": True},
+        position=0,
+        command="ship",
+        queue="default",
+        priority=0,
+        extend=MINUTE,
+    )
+    return replace(checkpoint, **fields)
 
 
 def removal(
@@ -203,6 +317,31 @@ async def created(store: Store, change: Change | None = None) -> WorkflowInstanc
     return await loaded(store, wanted.instance.id)
 
 
+async def accepted(store: Store, change: Change | None = None, **fields: Any) -> Run:
+    """A stored run with these fields, of an instance that `change` creates together with it."""
+    record = await created(store, with_run(change or creation(), **fields))
+    assert record.run_id is not None
+    return await loaded_run(store, record.run_id)
+
+
+async def claimed(store: Store, *, now: datetime = NOW, **fields: Any) -> ClaimedRun:
+    """The one run whose turn it is, taken for a minute."""
+    [claimed_run] = await store.runs.claim(a_claim(**fields), now=now)
+    return claimed_run
+
+
+async def written(store: Store, instance_id: UUID, *effects: Effect, now: datetime = NOW) -> None:
+    """Write these effects, and nothing else, with the instance as it is."""
+    await store.apply(instance_id, lambda record, *_: (effects_only(record, *effects), None), now=now)
+
+
+async def loaded_run(store: Store, run_id: UUID) -> Run:
+    """The committed run, which is there."""
+    run = await store.runs.load(run_id)
+    assert run is not None
+    return run
+
+
 async def loaded(store: Store, instance_id: UUID) -> WorkflowInstance:
     """The committed record, which is there."""
     record = await store.load(instance_id)
@@ -237,7 +376,7 @@ async def assert_whole(store: Store, instance_id: UUID) -> int:
     return record.version
 
 
-def _change(instance: WorkflowInstance, expected: int, event: str, effects: tuple[PutReceipt, ...]) -> Change:
+def _change(instance: WorkflowInstance, expected: int, event: str, effects: tuple[Effect, ...]) -> Change:
     transition_id = new_id()
     entries = tuple(
         _entry(instance, sequence, event, transition_id) for sequence in range(expected + 1, instance.version + 1)

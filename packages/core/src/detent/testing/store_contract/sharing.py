@@ -4,18 +4,31 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
+import pytest
+
+from detent.store.change import Publish
 from detent.store.protocol import Existing, Store
+from detent.store.run_records import Throttle
 from detent.testing.store_contract.kit import StoreKit
 from detent.testing.store_contract.samples import (
     DAY,
+    MINUTE,
     NOW,
+    a_checkpoint,
+    a_claim,
+    a_delivery,
+    a_message,
+    accepted,
     advance,
     assert_whole,
+    claimed,
     created,
     creation,
     definition,
     receipt_key,
+    receipt_of,
     within,
+    written,
 )
 
 
@@ -60,8 +73,62 @@ class SharingContract:
             answers = await asyncio.gather(*(store.create(change) for store, change in pairs))
 
         [winner] = [change for change, answer in zip(changes, answers, strict=True) if answer is None]
-        expected = Existing(winner.effects[0].receipt, winner.instance)
+        expected = Existing(receipt_of(winner), winner.instance)
         assert [answer for answer in answers if answer is not None] == [expected] * 7
+
+    async def test_claims_of_both_never_take_one_run_twice(self, kit: StoreKit) -> None:
+        runs = [await accepted(kit.store) for _ in range(12)]
+        taken: list[UUID] = []
+
+        async def work(store: Store) -> None:
+            while len(taken) < len(runs):
+                taken.extend(one.run.id for one in await store.runs.claim(a_claim(2), now=NOW))
+                await asyncio.sleep(0)
+
+        async with within(), _second(kit) as second:
+            await asyncio.gather(work(kit.store), work(second))
+
+        assert sorted(taken) == sorted(run.id for run in runs)
+
+    async def test_a_run_that_one_lost_the_other_takes_over_and_is_not_disturbed(self, kit: StoreKit) -> None:
+        await accepted(kit.store)
+        stale = await claimed(kit.store)
+
+        async with _second(kit) as second:
+            current = await claimed(second, now=NOW + MINUTE)
+
+            assert await kit.store.runs.checkpoint(a_checkpoint(stale.lease), now=NOW + MINUTE) is None
+            assert list(await kit.store.runs.heartbeat([stale.lease], extend=DAY, now=NOW + MINUTE)) == []
+            assert await second.runs.load(stale.run.id) == current.run
+            assert list(await second.runs.heartbeat([current.lease], extend=DAY, now=NOW + MINUTE)) == [stale.run.id]
+
+    @pytest.mark.parametrize(
+        "throttle", [Throttle(concurrency=3), Throttle(rate=3, per=DAY)], ids=["concurrency", "rate"]
+    )
+    async def test_a_throttle_holds_for_both_together(self, kit: StoreKit, throttle: Throttle) -> None:
+        for _ in range(8):
+            await accepted(kit.store)
+        claim = a_claim(2, queues=("default",), throttle=throttle)
+
+        async with within(), _second(kit) as second:
+            at_once = await asyncio.gather(*(store.runs.claim(claim, now=NOW) for store in (kit.store, second) * 3))
+            # Who is passed over at once may get nothing although there is room; one after the other they fill it.
+            after = [await store.runs.claim(claim, now=NOW) for store in (second, kit.store) * 2]
+
+        assert sum(len(answer) for answer in (*at_once, *after)) == 3
+
+    async def test_deliveries_and_messages_of_one_are_there_for_the_other(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+        delivery, message = a_delivery(record), a_message(record)
+        await written(kit.store, record.id, Publish(delivery))
+
+        async with _second(kit) as second:
+            await second.inbox.put(message)
+            [taken] = await second.outbox.claim(["mail"], lease=MINUTE, limit=9, now=NOW)
+            assert list(await kit.store.outbox.claim(["mail"], lease=MINUTE, limit=9, now=NOW)) == []
+
+        assert taken.id == delivery.id
+        assert list(await kit.store.inbox.due(limit=9, now=NOW)) == [record.id]
 
     async def test_sweepers_of_both_never_take_one_row_twice(self, kit: StoreKit) -> None:
         records = [await created(kit.store, creation(due=NOW - DAY)) for _ in range(20)]

@@ -18,6 +18,7 @@ from detent.testing.store_contract.samples import (
     keyed_step,
     loaded,
     receipt_key,
+    receipt_of,
     remembered,
     step,
     within,
@@ -147,7 +148,7 @@ class TransactionContract:
         async def follow() -> None:
             async with kit.store.transaction(record.id, key=key, now=NOW) as unit:
                 assert unit.record == change.instance
-                assert unit.receipt == change.effects[0].receipt
+                assert unit.receipt == receipt_of(change)
 
         async with within(), asyncio.TaskGroup() as tasks:
             tasks.create_task(hold())
