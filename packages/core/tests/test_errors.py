@@ -32,8 +32,15 @@ SAMPLES: list[DetentError] = [
     errors.InstanceFinished(ID, "completed"),
     errors.InstanceNotFinished(ID, "active"),
     errors.VersionConflict(ID, expected=2, found=3),
+    errors.RunNotFound(ID),
     errors.NothingToRetry(ID),
-    errors.InstanceBusy(ID),
+    errors.InstanceBusy(ID, ID),
+    errors.RunNotActive(ID, "completed", hint="begin another one"),
+    errors.RunParked(ID, ID, "no money"),
+    errors.WaitTimeout(ID, "new", 5.0),
+    errors.RunStuck(ID, "its worker died"),
+    errors.LeaseLost(ID),
+    errors.CommandTimedOut("charge", 30.0),
     errors.ReentrantTrigger(ID),
     errors.IdempotencyConflict("cart-17"),
     errors.CommandFailed("charge", "pay", "card_declined", "the bank said no"),
@@ -56,6 +63,7 @@ WITHOUT_HINT = {
     "InstanceNotFound",  # nobody knows what the right id would have been
     "EventRefused",  # the guard's reason says it
     "NothingToRetry",  # nothing is to be done
+    "RunNotFound",  # as for instances
     "StepRolledBack",  # the runtime repeats it by itself
 }
 

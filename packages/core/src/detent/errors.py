@@ -9,7 +9,8 @@
     ├── NotFound
     │   ├── UnknownWorkflow
     │   ├── UnknownVersion
-    │   └── InstanceNotFound
+    │   ├── InstanceNotFound
+    │   └── RunNotFound
     ├── WorkflowUnavailable       live instances of the workflow need a version that cannot run here
     ├── InvalidValue              a value is not JSON, or breaks its model
     ├── Conflict                  the instance cannot take this now
@@ -19,12 +20,18 @@
     │   ├── InstancePaused
     │   ├── InstanceFinished      it has ended, and this is for those that have not
     │   ├── InstanceNotFinished   it has not ended, and this is for those that have
-    │   ├── InstanceBusy          another step holds it
+    │   ├── InstanceBusy          another step holds it, or a run of it is under way
+    │   ├── RunNotActive          the run has ended, or stands otherwise than this needs
+    │   ├── RunParked             the run that was waited for waits for an operator
     │   ├── VersionConflict       it has moved on since the caller has seen it
     │   ├── NothingToRetry        nothing of it has failed
     │   ├── ReentrantTrigger      a command triggered the instance it runs for
     │   └── IdempotencyConflict   the key was used for a different request
     ├── CommandFailed             a command answered Fail and nothing takes it
+    ├── CommandTimedOut           a durable command took longer than it may
+    ├── RunStuck                  a run cannot go on, because of what happened to its attempts
+    ├── LeaseLost                 a run is held by this worker no more
+    ├── WaitTimeout               what was waited for has not come in time
     ├── StepCancelled             a command was cancelled from within
     ├── ChainTooLong              more automatic hops than allowed in one commit
     ├── GotoNotAllowed            a command's Goto cannot be followed
@@ -162,6 +169,16 @@ class UnknownVersion(NotFound):
         )
         self.workflow = workflow
         self.version = version
+
+
+class RunNotFound(NotFound):
+    """There is no run with this id, or it is of another tenant."""
+
+    code = "run_not_found"
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"there is no run {run_id}")
+        self.run_id = run_id
 
 
 class InstanceNotFound(NotFound):
@@ -314,13 +331,90 @@ class NothingToRetry(Conflict):
 
 
 class InstanceBusy(Conflict):
-    """Another step holds the instance, and the wait for it was limited."""
+    """Another step holds the instance, and the wait for it was limited; or a run of it is under way, named by `run_id`."""
 
     code = "instance_busy"
 
-    def __init__(self, instance_id: UUID) -> None:
-        super().__init__(f"instance {instance_id} is held by another step", hint="try again shortly")
+    def __init__(self, instance_id: UUID, run_id: UUID | None = None) -> None:
+        if run_id is None:
+            super().__init__(f"instance {instance_id} is held by another step", hint="try again shortly")
+        else:
+            hint = "wait for it, or send() the event: it is kept until it can be taken"
+            super().__init__(f"run {run_id} of instance {instance_id} is under way", hint=hint)
         self.instance_id = instance_id
+        self.run_id = run_id
+
+
+class RunNotActive(Conflict):
+    """The run has ended, or stands otherwise than what was asked for needs."""
+
+    code = "run_not_active"
+
+    def __init__(self, run_id: UUID, status: str, *, hint: str | None = None) -> None:
+        super().__init__(f"run {run_id} is {status}", hint=hint)
+        self.run_id = run_id
+        self.status = status
+
+
+class RunParked(Conflict):
+    """What was waited for will not come by itself: the instance's run waits for an operator."""
+
+    code = "run_parked"
+
+    def __init__(self, instance_id: UUID, run_id: UUID, reason: str | None) -> None:
+        super().__init__(
+            f"run {run_id} of instance {instance_id} is parked: {reason}",
+            hint="mend the cause, then retry or cancel it",
+        )
+        self.instance_id = instance_id
+        self.run_id = run_id
+        self.reason = reason
+
+
+class WaitTimeout(DetentError):
+    """What was waited for has not come in time."""
+
+    code = "wait_timeout"
+
+    def __init__(self, instance_id: UUID, state: str, seconds: float) -> None:
+        super().__init__(f"instance {instance_id} is still in {state!r} after {seconds:g} s", hint="does a worker run?")
+        self.instance_id = instance_id
+        self.state = state
+        self.seconds = seconds
+
+
+class LeaseLost(DetentError):
+    """A run is no longer held by this worker: its lease ended, another took it over, or it was cancelled."""
+
+    code = "lease_lost"
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"run {run_id} is held by this worker no more", hint="stop: what it still does is not kept")
+        self.run_id = run_id
+
+
+class RunStuck(DetentError):
+    """A run cannot go on by itself, because of what happened to its attempts."""
+
+    code = "run_stuck"
+
+    def __init__(self, run_id: UUID, reason: str) -> None:
+        hint = "find out what happened outside, then retry or cancel it"
+        super().__init__(f"run {run_id} is stuck: {reason}", hint=hint)
+        self.run_id = run_id
+        self.reason = reason
+
+
+class CommandTimedOut(DetentError):
+    """An attempt of a durable command took longer than the command's `timeout`, and was cancelled."""
+
+    code = "command_timed_out"
+
+    def __init__(self, command: str, seconds: float) -> None:
+        hint = "give it more time by its timeout, or let it do less at once"
+        super().__init__(f"command {command!r} took longer than {seconds:g} s", hint=hint)
+        self.command = command
+        self.seconds = seconds
 
 
 class ReentrantTrigger(Conflict):

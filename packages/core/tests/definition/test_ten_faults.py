@@ -17,7 +17,11 @@ FAULTY = {
                 "Never": {"target": "closed", "timeout": "0d"},
                 "First": {"target": "closed", "timeout": "1d"},
                 "Second": {"target": "closed", "timeout": "24h"},
-                "Ship": {"target": "closed", "commands": [{"name": "ship", "durable": True}], "guard": "is_packd"},
+                "Ship": {
+                    "target": "closed",
+                    "commands": [{"name": "ship", "compensate": ["note"]}],
+                    "guard": "is_packd",
+                },
             }
         },
         "left": {"on_enter": {"target": "right"}},
@@ -37,7 +41,7 @@ def test_ten_faults_are_ten_problems_in_one_answer() -> None:
         ("states.new.events.Note", "internal_event_moves"),
         ("states.paid.events.Never.timeout", "duration_not_positive"),
         ("states.paid.events.Second.timeout", "simultaneous_timeouts"),
-        ("states.paid.events.Ship.commands[0].durable", "not_available_yet"),
+        ("states.paid.events.Ship.commands[0].compensate", "compensation_never_runs"),
         ("states.left.on_enter", "on_enter_cycle"),
         ("states.paid.events.Ship.guard", "unknown_guard"),
     ]

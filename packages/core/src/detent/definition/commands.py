@@ -26,11 +26,13 @@ class CommandRef(Named):
     output: DotPath | None = None
     """Where in the context its answer is put."""
     retry: RetryField | None = None
-    """How a failed attempt is repeated. Not available in this release."""
+    """How a failed attempt is repeated where a worker runs it; instead of what the registered command says. `"never"` makes
+    one attempt at most.
+    """
     compensate: tuple["CommandRef", ...] = ()
-    """Commands that undo this one when a later one fails. Not available in this release."""
+    """Commands that undo this one when a later one of the same event or entry fails, on the way to its `error` target."""
     durable: StrictBool | None = None
-    """Whether a worker runs it outside of the transaction. `true` is not available in this release."""
+    """Whether a worker runs it, outside of the transaction; instead of what the registered command says."""
     transactional: Annotated[StrictBool | None, AfterValidator(_dropped)] = Field(
         default=None, exclude=True, repr=False
     )

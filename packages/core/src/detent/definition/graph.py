@@ -1,8 +1,9 @@
 """The states of a definition as a graph: what leads where, what can be reached, and what goes round in circles."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from detent.definition.commands import CommandRef
 from detent.definition.walk import each_on_enter, each_target
 from detent.definition.workflow import Workflow
 
@@ -15,11 +16,22 @@ def edges(definition: Workflow) -> Edges:
     return _collected(definition, ((source, target) for _, source, target in each_target(definition)))
 
 
-def hops(definition: Workflow) -> Edges:
-    """What leads where by itself, in the commit of the entry: the targets and errors of `on_enter`."""
-    ways = ((source, on_enter) for _, source, on_enter in each_on_enter(definition))
+def hops(definition: Workflow, durable: Collection[str] = ()) -> Edges:
+    """What leads where by itself, in the commit of the entry: the targets and errors of `on_enter`.
+
+    An entry with a durable command (one that says so, or one named in `durable`) goes on in a commit of its own.
+    """
+    ways = (
+        (source, on_enter)
+        for _, source, on_enter in each_on_enter(definition)
+        if not any(_is_durable(command, durable) for command in on_enter.commands)
+    )
     pairs = ((source, target) for source, on_enter in ways for target in (on_enter.target, on_enter.error) if target)
     return _collected(definition, pairs)
+
+
+def _is_durable(command: CommandRef, durable: Collection[str]) -> bool:
+    return command.name in durable if command.durable is None else command.durable
 
 
 def reversed_edges(forward: Edges) -> Edges:

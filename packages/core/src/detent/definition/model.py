@@ -36,6 +36,7 @@ class WorkflowDefinition(Workflow):
         context_model: DataModelLike | None = None,
         context_precedence: ContextPrecedence = "written",
         record_refusals: bool = True,
+        publish: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         description: str | None = None,
     ) -> None:
@@ -48,6 +49,7 @@ class WorkflowDefinition(Workflow):
             context_model=context_model,
             context_precedence=context_precedence,
             record_refusals=record_refusals,
+            publish=publish,
             metadata=metadata,
             description=description,
         )

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
 from detent.definition.duration import Duration
 from detent.definition.part import Part
-from detent.retry import Retry
+from detent.retry import NEVER, Retry
 
 _DEFAULT = Retry()
 
@@ -28,23 +28,28 @@ class WrittenRetry(Part):
     """The share of a delay, up or down, that is left to chance."""
 
 
-def _read(written: object) -> Retry:
+def read_retry(written: object) -> Retry:
+    """The policy that `written` is or says. Raises `ValidationError`."""
     if isinstance(written, Retry):
         return written
+    if written == "never":
+        return NEVER
     fields = WrittenRetry.model_validate(written)
     return Retry(**{name: getattr(fields, name) for name in WrittenRetry.model_fields})
 
 
-def _write(retry: Retry) -> dict[str, Any]:
+def _write(retry: Retry) -> dict[str, Any] | str:
+    if retry == NEVER:
+        return "never"
     fields = {name: getattr(retry, name) for name in WrittenRetry.model_fields}
     return WrittenRetry.model_construct(**fields).model_dump(mode="json", exclude_defaults=True)
 
 
 RetryField = Annotated[
     Retry,
-    PlainValidator(_read, json_schema_input_type=WrittenRetry),
+    PlainValidator(read_retry, json_schema_input_type=WrittenRetry | Literal["never"]),
     PlainSerializer(_write),
 ]
 """A field that holds a retry policy."""
-RetryLike: TypeAlias = Retry | Mapping[str, Any]
+RetryLike: TypeAlias = Retry | Mapping[str, Any] | Literal["never"]
 """What may be written where a retry policy is wanted."""

@@ -35,6 +35,8 @@ class Workflow(Part):
     """Whose context wins on a transition; `state` for definitions in duraflows' spelling, which mean that."""
     record_refusals: StrictBool = True
     """Whether an event that a guard refused leaves a history entry. A refused timeout always leaves one."""
+    publish: str | None = Field(default=None, min_length=1, max_length=200)
+    """Publish every transition to the outbox, under the topic `PUBLISH.EVENT`: `publish="order"` says `order.pay`."""
     metadata: JsonObjectField = Field(default_factory=dict)
     """JSON that the runtime does not look at."""
     description: str | None = None

@@ -16,20 +16,19 @@ from detent.machine.paths import locked_paths
 from detent.machine.values import SchemaSupportMissing, ValueCheck, value_check
 from detent.machine.verdicts import All, Either, Expression, GuardStep, Negation, steps_of
 from detent.problems import Problem
-from detent.registry.registry import CommandSpec, GuardSpec, Registry
+from detent.registry.registry import GuardSpec, Registry
 from detent.registry.signature import Source
 
 
 def compile_definition(definition: WorkflowDefinition, registry: Registry) -> Machine:
     """The machine of `definition`, its names bound to what `registry` holds.
 
-    Raises `DefinitionInvalid` with every problem: those of the definition itself, names that are not registered, commands
-    that this release cannot run, and schemas that nothing installed can check.
+    Raises `DefinitionInvalid` with every problem: those of the definition itself, names that are not registered, and schemas
+    that nothing installed can check.
     """
-    found = validate(definition, commands=registry.commands, guards=registry.guards)
-    problems = [problem for problem in found if problem.severity == "error"] + list(
-        _binding_problems(definition, registry)
-    )
+    durable = {name for name, spec in registry.commands.items() if spec.options.durable}
+    found = validate(definition, commands=registry.commands, guards=registry.guards, durable=durable)
+    problems = [problem for problem in found if problem.severity == "error"] + list(_schema_problems(definition))
     if problems:
         raise DefinitionInvalid(definition.name, problems, version=definition.version)
     return _Compiler(definition, registry).machine()
@@ -55,7 +54,12 @@ class _Compiler:
             fingerprint=fingerprint(self.definition),
             engine=Engine(list(self.definition.states), edges, self.definition.initial_state),
             entries=self._entries(),
-            locked=locked_paths(self.definition, _guards_by_event(edges)),
+            commands={
+                (state, name): self._commands(event.commands)
+                for state, declared in self.definition.states.items()
+                for name, event in declared.events.items()
+            },
+            locked=locked_paths(self.definition, _guards_by_event(edges), self._needs_worker),
             context_check=self._check(self.definition.context_model),
             payload_checks=self._payload_checks(),
         )
@@ -70,7 +74,10 @@ class _Compiler:
             yield Edge(state, name, target, own, commands)
 
     def _commands(self, refs: Iterable[CommandRef]) -> tuple[CommandStep, ...]:
-        return tuple(CommandStep(ref, self.registry.commands[ref.name]) for ref in refs)
+        return tuple(CommandStep(ref, self.registry.commands[ref.name], self._commands(ref.compensate)) for ref in refs)
+
+    def _needs_worker(self, refs: Iterable[CommandRef]) -> bool:
+        return any(step.needs_worker for step in self._commands(refs))
 
     def _expression(self, written: GuardExpression) -> Expression:
         match written:
@@ -121,16 +128,7 @@ def _cannot_be_asked_in_place(spec: GuardSpec) -> bool:
     return spec.signature.is_async or injected or bool(spec.constructor)
 
 
-def _binding_problems(definition: WorkflowDefinition, registry: Registry) -> Iterator[Problem]:
-    for path, ref in _command_refs(definition):
-        spec = registry.commands.get(ref.name)
-        if spec is not None and _uses_durable_options(spec):
-            yield Problem(
-                path,
-                "not_available_yet",
-                f"command {ref.name!r} is registered as durable, and this release runs no durable commands",
-                "register it without durable, retry, timeout and queue: it then runs inside the transaction",
-            )
+def _schema_problems(definition: WorkflowDefinition) -> Iterator[Problem]:
     for path, declared in _data_models(definition):
         try:
             value_check(declared)
@@ -141,21 +139,6 @@ def _binding_problems(definition: WorkflowDefinition, registry: Registry) -> Ite
                 "a JSON Schema is declared, and nothing is installed that can check it",
                 "install detent[schema], or declare a pydantic model",
             )
-
-
-def _uses_durable_options(spec: CommandSpec) -> bool:
-    options = spec.options
-    return options.durable or any(value is not None for value in (options.retry, options.timeout, options.queue))
-
-
-def _command_refs(definition: WorkflowDefinition) -> Iterator[tuple[str, CommandRef]]:
-    for name, state in definition.states.items():
-        for event_name, event in state.events.items():
-            for index, ref in enumerate(event.commands):
-                yield f"states.{name}.events.{event_name}.commands[{index}]", ref
-        if state.on_enter is not None:
-            for index, ref in enumerate(state.on_enter.commands):
-                yield f"states.{name}.on_enter.commands[{index}]", ref
 
 
 def _data_models(definition: WorkflowDefinition) -> Iterator[tuple[str, DataModel]]:

@@ -23,6 +23,7 @@ from transitions.core import Condition
 from detent.definition.commands import CommandRef
 from detent.machine.verdicts import Expression, Need, Verdict, Verdicts, evaluate
 from detent.registry.registry import CommandSpec
+from detent.retry import Retry
 
 # The library logs fourteen records for one transition. They tell nothing that history does not.
 logging.getLogger("transitions").setLevel(logging.WARNING)
@@ -34,6 +35,8 @@ class CommandStep:
 
     ref: CommandRef
     spec: CommandSpec
+    compensate: tuple["CommandStep", ...] = ()
+    """What undoes it."""
 
     @property
     def name(self) -> str:
@@ -42,6 +45,21 @@ class CommandStep:
     @property
     def best_effort(self) -> bool:
         return self.spec.options.best_effort
+
+    @property
+    def durable(self) -> bool:
+        """Whether a worker runs it, outside any transaction."""
+        return self.spec.options.durable if self.ref.durable is None else self.ref.durable
+
+    @property
+    def retry(self) -> Retry | None:
+        """How a worker repeats it; `None` where nothing is said."""
+        return self.ref.retry or self.spec.options.retry
+
+    @property
+    def needs_worker(self) -> bool:
+        """Whether it, or what undoes it, is durable."""
+        return self.durable or any(step.durable for step in self.compensate)
 
 
 @dataclass(frozen=True, slots=True)

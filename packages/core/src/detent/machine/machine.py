@@ -23,6 +23,11 @@ class Entry:
     target: str | None
     error: str | None
 
+    @property
+    def needs_worker(self) -> bool:
+        """Whether one of its commands is durable, so that it becomes a run."""
+        return any(step.needs_worker for step in self.commands)
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -32,6 +37,8 @@ class Machine:
     fingerprint: str
     engine: Engine
     entries: Mapping[str, Entry]
+    commands: Mapping[tuple[str, str], tuple[CommandStep, ...]]
+    """The commands of each (state, event)."""
     locked: LockedPaths
     context_check: ValueCheck | None
     payload_checks: Mapping[tuple[str, str], ValueCheck]
@@ -57,6 +64,14 @@ class Machine:
     def choose(self, state: str, event: str, verdicts: Verdicts) -> Choice | Refused | Need:
         """Where a declared `event` leads from `state`, given the guards' verdicts so far; `Need` names the next to ask."""
         return self.engine.choose(state, event, verdicts)
+
+    def commands_of(self, state: str, event: str) -> tuple[CommandStep, ...]:
+        """What runs when a declared `event` is taken from `state`, wherever it leads."""
+        return self.commands[state, event]
+
+    def needs_worker(self, state: str, event: str) -> bool:
+        """Whether a declared `event` has a durable command, so that it becomes a run."""
+        return any(step.needs_worker for step in self.commands[state, event])
 
     def entry(self, state: str) -> Entry | None:
         """What follows the entry of `state`, if anything does."""

@@ -4,9 +4,10 @@ An event needs the lock when anything in its closure (its guards and those of it
 chain of every state it may lead to) awaits, writes or needs injected objects. Hops without commands stay fast.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from detent.definition.commands import CommandRef
 from detent.definition.event import Event
 from detent.definition.model import WorkflowDefinition
 from detent.machine.verdicts import GuardStep
@@ -18,6 +19,8 @@ class LockedPaths:
 
     events: frozenset[tuple[str, str]]
     entries: frozenset[str]
+    asking: frozenset[tuple[str, str]]
+    """Of the events, those whose guards alone need it."""
     anywhere: frozenset[str]
     """Event names that need it in at least one state: what is known before the record is read."""
 
@@ -25,23 +28,36 @@ class LockedPaths:
         """Whether `event` taken from `state` needs the lock."""
         return (state, event) in self.events
 
+    def guards_of(self, state: str, event: str) -> bool:
+        """Whether asking the guards of `event` in `state` needs the lock, whatever its commands do."""
+        return (state, event) in self.asking
+
     def entry(self, state: str) -> bool:
         """Whether entering `state` does."""
         return state in self.entries
 
 
-def locked_paths(definition: WorkflowDefinition, guards: Mapping[tuple[str, str], Iterable[GuardStep]]) -> LockedPaths:
-    """Walks every event's closure; `guards` lists the guards of each (state, event), its branches' included."""
-    entries = frozenset(state for state in definition.states if _entry_is_locked(definition, state, frozenset()))
-    events = frozenset(
+def locked_paths(
+    definition: WorkflowDefinition,
+    guards: Mapping[tuple[str, str], Iterable[GuardStep]],
+    needs_worker: Callable[[Iterable[CommandRef]], bool],
+) -> LockedPaths:
+    """Walks every event's closure; `guards` lists the guards of each (state, event), its branches' included.
+
+    Where commands need a worker the closure ends: what is committed is that a run begins.
+    """
+    entries = frozenset(
+        state for state in definition.states if _entry_is_locked(definition, state, needs_worker, frozenset())
+    )
+    asking = frozenset(place for place, asked in guards.items() if any(guard.needs_lock for guard in asked))
+    working = frozenset(
         (state, name)
         for state, declared in definition.states.items()
         for name, event in declared.events.items()
-        if event.commands
-        or any(guard.needs_lock for guard in guards.get((state, name), ()))
-        or not entries.isdisjoint(entered_by(state, event))
+        if not needs_worker(event.commands) and _works(state, event, entries)
     )
-    return LockedPaths(events, entries, frozenset(name for _, name in events))
+    events = asking | working
+    return LockedPaths(events, entries, asking, frozenset(name for _, name in events))
 
 
 def entered_by(state: str, event: Event) -> set[str]:
@@ -52,10 +68,19 @@ def entered_by(state: str, event: Event) -> set[str]:
     return targets | ({event.error} if event.error else set())
 
 
-def _entry_is_locked(definition: WorkflowDefinition, state: str, seen: frozenset[str]) -> bool:
+def _works(state: str, event: Event, entries: frozenset[str]) -> bool:
+    return bool(event.commands) or not entries.isdisjoint(entered_by(state, event))
+
+
+def _entry_is_locked(
+    definition: WorkflowDefinition,
+    state: str,
+    needs_worker: Callable[[Iterable[CommandRef]], bool],
+    seen: frozenset[str],
+) -> bool:
     on_enter = definition.states[state].on_enter
-    if on_enter is None or state in seen:
+    if on_enter is None or state in seen or needs_worker(on_enter.commands):
         return False
     if on_enter.commands:
         return True
-    return on_enter.target is not None and _entry_is_locked(definition, on_enter.target, seen | {state})
+    return on_enter.target is not None and _entry_is_locked(definition, on_enter.target, needs_worker, seen | {state})

@@ -1,11 +1,33 @@
 """What a command or a guard is told about the step it is part of."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
+from detent.errors import InvalidValue
 from detent.json_values import JsonObject, JsonValue
+from detent.registry.message import Message, checked_message
+from detent.registry.run_context import RunContext
+
+
+class ChildStarter(Protocol):
+    """Starts instances on behalf of a command."""
+
+    async def start(
+        self,
+        workflow: str,
+        *,
+        context: JsonObject | None,
+        metadata: JsonObject | None,
+        on_end: str | None,
+        wait_for: Literal["each", "all", "any"],
+        group: str,
+        key: str | None,
+    ) -> UUID:
+        """The id of the child; see `CommandContext.start_child`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +88,58 @@ class CommandContext:
     tenant: str
     """Whose instance it is; empty without tenants."""
     connection: Any
-    """Writes in the step's own transaction: an `AsyncSession`, a `SqliteConnection` or a `MemoryTransaction`, by store."""
+    """Writes in the step's own transaction: an `AsyncSession`, a `SqliteConnection` or a `MemoryTransaction`, by store.
+    `None` for a durable command, which runs in none.
+    """
+    run: RunContext | None = None
+    """The run it is part of, where a worker runs it; `durable_run` is the same without the `None`."""
+    published: list[Message] = field(default_factory=list)
+    """What `publish` has collected."""
+    children: ChildStarter | None = None
+    """What `start_child` uses."""
+
+    @property
+    def durable_run(self) -> RunContext:
+        """The run it is part of. Raises `InvalidValue` where the command runs inside the transaction."""
+        if self.run is None:
+            raise InvalidValue("ctx.run", "is there for durable commands only", hint="register it with durable=True")
+        return self.run
+
+    def publish(
+        self,
+        topic: str | Message,
+        payload: JsonValue = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Publish a message with this transition: written to the outbox in the same commit, if the command succeeds."""
+        message = topic if isinstance(topic, Message) else Message(topic, payload, key, headers or {})
+        self.published.append(checked_message(message))
+
+    async def start_child(
+        self,
+        workflow: str,
+        *,
+        context: JsonObject | None = None,
+        metadata: JsonObject | None = None,
+        on_end: str | None = None,
+        wait_for: Literal["each", "all", "any"] = "each",
+        group: str = "",
+        key: str | None = None,
+    ) -> UUID:
+        """The id of a new instance of `workflow` whose parent is this one.
+
+        When it ends, the event `on_end` is sent to this instance: for `each` child, for the last of `all` children in the
+        `group`, or for the first of `any`. Its payload names the child, how it ended, and its context. Cancelling this
+        instance cancels all its descendants. A transactional command starts it in its own commit; a durable one starts
+        it once, however many attempts it needs, told apart by `key` where the order of calls may differ between them.
+        """
+        if self.children is None:
+            raise InvalidValue("ctx", "cannot start children outside of a runtime")
+        return await self.children.start(
+            workflow, context=context, metadata=metadata, on_end=on_end, wait_for=wait_for, group=group, key=key
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         held = getattr(self, "context", None) if name == "context" else None

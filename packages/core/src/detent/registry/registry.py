@@ -7,6 +7,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from detent.definition.duration import read_duration
+from detent.definition.retries import RetryLike, read_retry
 from detent.errors import RegistrationInvalid
 from detent.registry.context import CommandContext, GuardContext
 from detent.registry.signature import Parameter, Signature, constructor_parameters, read_signature
@@ -14,7 +16,13 @@ from detent.retry import Retry
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 
+Read = TypeVar("Read")
+
 _MARK = "__detent_declared__"
+
+DEFAULT_QUEUE = "default"
+"""The queue of commands that name none."""
+MAX_QUEUE_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +32,15 @@ class CommandOptions:
     best_effort: bool = False
     """Whether a failure or an exception is recorded and otherwise without effect."""
     durable: bool = False
-    """Whether a worker runs it outside the transaction. Not available in this release."""
+    """Whether a worker runs it outside the transaction, checkpointed and repeated."""
     retry: Retry | None = None
-    """How a durable command is repeated. Not available in this release."""
-    timeout: timedelta | str | None = None
-    """After what time a durable command is cancelled. Not available in this release."""
-    queue: str | None = None
-    """Which workers take a durable command. Not available in this release."""
+    """How it is repeated where a worker runs it; `None` for the runtime's `Settings.run_retry`."""
+    timeout: timedelta | None = None
+    """After what time an attempt by a worker is cancelled; `None` for the runtime's `Settings.command_timeout`."""
+    queue: str = DEFAULT_QUEUE
+    """Whose workers take it."""
+    priority: int = 0
+    """Of what waits in a queue, higher ones are taken first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +146,27 @@ def command(
     *,
     best_effort: bool = False,
     durable: bool = False,
-    retry: Retry | None = None,
+    retry: RetryLike | None = None,
     timeout: timedelta | str | None = None,
-    queue: str | None = None,
+    queue: str = DEFAULT_QUEUE,
+    priority: int = 0,
 ) -> Callable[[Target], Target]:
     """A decorator that names a function or class as the command `name`; register it by `commands=[it]`.
 
-    `best_effort` commands are recorded and never change the outcome. `durable` and its options are kept for the release
-    that runs them; a definition that uses such a command is refused today.
+    `best_effort` commands are recorded and never change the outcome. A `durable` one runs outside any transaction, by a
+    worker of its `queue`; each attempt may take `timeout` (`"30s"`), and what it raises is repeated as `retry` says, until
+    its attempts are used up. `retry="never"` makes one attempt at most: where its worker dies, an operator decides.
+    Raises `RegistrationInvalid`.
     """
     _check_named("command", name)
-    options = CommandOptions(best_effort=best_effort, durable=durable, retry=retry, timeout=timeout, queue=queue)
+    options = CommandOptions(
+        best_effort=best_effort,
+        durable=durable,
+        retry=_read(name, "retry", read_retry, retry),
+        timeout=_read(name, "timeout", _positive, timeout),
+        queue=_queue_name(name, queue),
+        priority=priority,
+    )
     return _marker(_Declared(name, options))
 
 
@@ -160,6 +180,28 @@ def _check_named(kind: str, name: object) -> None:
     if not isinstance(name, str) or not name.strip():
         shown = getattr(name, "__name__", None) or repr(name)
         raise RegistrationInvalid(shown, "it has no name to be called by", hint=f'write @{kind}("name")')
+
+
+def _read(name: str, option: str, read: Callable[[object], Read], written: object) -> Read | None:
+    if written is None:
+        return None
+    try:
+        return read(written)
+    except ValueError as error:
+        raise RegistrationInvalid(name, f"its {option} is {written!r}, which cannot be read: {error}") from None
+
+
+def _positive(written: object) -> timedelta:
+    duration = read_duration(written)
+    if duration <= timedelta(0):
+        raise ValueError("it must be longer than nothing")
+    return duration
+
+
+def _queue_name(name: str, queue: object) -> str:
+    if not isinstance(queue, str) or not queue.strip() or len(queue) > MAX_QUEUE_NAME or "\0" in queue:
+        raise RegistrationInvalid(name, f"its queue is {queue!r}", hint=f"a text of up to {MAX_QUEUE_NAME} characters")
+    return queue
 
 
 def _marker(mark: _Declared) -> Callable[[Target], Target]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from detent.definition.checks import context, events, names, release, states, targets, timeouts
+from detent.definition.checks import commands, context, events, names, states, targets, timeouts
 from detent.definition.workflow import Workflow
 from detent.problems import Problem
 
@@ -29,12 +29,10 @@ CHECKS: tuple[Check, ...] = (
     timeouts.timeouts_need_no_payload,
     context.models_are_schemas,
     context.patches_fit_the_model,
-    release.no_durable_commands,
-    release.no_retries,
-    release.no_compensation,
+    commands.compensations_can_happen,
+    commands.compensations_stand_alone,
     states.initial_state_goes_on,
     states.outcomes_are_of_ends,
-    states.entries_come_to_rest,
     states.states_can_be_reached,
     states.states_can_end,
 )

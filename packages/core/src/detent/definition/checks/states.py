@@ -1,6 +1,6 @@
 """States: where an instance begins, ends, and cannot get to."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from detent.definition.graph import cycles, edges, hops, reachable, reversed_edges
 from detent.definition.walk import each_target
@@ -48,9 +48,9 @@ def states_can_end(definition: Workflow) -> Iterator[Problem]:
         yield _warning(f"states.{state}", "no_way_to_end", message, "let an event lead on from it")
 
 
-def entries_come_to_rest(definition: Workflow) -> Iterator[Problem]:
-    """The hops of `on_enter` never come back to where they began."""
-    for cycle in cycles(hops(definition)):
+def entries_come_to_rest(definition: Workflow, durable: Collection[str] = ()) -> Iterator[Problem]:
+    """The hops of `on_enter` never come back to where they began in one commit; commands that are `durable` end one."""
+    for cycle in cycles(hops(definition, durable)):
         way = " -> ".join([*cycle, cycle[0]])
         hint = "let an event or a timeout take one of these steps"
         yield Problem(f"states.{cycle[0]}.on_enter", "on_enter_cycle", f"entering goes round in a circle: {way}", hint)
