@@ -15,15 +15,34 @@ from detent.errors import (
     InstanceNotFound,
     InstancePaused,
     InvalidValue,
+    LeaseLost,
     NothingToRetry,
     OutcomeUnknown,
+    RunNotActive,
+    RunNotFound,
+    RunParked,
     StoreUnavailable,
     UnknownWorkflow,
     VersionConflict,
+    WaitTimeout,
     WorkflowUnavailable,
 )
 from detent.notation import to_mermaid
-from detent.registry import CommandContext, Fail, Goto, GuardContext, Ok, Refuse, Registry, command, guard
+from detent.registry import (
+    CommandContext,
+    Fail,
+    GiveUp,
+    Goto,
+    GuardContext,
+    Message,
+    Ok,
+    Refuse,
+    Registry,
+    RetryAfter,
+    RunContext,
+    command,
+    guard,
+)
 from detent.retry import Retry
 from detent.runtime.archived import ArchivedInstance, read_archived
 from detent.runtime.availability import AvailableEvent
@@ -32,19 +51,24 @@ from detent.runtime.explanation import Explanation, TimerOutlook
 from detent.runtime.finding_verbs import InstancePage
 from detent.runtime.firing import SweepReport
 from detent.runtime.handle import WorkflowHandle
+from detent.runtime.message_reports import InboxReport, OutboxReport
 from detent.runtime.observers import Observation, Removed, WorkflowObserver
 from detent.runtime.parts import Settings
 from detent.runtime.result import TransitionResult
 from detent.runtime.retention import RetentionReport
 from detent.runtime.retention_policy import RetentionPolicy
+from detent.runtime.run_report import RunReport
 from detent.runtime.runtime import WorkflowRuntime
+from detent.runtime.subscribers import Subscriber, subscriber
 from detent.runtime.version_verbs import WorkflowVersion
 from detent.service.service import WorkflowService
 from detent.store.memory import MemoryStore
 from detent.store.memory_transaction import MemoryTransaction
+from detent.store.messages import Delivery, DeliveryStatus, InboxMessage
 from detent.store.protocol import Store
 from detent.store.query import Span
 from detent.store.records import ArchiveEntry, CommandRecord, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
+from detent.store.run_records import Run, RunStatus
 from detent.store.sqlite import SqliteStore
 from detent.store.sqlite_connection import SqliteConnection
 from detent.upgrade.report import UpgradeReport
@@ -63,16 +87,21 @@ __all__ = [
     "CommandFailed",
     "CommandRecord",
     "DefinitionInvalid",
+    "Delivery",
+    "DeliveryStatus",
     "DetentError",
     "Event",
     "EventNotAvailable",
     "EventRefused",
     "Explanation",
     "Fail",
+    "GiveUp",
     "Goto",
     "GuardContext",
     "HistoryEntry",
     "IdempotencyConflict",
+    "InboxMessage",
+    "InboxReport",
     "InstanceBusy",
     "InstanceFinished",
     "InstanceNotFinished",
@@ -80,13 +109,16 @@ __all__ = [
     "InstancePage",
     "InstancePaused",
     "InvalidValue",
+    "LeaseLost",
     "MemoryStore",
     "MemoryTransaction",
+    "Message",
     "NothingToRetry",
     "Observation",
     "Ok",
     "OnEnter",
     "Outcome",
+    "OutboxReport",
     "OutcomeUnknown",
     "Refuse",
     "Registry",
@@ -94,6 +126,14 @@ __all__ = [
     "RetentionPolicy",
     "RetentionReport",
     "Retry",
+    "RetryAfter",
+    "Run",
+    "RunContext",
+    "RunNotActive",
+    "RunNotFound",
+    "RunParked",
+    "RunReport",
+    "RunStatus",
     "Settings",
     "Span",
     "SqliteConnection",
@@ -102,6 +142,7 @@ __all__ = [
     "Status",
     "Store",
     "StoreUnavailable",
+    "Subscriber",
     "SweepReport",
     "SystemClock",
     "Timer",
@@ -110,6 +151,7 @@ __all__ = [
     "UnknownWorkflow",
     "UpgradeReport",
     "VersionConflict",
+    "WaitTimeout",
     "WorkflowDefinition",
     "WorkflowHandle",
     "WorkflowInstance",
@@ -122,6 +164,7 @@ __all__ = [
     "command",
     "guard",
     "read_archived",
+    "subscriber",
     "to_mermaid",
     "validate",
 ]

@@ -453,3 +453,23 @@ async def test_a_failure_that_a_forced_entry_meets_changes_nothing(running):
     toy = await runtime.create_instance("toy")
     result = await runtime.force(toy.id, "shown")
     assert (result.outcome, result.to_state, result.instance.status) == ("failure", "bin", "failed")
+
+
+async def test_what_waited_for_an_operator_is_announced(running, store, clock):
+    runtime = await running(
+        {
+            "name": "case",
+            "initial_state": "open",
+            "states": {"open": {"events": {"expire": {"target": "closed", "timeout": "1d"}}}, "closed": {}},
+        }
+    )
+    case = await runtime.create_instance("case")
+    words: list[str] = []
+    async with store.signals.listen(words.append):
+        await runtime.pause(case.id)
+        assert words == []
+        await runtime.resume(case.id)
+        assert set(words) == {"runs", "inbox", "timers"}
+        words.clear()
+        await runtime.rearm(case.id, "expire")
+        assert words == ["timers"]

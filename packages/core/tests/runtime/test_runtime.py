@@ -206,7 +206,7 @@ async def test_a_version_that_is_nowhere_is_an_error(running, store, clock):
 
 @pytest.mark.parametrize(
     ("reference", "code"),
-    [({"name": "fix", "durable": True}, "not_available_yet"), ({"name": "mend"}, "unknown_command")],
+    [({"name": "fix", "compensate": ["fix"]}, "compensation_never_runs"), ({"name": "mend"}, "unknown_command")],
 )
 async def test_what_cannot_be_run_is_refused_at_start_with_its_place(running, reference, code):
     definition = lamp()
@@ -215,14 +215,6 @@ async def test_what_cannot_be_run_is_refused_at_start_with_its_place(running, re
         await running(definition, commands=[fix])
     (problem,) = caught.value.problems
     assert (problem.code, problem.path.startswith("states.off.events.fix.commands")) == (code, True)
-
-
-async def test_a_command_registered_as_durable_is_refused_at_start(running):
-    @command("fix", durable=True)
-    async def later(ctx): ...
-
-    with pytest.raises(DefinitionInvalid, match="runs no durable commands"):
-        await running(lamp(), commands=[later])
 
 
 async def test_a_command_with_a_parameter_nobody_provides_fails_at_start_with_its_name(running):

@@ -10,6 +10,7 @@ from detent.errors import InstanceNotFound, VersionConflict
 from detent.ids import new_id
 from detent.json_values import JsonObject, JsonValue, json_object, json_value
 from detent.runtime.caller import Caller
+from detent.runtime.instrument import SILENCE, Span
 from detent.runtime.receipts import Idempotency
 from detent.store.records import CommandRecord, WorkflowInstance
 
@@ -26,8 +27,16 @@ class Attempt:
     expected_version: int | None = None
     """The version the caller has seen; at any other one it wants nothing to happen."""
     idempotency: Idempotency | None = None
+    enqueued: bool = False
+    """Whether a worker shall run its commands, durable or not."""
+    trace: JsonObject = field(default_factory=dict)
+    """The trace context of its span, for what goes on elsewhere."""
+    span: Span = SILENCE
+    """What is told how far it came."""
     by_timer: bool = False
     """Whether the event fires by itself because its deadline has passed."""
+    message_id: UUID | None = None
+    """The message that asks for it: taken out of the inbox with the step, unless that is refused."""
     transition_id: UUID = field(default_factory=new_id)
     """The id that all history entries of this attempt share."""
     reached: bool = False
@@ -52,6 +61,10 @@ class Attempt:
         """How long ago it was asked for."""
         return timedelta(seconds=perf_counter() - self.started)
 
+    def stored_subject(self) -> JsonValue:
+        """The subject as a run keeps it, for the worker that finishes the event. Raises `InvalidValue` where it is not JSON."""
+        return json_value(self.subject, "subject")
+
     def require_sight(self, record: WorkflowInstance) -> None:
         """Raise `InstanceNotFound` when the instance is of another tenant than the caller."""
         if not self.caller.may_see(record):
@@ -61,6 +74,10 @@ class Attempt:
         """Raise `VersionConflict` when the instance has moved on since the caller has seen it."""
         if self.expected_version not in (None, record.version):
             raise VersionConflict(record.id, self.expected_version, record.version)
+
+    def within(self, span: Span, trace: JsonObject) -> None:
+        """From now on it goes on inside `span`, whose trace context is `trace`."""
+        self.span, self.trace = span, trace
 
     def restart(self) -> None:
         """Forget how far it came: the step is taken anew."""
@@ -83,6 +100,7 @@ def new_attempt(
     payload: object = None,
     expected_version: int | None = None,
     idempotency: Idempotency | None = None,
+    enqueued: bool = False,
 ) -> Attempt:
     """An attempt over copies of the caller's values. Raises `InvalidValue` where they are not JSON."""
     return Attempt(
@@ -93,4 +111,5 @@ def new_attempt(
         caller=Caller(caller.connection, caller.tenant, json_object(caller.trigger_metadata, "trigger_metadata")),
         expected_version=expected_version,
         idempotency=idempotency,
+        enqueued=enqueued,
     )

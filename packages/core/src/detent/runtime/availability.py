@@ -56,6 +56,8 @@ async def available_events(parts: Parts, machine: Machine, record: WorkflowInsta
 async def _refusal(
     parts: Parts, machine: Machine, record: WorkflowInstance, event: str, scope: InjectionScope
 ) -> str | None:
+    if record.run_id is not None:
+        return f"run {record.run_id} is under way"
     attempt = new_attempt(record.id, event, Caller())
     draft = Draft(machine, record, attempt, parts.now or parts.store.now())
     verdicts: dict[int, Verdict] = {}

@@ -30,6 +30,7 @@ class _Bound:
     parameters: tuple[Parameter, ...]
     keys: Mapping[str, Any]
     made_by: Any | None
+    is_async: bool
 
 
 class Calls:
@@ -50,18 +51,28 @@ class Calls:
         answer = await _call_injected(self._guards[guard.name], context, scope.get)
         return _verdict(guard.name, answer)
 
-    async def run(self, name: str, context: CommandContext, scope: InjectionScope) -> Ok | Fail | Goto:
-        """What the command answered; `None` counts as `Ok()`. What it raises passes through."""
+    async def run(
+        self, name: str, context: CommandContext, scope: InjectionScope, *, in_thread: bool = False
+    ) -> Ok | Fail | Goto:
+        """What the command answered; `None` counts as `Ok()`. What it raises passes through.
+
+        With `in_thread`, a command that is no coroutine runs in a thread, so that it does not hold up the event loop.
+        """
         async with scope.command(context) as resolve:
-            answer = await _call_injected(self._commands[name], context, resolve)
+            answer = await _call_injected(self._commands[name], context, resolve, in_thread=in_thread)
         return _command_answer(name, answer)
 
 
-def command_record(name: str, answer: Ok | Fail | Goto, *, best_effort: bool) -> CommandRecord:
+def command_record(
+    name: str, answer: Ok | Fail | Goto, *, best_effort: bool, compensates: str | None = None
+) -> CommandRecord:
     """What history keeps of an answer."""
     if isinstance(answer, Goto):
-        return CommandRecord(name, ok=True, code="goto", message=answer.event, best_effort=best_effort)
-    return CommandRecord(name, isinstance(answer, Ok), answer.code, answer.message, answer.data, best_effort)
+        return CommandRecord(
+            name, ok=True, code="goto", message=answer.event, best_effort=best_effort, compensates=compensates
+        )
+    ok = isinstance(answer, Ok)
+    return CommandRecord(name, ok, answer.code, answer.message, answer.data, best_effort, compensates)
 
 
 def _bind(spec: CommandSpec | GuardSpec, injector: Injector) -> _Bound:
@@ -73,10 +84,11 @@ def _bind(spec: CommandSpec | GuardSpec, injector: Injector) -> _Bound:
     keys = {name: key for name, key in claimed.items() if key is not None}
     parameters = tuple(p for p in spec.signature.parameters if p.source is not Source.INJECTED or p.name in keys)
     if not inspect.isclass(spec.target):
-        return _Bound(spec.target, parameters, keys, made_by=None)
+        return _Bound(spec.target, parameters, keys, made_by=None, is_async=spec.signature.is_async)
     if not spec.constructor:
-        return _Bound(spec.target(), parameters, keys, made_by=None)
-    return _Bound(spec.target, parameters, keys, made_by=_claim_class(spec, injector))
+        return _Bound(spec.target(), parameters, keys, made_by=None, is_async=spec.signature.is_async)
+    made_by = _claim_class(spec, injector)
+    return _Bound(spec.target, parameters, keys, made_by=made_by, is_async=spec.signature.is_async)
 
 
 def _claim(name: str, parameter: Parameter, injector: Injector) -> Any | None:
@@ -115,7 +127,9 @@ def _claim_class(spec: CommandSpec | GuardSpec, injector: Injector) -> Any:
     return key
 
 
-async def _call_injected(bound: _Bound, context: CommandContext | GuardContext, resolve: Resolve) -> Any:
+async def _call_injected(
+    bound: _Bound, context: CommandContext | GuardContext, resolve: Resolve, *, in_thread: bool = False
+) -> Any:
     target = bound.target if bound.made_by is None else await resolve(bound.made_by)
     arguments = {}
     for parameter in bound.parameters:
@@ -123,7 +137,10 @@ async def _call_injected(bound: _Bound, context: CommandContext | GuardContext, 
             arguments[parameter.name] = await resolve(bound.keys[parameter.name])
         else:
             arguments[parameter.name] = _own_argument(parameter, context)
-    answer = _call(target, bound.parameters, arguments)
+    if in_thread and not bound.is_async:
+        answer = await asyncio.to_thread(_call, target, bound.parameters, arguments)
+    else:
+        answer = _call(target, bound.parameters, arguments)
     if not inspect.isawaitable(answer):
         return answer
     try:

@@ -3,18 +3,41 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import TypedDict
 from uuid import UUID
 
+from detent.ids import new_id
 from detent.json_values import JsonObject, JsonValue, json_object
+from detent.machine.engine import CommandStep
 from detent.machine.machine import Machine
+from detent.registry.message import Message
+from detent.registry.registry import DEFAULT_QUEUE
 from detent.runtime import timers
 from detent.runtime.attempt import Attempt
-from detent.runtime.event_names import CREATED
+from detent.runtime.event_names import CREATED, ON_ENTER
 from detent.runtime.written_context import WrittenContext
-from detent.store.change import Change, Effect
-from detent.store.records import FINISHED, CommandRecord, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
+from detent.store.change import AddRun, Change, Effect, MoveRun
+from detent.store.records import (
+    FINISHED,
+    CommandRecord,
+    HistoryEntry,
+    Outcome,
+    ParentLink,
+    Status,
+    Timer,
+    WorkflowInstance,
+)
+from detent.store.run_records import Run, RunStatus
 
 _FINAL_STATUS = {"success": Status.COMPLETED, "failure": Status.FAILED, "cancelled": Status.CANCELLED}
+
+
+class NextCommand(TypedDict):
+    """Which command of a run comes next, and whose workers take it."""
+
+    command: str
+    queue: str
+    priority: int
 
 
 class Draft:
@@ -37,11 +60,14 @@ class Draft:
         self.payload = attempt.payload
         """What came with the event taken last: a command's `Goto` brings its own."""
         self._earlier: list[HistoryEntry] = []
+        self._earlier_effects: tuple[Effect, ...] = ()
         self.effects = effects
         self.expected_version = instance.version
         self.outcome = Outcome.SUCCESS
         self.reason: str | None = None
         self._written: WrittenContext | None = None
+        self.messages: list[Message] = []
+        """What commands have published."""
 
     @property
     def state(self) -> str:
@@ -56,6 +82,11 @@ class Draft:
     def all_entries(self) -> tuple[HistoryEntry, ...]:
         """Every entry of the step, those already written included."""
         return (*self._earlier, *self.entries)
+
+    @property
+    def all_effects(self) -> tuple[Effect, ...]:
+        """Every effect of the step, those already written included."""
+        return (*self._earlier_effects, *self.effects)
 
     def writable_context(self) -> WrittenContext:
         """The context for a command to write to."""
@@ -103,6 +134,23 @@ class Draft:
         self.instance = timers.with_timers(replace(self.instance, context=context), left, self.now)
         self._note(event, self.state, Outcome.SUCCESS, commands, None, payload)
 
+    def accept(self, event: str, *, target: str | None, command: CommandStep | None, subject: JsonValue) -> None:
+        """Begin a run that takes `event`, one entry written: a worker will finish it."""
+        self._begin_run(self.attempt.transition_id, event, target, command, self.attempt.payload, subject)
+        self._note(event, self.state, Outcome.ACCEPTED, (), None, self.attempt.payload)
+
+    def await_entry(self, target: str | None, command: CommandStep) -> None:
+        """Begin a run for what follows the entry of the state that was just entered; that entry is noted already."""
+        self._begin_run(new_id(), ON_ENTER, target, command, self.payload, None)
+
+    def end_run(self) -> None:
+        """End the run of which this step is the last part."""
+        if self.instance.run_id is None:
+            return
+        self.effects = (*self.effects, MoveRun(self.instance.run_id, RunStatus.COMPLETED, self.now))
+        freed = replace(self.instance, run_id=None)
+        self.instance = timers.with_timers(freed, freed.timers, self.now)
+
     def refuse(self, reason: str, timers_after: tuple[Timer, ...] | None = None) -> None:
         """Note that a guard refused. State and context stay; a refused timer gets its next deadline in `timers_after`.
 
@@ -114,6 +162,10 @@ class Draft:
         elif not self.machine.definition.record_refusals:
             return
         self._note(self.attempt.event, self.state, Outcome.REFUSED, (), reason, self.attempt.payload)
+
+    def tell_span(self) -> None:
+        """Let the span of the attempt know what the step came to."""
+        self.attempt.span.took(outcome=self.outcome, to_state=self.state, run_id=self.instance.run_id)
 
     def change(self) -> Change:
         """What is to be written for the entries noted since the last `written`."""
@@ -131,7 +183,50 @@ class Draft:
         self.expected_version = self.instance.version
         self._earlier.extend(self.entries)
         self.entries = []
+        self._earlier_effects = self.all_effects
         self.effects = ()
+
+    def _begin_run(
+        self,
+        run_id: UUID,
+        event: str,
+        target: str | None,
+        command: CommandStep | None,
+        payload: JsonValue,
+        subject: JsonValue,
+    ) -> None:
+        run = Run(
+            id=run_id,
+            instance_id=self.instance.id,
+            workflow=self.machine.workflow,
+            definition_version=self.machine.version,
+            tenant=self.instance.tenant,
+            event=event,
+            state=self.state,
+            target=target,
+            payload=payload,
+            subject=subject,
+            trigger_metadata=self.attempt.trigger_metadata,
+            by_timer=self.attempt.by_timer and event == self.attempt.event,
+            status=RunStatus.PENDING,
+            **next_command(command),
+            attempts=0,
+            crashes=0,
+            journal=(),
+            kept={},
+            progress=None,
+            available_at=self.now,
+            lease_token=None,
+            lease_until=None,
+            worker=None,
+            error=None,
+            reason=None,
+            trace=self.attempt.trace,
+            created_at=self.now,
+            updated_at=self.now,
+        )
+        self.effects = (*self.effects, AddRun(run))
+        self.instance = replace(self.instance, run_id=run_id, due_at=None, parked_at=None)
 
     def _arrive(self, state: str, context: JsonObject) -> None:
         armed = timers.arm(self.machine.timeouts(state), self.now, context)
@@ -142,7 +237,7 @@ class Draft:
             status=status,
             context=context,
             timers=armed,
-            due_at=timers.next_due(armed),
+            due_at=None if self.instance.run_id else timers.next_due(armed),
             parked_at=None,
             entered_at=self.now,
             finished_at=self.now if status in FINISHED else None,
@@ -198,6 +293,14 @@ class Draft:
         )
 
 
+def next_command(command: CommandStep | None) -> NextCommand:
+    """What a run says about the command that comes next; with `None`, that only its end is left."""
+    if command is None:
+        return NextCommand(command="", queue=DEFAULT_QUEUE, priority=0)
+    options = command.spec.options
+    return NextCommand(command=command.name, queue=options.queue, priority=options.priority)
+
+
 def unborn(
     machine: Machine,
     instance_id: UUID,
@@ -207,6 +310,7 @@ def unborn(
     *,
     tenant: str,
     parent_id: UUID | None,
+    parent_link: ParentLink | None = None,
 ) -> WorkflowInstance:
     """An instance before its creation: version 0, with the initial state's patch under what the caller gave."""
     initial = machine.definition.initial_state
@@ -226,6 +330,7 @@ def unborn(
         updated_at=now,
         tenant=tenant,
         parent_id=parent_id,
+        parent_link=parent_link,
     )
 
 

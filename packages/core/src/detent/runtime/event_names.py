@@ -20,6 +20,14 @@ UPGRADED = "$upgraded"
 """It was moved to another version of its definition."""
 REMOVED = "$removed"
 """It was taken out. History goes with it, so that no entry says so; its archive entry does."""
+PARKED = "$parked"
+"""Its run waits for an operator, because it cannot go on."""
+RUN_RETRIED = "$run_retried"
+"""An operator let its parked run go on."""
+RUN_CANCELLED = "$run_cancelled"
+"""An operator gave its run up; the instance stays in its state."""
+CANCEL_CHILDREN = "$cancel_children"
+"""Sent to an instance that was cancelled: its children are to be cancelled. Never in history."""
 
-IN_PLACE = frozenset({PAUSED, RESUMED, CONTEXT_PATCHED, REARMED, UPGRADED})
+IN_PLACE = frozenset({PAUSED, RESUMED, CONTEXT_PATCHED, REARMED, UPGRADED, PARKED, RUN_RETRIED, RUN_CANCELLED})
 """Those that neither enter a state nor end an instance."""

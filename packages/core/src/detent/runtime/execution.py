@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar
 from detent.errors import InstanceBusy, InstanceNotFound, OutcomeUnknown, StepRolledBack, StoreUnavailable
 from detent.machine.machine import Machine
 from detent.runtime.attempt import Attempt
+from detent.runtime.children import Children
 from detent.runtime.draft import Draft
 from detent.runtime.failure import failure_change
 from detent.runtime.injection import Transition
@@ -24,9 +25,9 @@ from detent.runtime.parts import Parts
 from detent.runtime.performer import Performer, run_in_place
 from detent.runtime.reentrancy import refuse_reentry, step_of
 from detent.runtime.result import TransitionResult, answer_of, replayed, result_of
-from detent.store.change import Change, PutReceipt
+from detent.store.change import Change, PutReceipt, TakeMessage
 from detent.store.protocol import Unit
-from detent.store.records import Receipt, ReceiptKey, WorkflowInstance
+from detent.store.records import Outcome, Receipt, ReceiptKey, WorkflowInstance
 
 logger = logging.getLogger("detent.runtime")
 
@@ -39,16 +40,29 @@ Taken: TypeAlias = Draft | TransitionResult
 class Execution:
     """Takes events. One per runtime."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, children: Children) -> None:
         self._parts = parts
+        self._children = children
 
     async def take(self, intent: Intent, *, workflow: str | None = None) -> TransitionResult:
         """Take one step, in a transaction of its own or in the caller's. `workflow`, where known, saves a read."""
         attempt = intent.attempt
         refuse_reentry(self._parts, attempt.instance_id)
         if attempt.caller.connection is not None:
-            return await self.fetching(lambda: self._joined(intent, attempt.caller.connection))
-        return await self._parts.unbroken(self.fetching(lambda: self._own(intent, workflow)))
+            return await self._traced(intent, workflow, lambda: self._joined(intent, attempt.caller.connection))
+        return await self._parts.unbroken(self._traced(intent, workflow, lambda: self._own(intent, workflow)))
+
+    async def _traced(
+        self, intent: Intent, workflow: str | None, take: Callable[[], Awaitable[TransitionResult]]
+    ) -> TransitionResult:
+        attempt, instrument = intent.attempt, self._parts.instrument
+        with instrument.transition(
+            workflow=workflow, event=attempt.event, instance_id=attempt.instance_id, by="caller"
+        ) as span:
+            attempt.within(span, instrument.carrier())
+            result = await self.fetching(take)
+            span.took(outcome=result.outcome, to_state=result.to_state, run_id=result.run_id, replayed=result.replayed)
+        return result
 
     async def fetching(self, take: Callable[[], Awaitable[T]]) -> T:
         """Take the step; where an instance follows a version not compiled here, fetch that first."""
@@ -85,7 +99,7 @@ class Execution:
             await self._note_failure(attempt, error)
             raise
         if isinstance(taken, Draft):
-            self._report(taken)
+            self._parts.reported(taken)
         return taken
 
     def _decide(
@@ -144,12 +158,14 @@ class Execution:
         transition = Transition(attempt.instance_id, draft.machine.workflow, unit.connection)
         with step_of(self._parts, attempt.instance_id):
             async with self._parts.injector.open(transition) as scope:
-                await Performer(self._parts.calls, attempt, unit, scope).run(intent.step(draft, self._parts.settings))
+                performer = Performer(self._parts.calls, attempt, unit, scope, self._children, self._parts.instrument)
+                await performer.run(intent.step(draft, self._parts.settings))
         await unit.flush()
         change = self._concluded(draft)
         if change is not None:
             await unit.write(change)
-        unit.after_commit(lambda: self._report(draft))
+        unit.after_commit(lambda: self._parts.reported(draft))
+        draft.tell_span()
         return draft
 
     def draft_of(self, record: WorkflowInstance, intent: Intent, now: datetime) -> Draft:
@@ -161,6 +177,7 @@ class Execution:
         attempt.definition_version = machine.version
         attempt.require_version(record)
         intent.admit(machine, record)
+        attempt.span.began(workflow=machine.workflow, from_state=record.state)
         return Draft(machine, record, attempt, now)
 
     def run_in_place(self, draft: Draft, intent: Intent) -> None:
@@ -169,15 +186,16 @@ class Execution:
 
     def _concluded(self, draft: Draft) -> Change | None:
         """What a decided step wants written, the receipt of its key included; `None` where that is nothing."""
-        idempotency = draft.attempt.idempotency
-        if idempotency is not None:
+        idempotency, message_id = draft.attempt.idempotency, draft.attempt.message_id
+        # A message that was refused is tried again, so that its key is not answered yet.
+        stays = message_id is not None and draft.outcome is Outcome.REFUSED
+        if message_id is not None and not stays:
+            draft.effects = (*draft.effects, TakeMessage(message_id))
+        if idempotency is not None and not stays:
             keep = self._parts.settings.keep_receipts
             receipt = idempotency.receipt(draft.instance.id, answer_of(draft), draft.now, keep)
             draft.effects = (*draft.effects, PutReceipt(receipt))
-        return None if draft.is_blank else draft.change()
-
-    def _report(self, draft: Draft) -> None:
-        self._parts.observers.report(draft.instance, draft.all_entries, draft.attempt.took)
+        return None if draft.is_blank else self._parts.concluded(draft)
 
     async def _note_failure(self, attempt: Attempt, error: Exception) -> None:
         """Leave a `failed` entry after the rollback, if the attempt got as far as a guard or a command. Best effort."""
@@ -197,12 +215,12 @@ class Execution:
                 "the failure of %r on instance %s was not recorded", attempt.event, attempt.instance_id, exc_info=True
             )
         else:
-            self._parts.observers.report(change.instance, change.entries, attempt.took)
+            self._parts.committed(change, attempt.took)
 
     async def _write_failure(self, unit: Unit, attempt: Attempt, error: Exception) -> None:
         change = failure_change(locked_record(unit), attempt, error, unit.now, self._parts.settings.timeout_retry)
         await unit.write(change)
-        unit.after_commit(lambda: self._parts.observers.report(change.instance, change.entries, attempt.took))
+        unit.after_commit(lambda: self._parts.committed(change, attempt.took))
 
 
 def locked_record(unit: Unit) -> WorkflowInstance:

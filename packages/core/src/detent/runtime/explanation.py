@@ -10,6 +10,7 @@ from detent.runtime.availability import AvailableEvent
 from detent.runtime.event_names import CANCELLED, IN_PLACE, ON_ENTER, PAUSED
 from detent.runtime.live_versions import why_not
 from detent.store.records import FINISHED, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
+from detent.store.run_records import Run, RunStatus
 
 SWEEP_GRACE = timedelta(minutes=1)
 """How long a timeout may be due before it looks as if nobody swept."""
@@ -46,9 +47,11 @@ class Explanation:
     """What its state declares; empty unless it is active, and where its version cannot be looked at."""
     timers: tuple[TimerOutlook, ...]
     held: bool
-    """Whether nothing of it can happen here now, because it is paused or its workflow cannot run."""
+    """Whether nothing else of it can happen here now: it is paused, its workflow cannot run, or a run is under way."""
     problems: tuple[str, ...]
     """What holds it up, in one sentence each; empty when all is well."""
+    run: Run | None = None
+    """The run that is under way, if any."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -64,6 +67,8 @@ class Explanation:
         if self.last is not None:
             yield sentences.latest(self.last, self.at)
         yield from filter(None, [sentences.ending(self.instance)])
+        if self.run is not None and self.run.status is not RunStatus.PARKED:
+            yield sentences.running(self.run, self.at)
         yield from map(sentences.possibility, self.events)
         for outlook in self.timers:
             if not (outlook.timer.parked or _is_missed(outlook, held=self.held)):
@@ -79,6 +84,7 @@ def explained(
     *,
     machine: Machine | Exception,
     withdrawn: Sequence[str] = (),
+    run: Run | None = None,
 ) -> Explanation:
     """The explanation of `record`, from its newest `entries`, newest first, and what its events would do now.
 
@@ -86,7 +92,8 @@ def explained(
     """
     arrived_by = arrival_of(record, entries, machine)
     timers = tuple(TimerOutlook(timer, timer.due - now) for timer in record.timers)
-    held = record.status is Status.PAUSED or bool(withdrawn) or isinstance(machine, Exception)
+    stopped = record.status is Status.PAUSED or bool(withdrawn) or isinstance(machine, Exception)
+    held = stopped or record.run_id is not None
     return Explanation(
         instance=record,
         at=now,
@@ -96,7 +103,11 @@ def explained(
         events=tuple(events),
         timers=timers,
         held=held,
-        problems=tuple(_problems(record, entries, events, machine, withdrawn, timers, held=held)),
+        problems=(
+            *_problems(record, entries, events, machine, withdrawn, timers, held=held),
+            *_run_problems(run, now),
+        ),
+        run=run,
     )
 
 
@@ -145,6 +156,15 @@ def _problems(
         yield from _dead_end(record, events)
 
 
+def _run_problems(run: Run | None, now: datetime) -> Iterator[str]:
+    if run is None:
+        return
+    if run.status is RunStatus.PARKED:
+        yield sentences.parked_run(run)
+    elif run.status is RunStatus.PENDING and now - run.available_at > SWEEP_GRACE:
+        yield sentences.unclaimed(run, now - run.available_at)
+
+
 def _paused(entries: Sequence[HistoryEntry]) -> str:
     pause = next((entry for entry in entries if entry.event == PAUSED), None)
     why = f" ({sentences.in_line(pause.reason)})" if pause is not None and pause.reason else ""
@@ -165,6 +185,6 @@ def _is_missed(outlook: TimerOutlook, *, held: bool) -> bool:
 
 def _dead_end(record: WorkflowInstance, events: Sequence[AvailableEvent]) -> Iterator[str]:
     """That no way leads on, unless a guard changes its mind or an operator steps in."""
-    if record.due_at is None and not any(event.available for event in events):
+    if record.run_id is None and record.due_at is None and not any(event.available for event in events):
         refusing = "every event would be refused" if events else "its state declares no event"
         yield f"It is stuck as things are: no timeout will fire, and {refusing}."

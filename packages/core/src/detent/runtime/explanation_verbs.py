@@ -37,6 +37,7 @@ class ExplanationVerbs(InstanceVerbs):
             parts.now or parts.store.now(),
             machine=machine,
             withdrawn=parts.machines.unavailable.get(record.workflow, ()),
+            run=await parts.store.runs.load(record.run_id, outside=lent) if record.run_id else None,
         )
 
     async def _looked_at(self, record: WorkflowInstance) -> tuple[Machine | Exception, list[AvailableEvent]]:
@@ -44,6 +45,8 @@ class ExplanationVerbs(InstanceVerbs):
         running = self.running()
         try:
             machine = await running.execution.machine_of(record)
+            if record.run_id is not None:
+                return machine, []
             if not machine.has_state(record.state):
                 raise IncompatibleState(record.id, record.workflow, machine.version, record.state)
             return machine, await available_events(running.parts, machine, record)

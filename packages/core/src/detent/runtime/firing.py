@@ -4,6 +4,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -22,14 +23,14 @@ from detent.errors import (
 from detent.runtime.attempt import Attempt, new_attempt
 from detent.runtime.caller import Caller
 from detent.runtime.draft import Draft
-from detent.runtime.execution import Execution, locked_record
+from detent.runtime.execution import Execution, Taken, locked_record
 from detent.runtime.failure import failure_change
 from detent.runtime.history import cleaned
 from detent.runtime.intent import TakeEvent
 from detent.runtime.machines import VersionNotLoaded
 from detent.runtime.parts import Parts
 from detent.runtime.timers import due_timer
-from detent.store.change import Change
+from detent.store.change import Change, Effect
 from detent.store.records import HistoryEntry, Outcome, Receipt, WorkflowInstance
 
 logger = logging.getLogger("detent.timeouts")
@@ -70,6 +71,7 @@ class _Note:
     fired: _Fired
     instance: WorkflowInstance
     entries: tuple[HistoryEntry, ...]
+    effects: tuple[Effect, ...]
     attempt: Attempt
 
 
@@ -116,12 +118,14 @@ class Firing:
             draft = self._execution.draft_of(record, intent, now)
             if intent.needs_lock(draft.machine, record):
                 return None, None
-            self._execution.run_in_place(draft, intent)
+            with self._parts.traced(attempt, record, "timer"):
+                self._execution.run_in_place(draft, intent)
+                draft.tell_span()
         except VersionNotLoaded:
             return None, None
         except Exception as error:
             return self._failure(record, attempt, error, now)
-        return draft.change(), _note_of(draft)
+        return self._parts.concluded(draft), _note_of(draft)
 
     def _failure(
         self, record: WorkflowInstance, attempt: Attempt, error: Exception, now: datetime
@@ -132,7 +136,7 @@ class Firing:
             # Another process may be able to run that version: it is never parked for want of it here.
             retry = replace(retry, attempts=sys.maxsize)
         change = failure_change(record, attempt, error, now, retry)
-        return change, _Note(_Fired.FAILED, change.instance, change.entries, attempt)
+        return change, _Note(_Fired.FAILED, change.instance, change.entries, change.effects, attempt)
 
     async def _fire_alone(self, instance_id: UUID) -> _Note | None:
         """Fire the due timeout of one instance in a transaction of its own; `None` when somebody else has it."""
@@ -144,10 +148,17 @@ class Firing:
 
     async def _fire(self, instance_id: UUID) -> _Note | None:
         attempt: Attempt | None = None
+        taken: Taken | None = None
         try:
-            async with self._parts.store.transaction(instance_id, now=self._parts.now, wait=False) as unit:
-                attempt = _attempt_of(locked_record(unit), unit.now)
-                taken = None if attempt is None else await self._execution.perform(TakeEvent(attempt), unit)
+            # Entered inside the transaction, where the event is known, and left behind it: a span encloses the commit.
+            with ExitStack() as traced:
+                async with self._parts.store.transaction(instance_id, now=self._parts.now, wait=False) as unit:
+                    record = locked_record(unit)
+                    attempt = _attempt_of(record, unit.now)
+                    if attempt is not None:
+                        self._parts.machines.governing(record)
+                        traced.enter_context(self._parts.traced(attempt, record, "timer"))
+                        taken = await self._execution.perform(TakeEvent(attempt), unit)
         except VersionNotLoaded:
             raise
         except Exception as error:
@@ -179,7 +190,7 @@ class Firing:
         return note
 
     def _report(self, note: _Note) -> None:
-        self._parts.observers.report(note.instance, note.entries, note.attempt.took)
+        self._parts.tell(note.instance, note.entries, note.effects, note.attempt.took)
 
 
 def _count(counts: Counter[str], note: _Note | None) -> int:
@@ -203,4 +214,4 @@ def _attempt_of(record: WorkflowInstance, now: datetime) -> Attempt | None:
 
 def _note_of(draft: Draft) -> _Note:
     fired = _Fired.REFUSED if draft.outcome is Outcome.REFUSED else _Fired.PROCESSED
-    return _Note(fired, draft.instance, draft.all_entries, draft.attempt)
+    return _Note(fired, draft.instance, draft.all_entries, draft.all_effects, draft.attempt)

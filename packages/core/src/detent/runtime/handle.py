@@ -9,6 +9,7 @@ from detent.json_values import JsonObject, JsonValue
 from detent.runtime.availability import AvailableEvent
 from detent.runtime.explanation import Explanation
 from detent.runtime.result import TransitionResult
+from detent.store.messages import InboxMessage
 from detent.store.records import HistoryEntry, WorkflowInstance
 
 
@@ -40,6 +41,42 @@ class HandleVerbs(Protocol):
         connection: object | None = None,
         workflow: str | None = None,
     ) -> TransitionResult: ...
+
+    async def enqueue_event(
+        self,
+        instance_id: UUID,
+        name: str,
+        *,
+        subject: JsonValue = None,
+        payload: JsonValue = None,
+        idempotency_key: str | None = None,
+        idempotency_fingerprint: str | None = None,
+        expected_version: int | None = None,
+        trigger_metadata: JsonObject | None = None,
+        connection: object | None = None,
+    ) -> TransitionResult: ...
+
+    async def send(
+        self,
+        instance_id: UUID,
+        event: str,
+        payload: JsonValue = None,
+        *,
+        expires: datetime | timedelta | str | None = None,
+        delay: datetime | timedelta | str | None = None,
+        idempotency_key: str | None = None,
+        trigger_metadata: JsonObject | None = None,
+        connection: object | None = None,
+    ) -> InboxMessage: ...
+
+    async def wait(
+        self,
+        instance_id: UUID,
+        state: str | Iterable[str] | None = None,
+        *,
+        completed: bool = False,
+        timeout: float | timedelta | str = "30s",
+    ) -> WorkflowInstance: ...
 
     async def get_available_events(self, instance_id: UUID) -> list[AvailableEvent]: ...
 
@@ -143,6 +180,60 @@ class WorkflowHandle:
         )
         self._workflow = result.instance.workflow
         return result
+
+    async def enqueue_event(
+        self,
+        name: str,
+        *,
+        subject: JsonValue = None,
+        payload: JsonValue = None,
+        idempotency_key: str | None = None,
+        idempotency_fingerprint: str | None = None,
+        **manner: Unpack[Manner],
+    ) -> TransitionResult:
+        """Let a worker take the event `name`; see `WorkflowRuntime.enqueue_event`."""
+        return await self._verbs.enqueue_event(
+            self.id,
+            name,
+            subject=subject,
+            payload=payload,
+            idempotency_key=idempotency_key,
+            idempotency_fingerprint=idempotency_fingerprint,
+            **manner,
+        )
+
+    async def send(
+        self,
+        event: str,
+        payload: JsonValue = None,
+        *,
+        expires: datetime | timedelta | str | None = None,
+        delay: datetime | timedelta | str | None = None,
+        idempotency_key: str | None = None,
+        trigger_metadata: JsonObject | None = None,
+        connection: object | None = None,
+    ) -> InboxMessage:
+        """Keep an event until it can be taken, and let a worker take it once; see `WorkflowRuntime.send`."""
+        return await self._verbs.send(
+            self.id,
+            event,
+            payload,
+            expires=expires,
+            delay=delay,
+            idempotency_key=idempotency_key,
+            trigger_metadata=trigger_metadata,
+            connection=connection,
+        )
+
+    async def wait(
+        self,
+        state: str | Iterable[str] | None = None,
+        *,
+        completed: bool = False,
+        timeout: float | timedelta | str = "30s",
+    ) -> WorkflowInstance:
+        """The instance once it is there; see `WorkflowRuntime.wait`."""
+        return await self._verbs.wait(self.id, state, completed=completed, timeout=timeout)
 
     async def get_available_events(self) -> list[AvailableEvent]:
         """The events its state declares, each with whether it would pass now, and why not. Raises `InstanceNotFound`."""

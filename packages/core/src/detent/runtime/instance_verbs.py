@@ -11,7 +11,7 @@ from detent.json_values import JsonObject, JsonValue
 from detent.runtime.arguments import check_limit, check_sequence, id_of
 from detent.runtime.attempt import new_attempt
 from detent.runtime.availability import AvailableEvent, available_events
-from detent.runtime.creation import CreationOrder
+from detent.runtime.creation_order import CreationOrder
 from detent.runtime.firing import SweepReport
 from detent.runtime.intent import TakeEvent
 from detent.runtime.receipts import Idempotency, checked_key, creation_scope

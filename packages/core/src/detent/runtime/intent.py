@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from detent.errors import EventNotAvailable, InstancePaused, InvalidValue
+from detent.errors import EventNotAvailable, InstanceBusy, InstancePaused, InvalidValue
 from detent.json_values import JsonObject
 from detent.machine.machine import Machine
 from detent.problems import did_you_mean
@@ -50,11 +50,14 @@ class TakeEvent:
         return machines.may_need_lock(workflow, self.attempt.event)
 
     def needs_lock(self, machine: Machine, record: WorkflowInstance) -> bool:
+        if self.attempt.enqueued:
+            return machine.locked.guards_of(record.state, self.attempt.event)
         return machine.locked.event(record.state, self.attempt.event)
 
     def admit(self, machine: Machine, record: WorkflowInstance) -> None:
         if record.status is Status.PAUSED:
             raise InstancePaused(record.id)
+        require_free(record)
         declared = machine.events(record.state) if record.status is Status.ACTIVE else {}
         if self.attempt.event not in declared:
             raise EventNotAvailable(record.id, record.state, self.attempt.event, declared)
@@ -79,9 +82,16 @@ class ForceState:
         return machine.locked.entry(self.state)
 
     def admit(self, machine: Machine, record: WorkflowInstance) -> None:
+        require_free(record)
         if not machine.has_state(self.state):
             reason = f"is {self.state!r}, which version {machine.version} of {machine.workflow!r} does not have"
             raise InvalidValue("state", reason, hint=did_you_mean(self.state, machine.definition.states))
 
     def step(self, draft: Draft, settings: Settings) -> Step[None]:
         return force_step(draft, self.state, self.patch, reason=self.reason, max_chain=settings.max_chain)
+
+
+def require_free(record: WorkflowInstance) -> None:
+    """Raise `InstanceBusy` while a run of the instance is under way."""
+    if record.run_id is not None:
+        raise InstanceBusy(record.id, record.run_id)

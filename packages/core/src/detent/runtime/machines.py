@@ -120,6 +120,13 @@ class Machines:
             raise VersionNotLoaded(record.workflow, record.definition_version)
         return machine
 
+    def captured(self, workflow: str, version: str) -> Machine:
+        """One version, registered or fetched. Raises `VersionNotLoaded`."""
+        machine = self._compiled.get((workflow, version))
+        if machine is None:
+            raise VersionNotLoaded(workflow, version)
+        return machine
+
     def may_need_lock(self, workflow: str, event: str) -> bool:
         """Whether `event` needs the row lock in any state of any version compiled here."""
         return any(

@@ -11,7 +11,10 @@ from uuid import UUID
 
 from detent.runtime.event_names import CREATED, IN_PLACE, REMOVED
 from detent.runtime.reentrancy import outside_steps
+from detent.runtime.run_report import Advanced
+from detent.store.messages import Delivery, InboxMessage
 from detent.store.records import FINISHED, ArchiveEntry, CommandRecord, HistoryEntry, Outcome, WorkflowInstance
+from detent.store.run_records import Run
 
 logger = logging.getLogger("detent.observers")
 
@@ -38,7 +41,18 @@ class Removed:
     """What is kept of it: who removed it, when and why."""
 
 
-Seen: TypeAlias = Observation | Removed
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What became of a run that was worked on in this process."""
+
+    run: Run
+    """The run as its last answer was saved here."""
+    advanced: Advanced
+    duration: timedelta
+    """How long it was here, waits for the store included."""
+
+
+Seen: TypeAlias = Observation | Removed | Worked | InboxMessage | Delivery
 """What a hook is told."""
 
 
@@ -70,10 +84,18 @@ class WorkflowObserver:
     async def on_removed(self, removed: Removed) -> None:
         """An instance was deleted or archived, by an operator or by a retention policy."""
 
+    async def on_run(self, worked: Worked) -> None:
+        """A run was advanced here: it ended, is tried again, waits for an operator, or was left to others."""
+
+    async def on_dead_letter(self, message: InboxMessage) -> None:
+        """A message can never be taken by its instance, or was tried too often; its `reason` says which."""
+
+    async def on_dead_delivery(self, delivery: Delivery) -> None:
+        """A published message was given up for one subscriber; its `error` says why."""
+
     async def on_error(self, error: Exception, seen: Seen) -> None:
         """Another hook of this observer raised `error`."""
-        event = seen.entry.event if isinstance(seen, Observation) else REMOVED
-        logger.error("observer %s failed on %r", type(self).__name__, event, exc_info=error)
+        logger.error("observer %s failed on %r", type(self).__name__, _event_of(seen), exc_info=error)
 
 
 _Call: TypeAlias = tuple[Seen, Callable[[], Awaitable[None]]]
@@ -96,6 +118,19 @@ class Observers:
         """Let the observers hear, soon, that an instance is gone. Called from the event loop."""
         removed = Removed(instance, archived)
         self._soon(instance.id, lambda observer: [(removed, partial(observer.on_removed, removed))])
+
+    def report_run(self, run: Run, advanced: Advanced, took: timedelta) -> None:
+        """Let the observers hear, soon, what became of a run. Called from the event loop."""
+        worked = Worked(run, advanced, took)
+        self._soon(run.instance_id, lambda observer: [(worked, partial(observer.on_run, worked))])
+
+    def report_dead_letter(self, message: InboxMessage) -> None:
+        """Let the observers hear, soon, of a message that will not be taken. Called from the event loop."""
+        self._soon(message.instance_id, lambda observer: [(message, partial(observer.on_dead_letter, message))])
+
+    def report_dead_delivery(self, delivery: Delivery) -> None:
+        """Let the observers hear, soon, of a delivery that was given up. Called from the event loop."""
+        self._soon(delivery.instance_id, lambda observer: [(delivery, partial(observer.on_dead_delivery, delivery))])
 
     async def settled(self) -> None:
         """Wait until every report made so far, and what those caused, has been heard."""
@@ -139,6 +174,20 @@ def _calls(observer: WorkflowObserver, seen: tuple[Observation, ...]) -> Iterato
     ended = last.entry.outcome in (Outcome.SUCCESS, Outcome.FAILURE) and last.entry.event not in IN_PLACE
     if ended and last.instance.status in FINISHED:
         yield last, partial(observer.on_completed, last)
+
+
+def _event_of(seen: Seen) -> str:
+    match seen:
+        case Observation():
+            return seen.entry.event
+        case Removed():
+            return REMOVED
+        case Worked():
+            return seen.run.event
+        case InboxMessage():
+            return seen.event
+        case Delivery():
+            return seen.topic
 
 
 def _hook(observer: WorkflowObserver, entry: HistoryEntry) -> Callable[[Observation], Awaitable[None]]:

@@ -1,26 +1,36 @@
 """What operators do to an instance: pure functions of its record, each noted in history by one entry."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from detent.errors import InstanceFinished, InvalidValue
+from detent.errors import InstanceFinished, InvalidValue, NothingToRetry, RunNotActive
 from detent.json_values import JsonObject, JsonValue, json_object
 from detent.problems import did_you_mean
 from detent.runtime import timers
 from detent.runtime.attempt import Attempt, new_attempt
 from detent.runtime.caller import Caller
-from detent.runtime.event_names import CANCELLED, CONTEXT_PATCHED, PAUSED, REARMED, RESUMED
+from detent.runtime.event_names import (
+    CANCELLED,
+    CONTEXT_PATCHED,
+    PAUSED,
+    REARMED,
+    RESUMED,
+    RUN_CANCELLED,
+    RUN_RETRIED,
+)
 from detent.runtime.execution import Execution, locked_record
 from detent.runtime.history import noted
+from detent.runtime.intent import require_free
 from detent.runtime.lending import lent_step
 from detent.runtime.machines import Machines
 from detent.runtime.parts import Parts
 from detent.runtime.reentrancy import refuse_reentry
-from detent.store.change import Change
-from detent.store.records import FINISHED, Receipt, Status, WorkflowInstance
+from detent.store.change import Change, MoveRun
+from detent.store.records import FINISHED, Outcome, Receipt, Status, WorkflowInstance
+from detent.store.run_records import RunStatus
 
 
 class Operation(Protocol):
@@ -48,7 +58,7 @@ class Operation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """End an instance where it stands: its state is kept, its timers are void."""
+    """End an instance where it stands: its state is kept, its timers and its run are void."""
 
     reason: str | None
     event = CANCELLED
@@ -58,7 +68,7 @@ class Cancel:
         if record.status is Status.CANCELLED:
             return None
         _require_live(record)
-        return timers.with_timers(replace(record, status=Status.CANCELLED, finished_at=now), (), now)
+        return timers.with_timers(replace(record, status=Status.CANCELLED, finished_at=now, run_id=None), (), now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,7 @@ class PatchContext:
         return {"patch": self.patch, "remove": list(self.remove)}
 
     def after(self, record: WorkflowInstance, now: datetime, machines: Machines) -> WorkflowInstance | None:
+        require_free(record)
         kept = {key: value for key, value in record.context.items() if key not in self.remove}
         context = json_object({**kept, **self.patch}, "context")
         if context == record.context:
@@ -132,6 +143,47 @@ class Rearm:
         return None if left == record.timers else timers.with_timers(record, left, now)
 
 
+@dataclass(frozen=True, slots=True)
+class RetryRun:
+    """Let the parked run of an instance go on, its attempts forgotten."""
+
+    run_id: UUID
+    reason: str | None
+    event = RUN_RETRIED
+
+    @property
+    def payload(self) -> JsonValue:
+        return {"run": str(self.run_id)}
+
+    def after(self, record: WorkflowInstance, now: datetime, machines: Machines) -> WorkflowInstance | None:
+        _require_run(record, self.run_id)
+        if record.parked_at is None:
+            raise NothingToRetry(record.id)
+        return replace(record, parked_at=None)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRun:
+    """Give the run of an instance up; the instance stays where it is, free for other events."""
+
+    run_id: UUID
+    reason: str | None
+    timer: str | None
+    """The timer that started the run: it is parked, or it would fire again at once."""
+    event = RUN_CANCELLED
+
+    @property
+    def payload(self) -> JsonValue:
+        return {"run": str(self.run_id)}
+
+    def after(self, record: WorkflowInstance, now: datetime, machines: Machines) -> WorkflowInstance | None:
+        _require_run(record, self.run_id)
+        left = record.timers
+        if self.timer is not None:
+            left = timers.stopped(left, self.timer, self.reason or "its run was cancelled")
+        return timers.with_timers(replace(record, run_id=None, parked_at=None), left, now)
+
+
 class Operations:
     """Does what operators ask for. One per runtime."""
 
@@ -153,8 +205,18 @@ class Operations:
             instance_id, operation.event, caller, payload=operation.payload, expected_version=expected_version
         )
         if caller.connection is not None:
-            return await self._execution.fetching(lambda: self._joined(attempt, operation, caller.connection))
-        return await self._parts.unbroken(self._execution.fetching(lambda: self._own(attempt, operation)))
+            return await self._traced(attempt, lambda: self._joined(attempt, operation, caller.connection))
+        return await self._parts.unbroken(self._traced(attempt, lambda: self._own(attempt, operation)))
+
+    async def _traced(self, attempt: Attempt, take: Callable[[], Awaitable[WorkflowInstance]]) -> WorkflowInstance:
+        instrument = self._parts.instrument
+        with instrument.transition(
+            workflow=None, event=attempt.event, instance_id=attempt.instance_id, by="caller"
+        ) as span:
+            attempt.within(span, instrument.carrier())
+            instance = await self._execution.fetching(take)
+            span.took(outcome=Outcome.SUCCESS, to_state=instance.state)
+        return instance
 
     async def _own(self, attempt: Attempt, operation: Operation) -> WorkflowInstance:
         def decide(
@@ -181,10 +243,11 @@ class Operations:
     def _change(self, record: WorkflowInstance, attempt: Attempt, operation: Operation, now: datetime) -> Change | None:
         attempt.require_sight(record)
         attempt.require_version(record)
+        attempt.span.began(workflow=record.workflow, from_state=record.state)
         after = operation.after(record, now, self._parts.machines)
         if after is None:
             return None
-        return noted(
+        change = noted(
             record,
             after,
             event=attempt.event,
@@ -194,10 +257,29 @@ class Operations:
             reason=operation.reason,
             payload=attempt.payload,
         )
+        return self._parts.completed(_with_run_moved(change, record, operation, now), attempt.trace)
 
     def _report(self, attempt: Attempt, changes: Sequence[Change]) -> None:
         for change in changes:
-            self._parts.observers.report(change.instance, change.entries, attempt.took)
+            self._parts.committed(change, attempt.took)
+
+
+def _with_run_moved(change: Change, before: WorkflowInstance, operation: Operation, now: datetime) -> Change:
+    """The change with what it means for the run under way: an instance that lets go of it, or is parked no more."""
+    if before.run_id is None:
+        return change
+    if change.instance.run_id is None:
+        moved = MoveRun(before.run_id, RunStatus.CANCELLED, now, operation.reason)
+    elif before.parked_at is not None and change.instance.parked_at is None:
+        moved = MoveRun(before.run_id, RunStatus.PENDING, now)
+    else:
+        return change
+    return replace(change, effects=(*change.effects, moved))
+
+
+def _require_run(record: WorkflowInstance, run_id: UUID) -> None:
+    if record.run_id != run_id:
+        raise RunNotActive(run_id, "not under way")
 
 
 def _require_live(record: WorkflowInstance) -> None:

@@ -12,9 +12,9 @@ from detent.runtime.attempt import Attempt, new_attempt
 from detent.runtime.caller import Caller
 from detent.runtime.event_names import FORCED
 from detent.runtime.explanation_verbs import ExplanationVerbs
-from detent.runtime.handle import Manner, WorkflowHandle
+from detent.runtime.handle import Manner
 from detent.runtime.intent import ForceState, TakeEvent
-from detent.runtime.operations import Cancel, Operation, PatchContext, Pause, Rearm, Resume
+from detent.runtime.operations import Cancel, Operation, PatchContext, Pause, Rearm, Resume, RetryRun
 from detent.runtime.result import TransitionResult
 from detent.store.records import HistoryEntry, Outcome, Timer, WorkflowInstance
 
@@ -26,19 +26,18 @@ class OperatorVerbs(ExplanationVerbs):
     `InstanceBusy`, and `VersionConflict` where the instance has moved on.
     """
 
-    def get_handle(self, instance: UUID | str | WorkflowInstance) -> WorkflowHandle:
-        """A handle on an instance, by its id or by the instance itself, that acts for this caller; without a query."""
-        known = instance.workflow if isinstance(instance, WorkflowInstance) else None
-        return WorkflowHandle(self, id_of(instance), known)
-
     async def cancel(
         self, instance_id: UUID | str | WorkflowInstance, *, reason: str | None = None, **manner: Unpack[Manner]
     ) -> WorkflowInstance:
         """The instance, ended where it stands: its state is kept, its timers are void, its status is `cancelled`.
 
-        Raises `InstanceFinished` when it has ended otherwise.
+        Its descendants are cancelled too: right after it as far as that goes, and surely by a worker or by `process_inbox`,
+        which alone sees to it where a transaction is lent. Raises `InstanceFinished` when it has ended otherwise.
         """
-        return await self._operate(instance_id, Cancel(reason), **manner)
+        cancelled = await self._operate(instance_id, Cancel(reason), **manner)
+        if self._caller.saying(None, connection=manner.get("connection")).connection is None:
+            await self.running().descendants.follow(cancelled, reason)
+        return cancelled
 
     async def pause(
         self, instance_id: UUID | str | WorkflowInstance, *, reason: str | None = None, **manner: Unpack[Manner]
@@ -130,13 +129,31 @@ class OperatorVerbs(ExplanationVerbs):
     ) -> TransitionResult:
         """The result of taking again what went wrong last.
 
-        That is a timeout which was refused or failed, parked or not; else the event of the newest history entry, when that
-        was refused or failed, with the payload it had. Raises `NothingToRetry`, and what the event itself raises.
+        That is a parked run, which goes on where it stopped (`accepted`); else a timeout which was refused or failed, parked
+        or not; else the event of the newest history entry, when that was refused or failed, with the payload it had. Raises
+        `NothingToRetry`, and what the event itself raises.
         """
         caller = self._caller.saying(trigger_metadata, connection=connection)
         record = await self.get_instance(instance_id, connection=connection)
+        if record.run_id is not None and record.parked_at is not None:
+            return await self._retry_run(record, record.run_id, caller)
         attempt = await self._failed_attempt(record, caller, subject)
         return await self.running().execution.take(TakeEvent(attempt), workflow=record.workflow)
+
+    async def _retry_run(self, record: WorkflowInstance, run_id: UUID, caller: Caller) -> TransitionResult:
+        operation = RetryRun(run_id, None)
+        after = await self.running().operations.perform(record.id, operation, caller, expected_version=record.version)
+        return TransitionResult(
+            event=operation.event,
+            outcome=Outcome.ACCEPTED,
+            from_state=after.state,
+            to_state=after.state,
+            commands=(),
+            reason=None,
+            history_sequence=after.version,
+            instance=after,
+            run_id=run_id,
+        )
 
     async def _failed_attempt(self, record: WorkflowInstance, caller: Caller, subject: Any) -> Attempt:
         timer = _tried_in_vain(record)

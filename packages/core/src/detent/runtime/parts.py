@@ -1,22 +1,33 @@
 """What the executions of one runtime share."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from uuid import UUID
 
 from detent.clock import Clock
 from detent.errors import InvalidValue, StepRolledBack, StoreUnavailable
+from detent.json_values import JsonObject
 from detent.problems import did_you_mean
 from detent.retry import Retry
+from detent.runtime.attempt import Attempt
 from detent.runtime.calls import Calls
+from detent.runtime.draft import Draft
+from detent.runtime.event_names import RESUMED
 from detent.runtime.injection import Injector
+from detent.runtime.instrument import By, Instrument, Silent
 from detent.runtime.machines import Machines
 from detent.runtime.observers import Observers
+from detent.runtime.outgoing import Outgoing, words_of
 from detent.runtime.retention_policy import RetentionPolicy
+from detent.store.change import Change, Effect
 from detent.store.protocol import Store
+from detent.store.records import HistoryEntry, WorkflowInstance
+from detent.store.signals import INBOX, RUNS, TIMERS
 
 T = TypeVar("T")
 
@@ -40,8 +51,26 @@ class Settings:
     """When a step is repeated that the database rolled back (deadlock, serialisation, lost connection)."""
     step_budget: timedelta = timedelta(seconds=5)
     """After how long, its repetitions included, a step that was rolled back is not repeated any more."""
+    run_retry: Retry = field(default_factory=Retry)
+    """How a durable command is repeated that says nothing else: 10 attempts, from a second up to an hour apart."""
+    command_timeout: timedelta | None = None
+    """After what time an attempt of a durable command is cancelled that says nothing else; `None` leaves it to the lease."""
+    max_crashes: int = 3
+    """After how many attempts that ended with their worker and not with an answer a run is parked."""
+    lease: timedelta = timedelta(seconds=30)
+    """After what time without a sign of life a worker's runs and deliveries are taken over by others."""
+    inbox_retry: Retry = field(default_factory=lambda: Retry(attempts=20, initial=timedelta(seconds=1)))
+    """When a message to an instance is tried again that was refused or failed, and after how many attempts it is dead."""
+    outbox_retry: Retry = field(default_factory=lambda: Retry(attempts=20, initial=timedelta(seconds=1)))
+    """When a failed delivery is repeated that says nothing else, and after how many attempts it is dead."""
     keep_receipts: timedelta = timedelta(days=30)
     """How long an idempotency key is answered with what it was answered before."""
+    keep_runs: timedelta = timedelta(days=7)
+    """How long runs that have ended are kept; history tells of them all the same."""
+    keep_delivered: timedelta = timedelta(days=7)
+    """How long deliveries that were made are kept, so that they can be replayed."""
+    keep_dead: timedelta = timedelta(days=30)
+    """How long messages to instances are kept that can never be taken."""
     drain: timedelta = timedelta(seconds=30)
     """How long leaving the runtime waits for steps and observers under way."""
     unresolvable: Unresolvable = "withdraw"
@@ -68,12 +97,25 @@ class Parts:
     """`None` leaves time to the store: the database's clock, where it has one."""
     settings: Settings
     retention: tuple[RetentionPolicy, ...] = ()
+    outgoing: Outgoing = field(default_factory=Outgoing)
+    instrument: Instrument = field(default_factory=Silent)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    watchers: list[Callable[[UUID], None]] = field(default_factory=list)
+    """Called with the id of each instance that was written here, after the commit."""
 
     @property
     def now(self) -> datetime | None:
         """The injected clock's time, or `None` for the store's."""
         return None if self.clock is None else self.clock.now()
+
+    @contextmanager
+    def traced(self, attempt: Attempt, record: WorkflowInstance, by: By) -> Iterator[None]:
+        """A span around an attempt that nobody waits for; those of verbs open their own."""
+        instrument, workflow = self.instrument, record.workflow
+        with instrument.transition(workflow=workflow, event=attempt.event, instance_id=record.id, by=by) as span:
+            attempt.within(span, instrument.carrier())
+            span.began(workflow=workflow, from_state=record.state)
+            yield
 
     async def unbroken(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which goes on to its end when the caller is cancelled, so that no step is torn."""
@@ -94,6 +136,42 @@ class Parts:
                     raise StoreUnavailable(lost.reason) from lost
                 await asyncio.sleep(retry.delay(attempts).total_seconds())
         raise AssertionError("counting does not end")
+
+    def concluded(self, draft: Draft) -> Change:
+        """What a decided step wants written, with what goes out in the same commit."""
+        change = self.outgoing.completed(draft.change(), draft)
+        draft.effects = change.effects
+        return change
+
+    def reported(self, draft: Draft) -> None:
+        """Tell of a committed step; see `committed`."""
+        self.tell(draft.instance, draft.all_entries, draft.all_effects, draft.attempt.took)
+
+    def completed(self, change: Change, trace: JsonObject) -> Change:
+        """A change that no step made, with what goes out in the same commit, and the trace context it goes out with."""
+        return self.outgoing.completed(change, trace=trace)
+
+    def committed(self, change: Change, took: timedelta) -> None:
+        """Tell of a committed change: observers, and by signals whoever may have something to do because of it."""
+        self.tell(change.instance, change.entries, change.effects, took)
+
+    def tell(
+        self,
+        instance: WorkflowInstance,
+        entries: tuple[HistoryEntry, ...],
+        effects: tuple[Effect, ...],
+        took: timedelta,
+    ) -> None:
+        """Tell of what was committed: observers, and by signals whoever may have something to do because of it."""
+        self.observers.report(instance, entries, took)
+        for watch in self.watchers:
+            watch(instance.id)
+        words = words_of(instance, effects)
+        if entries and entries[-1].event == RESUMED:
+            # What waited for it to be resumed may go on.
+            words |= {RUNS, INBOX, TIMERS}
+        if words:
+            self.store.signals.announce(words)
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)

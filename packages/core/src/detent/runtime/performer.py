@@ -2,18 +2,23 @@
 
 from dataclasses import dataclass, field
 from typing import TypeVar
+from uuid import UUID
 
 from detent.definition.selectors import put
 from detent.json_values import JsonValue, json_object, json_value
 from detent.machine.verdicts import GuardStep, Verdict
-from detent.registry.context import CommandContext, GuardContext
+from detent.registry.context import ChildStarter, CommandContext, GuardContext
 from detent.registry.results import Fail, Goto, Ok
+from detent.registry.run_context import RunContext
 from detent.runtime.attempt import Attempt
+from detent.runtime.caller import Caller
 from detent.runtime.calls import Calls, command_record
+from detent.runtime.children import Children
 from detent.runtime.draft import Draft
 from detent.runtime.history import cleaned
 from detent.runtime.injection import InjectionScope
-from detent.runtime.step import AskGuard, Ran, Request, RunCommand, Step, WriteFirst
+from detent.runtime.instrument import Instrument
+from detent.runtime.step import AskGuard, LastPart, Ran, Request, RunCommand, Step, WriteFirst
 from detent.store.protocol import Existing, Unit
 from detent.store.records import CommandRecord
 
@@ -47,6 +52,8 @@ class Performer:
     attempt: Attempt
     unit: Unit
     scope: InjectionScope
+    children: Children
+    instrument: Instrument
     existing: Existing | None = field(default=None)
     """What a creation found under its idempotency key instead of being written."""
 
@@ -66,9 +73,20 @@ class Performer:
             case AskGuard():
                 return await self._ask(request)
             case RunCommand():
-                return await self._run(request)
+                return await self._traced(request)
             case WriteFirst(draft):
                 return await self._write_first(draft)
+            case LastPart():
+                return None
+
+    async def _traced(self, request: RunCommand) -> Ran:
+        name, draft = request.command.name, request.draft
+        with self.instrument.command(
+            workflow=draft.machine.workflow, command=name, instance_id=draft.instance.id
+        ) as span:
+            ran = await self.command(request)
+            span.answered(ok=ran.record.ok, code=ran.record.code)
+        return ran
 
     async def _ask(self, request: AskGuard) -> Verdict:
         self.attempt.reached = True
@@ -79,7 +97,8 @@ class Performer:
             self.attempt.blame(error, _named(request))
             raise
 
-    async def _run(self, request: RunCommand) -> Ran:
+    async def command(self, request: RunCommand) -> Ran:
+        """What came of one command. What it raises passes through, unless it is a best-effort one."""
         self.attempt.reached = True
         try:
             ran = await (self._try(request) if request.command.best_effort else self._command(request))
@@ -90,13 +109,10 @@ class Performer:
         return ran
 
     async def _command(self, request: RunCommand) -> Ran:
-        answer = await self.calls.run(request.command.name, self._command_context(request), self.scope)
+        context = self._command_context(request)
+        answer = await self.calls.run(request.command.name, context, self.scope)
         await self.unit.flush()
-        ran = _ran(request, answer)
-        if ran.record.ok and request.command.ref.output is not None:
-            output = request.command.ref.output
-            put(request.context, output, json_value(ran.record.data, output))
-            request.context.touch(output.split(".")[0])
+        ran = ran_of(request, answer, context)
         if request.command.best_effort and ran.record.ok:
             _check_kept(request)
         return ran
@@ -122,23 +138,13 @@ class Performer:
 
     def _command_context(self, request: RunCommand) -> CommandContext:
         draft, attempt = request.draft, self.attempt
-        return CommandContext(
-            instance_id=attempt.instance_id,
-            workflow=draft.machine.workflow,
-            event=request.event,
-            subject=attempt.subject,
-            context=request.context,
-            metadata=json_object(draft.instance.metadata, "metadata"),
-            payload=json_value(request.payload, "payload"),
-            trigger_metadata=json_object(attempt.trigger_metadata, "trigger_metadata"),
-            now=draft.now,
-            from_state=draft.state,
-            to_state=request.to_state,
+        caller = Caller(self.unit.connection, attempt.caller.tenant, attempt.trigger_metadata)
+        return command_context(
+            request,
+            attempt,
             transition_id=attempt.transition_id,
-            command_metadata=json_object(request.command.ref.metadata, "command_metadata"),
-            input=request.input,
-            tenant=draft.instance.tenant,
             connection=self.unit.connection,
+            children=self.children.of(draft.instance, caller),
         )
 
 
@@ -149,9 +155,47 @@ class _Undo(Exception):
         self.ran = ran
 
 
-def _ran(request: RunCommand, answer: Ok | Fail | Goto) -> Ran:
-    record = command_record(request.command.name, answer, best_effort=request.command.best_effort)
-    return Ran(record, answer if isinstance(answer, Goto) else None)
+def command_context(
+    request: RunCommand,
+    attempt: Attempt,
+    *,
+    transition_id: UUID,
+    connection: object | None,
+    children: ChildStarter,
+    run: RunContext | None = None,
+) -> CommandContext:
+    """What a command is told: copies of everything but the context, which is its to write."""
+    draft = request.draft
+    return CommandContext(
+        instance_id=attempt.instance_id,
+        workflow=draft.machine.workflow,
+        event=request.event,
+        subject=attempt.subject,
+        context=request.context,
+        metadata=json_object(draft.instance.metadata, "metadata"),
+        payload=json_value(request.payload, "payload"),
+        trigger_metadata=json_object(attempt.trigger_metadata, "trigger_metadata"),
+        now=draft.now,
+        from_state=draft.state,
+        to_state=request.to_state,
+        transition_id=transition_id,
+        command_metadata=json_object(request.command.ref.metadata, "command_metadata"),
+        input=request.input,
+        tenant=draft.instance.tenant,
+        connection=connection,
+        run=run,
+        children=children,
+    )
+
+
+def ran_of(request: RunCommand, answer: Ok | Fail | Goto, context: CommandContext) -> Ran:
+    """What came of a command that has answered; its answer is put where the reference names an `output`."""
+    command = request.command
+    record = command_record(command.name, answer, best_effort=command.best_effort, compensates=request.compensates)
+    if record.ok and command.ref.output is not None:
+        put(request.context, command.ref.output, json_value(record.data, command.ref.output))
+        request.context.touch(command.ref.output.split(".")[0])
+    return Ran(record, answer if isinstance(answer, Goto) else None, tuple(context.published))
 
 
 def guard_context(draft: Draft, guard: GuardStep, event: str, payload: JsonValue, attempt: Attempt) -> GuardContext:

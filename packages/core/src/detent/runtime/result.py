@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from typing import Self
+from uuid import UUID
 
 from detent.errors import EventRefused
 from detent.json_values import JsonObject
@@ -17,7 +18,7 @@ class TransitionResult:
     """The event that was triggered."""
     outcome: Outcome
     """`success`; `failure` when a command failed and an `error` target was taken, at the event or in a hop after it; `refused`
-    when a guard said no.
+    when a guard said no; `accepted` when a worker will finish it.
     """
     from_state: str
     """The state before the event."""
@@ -31,6 +32,8 @@ class TransitionResult:
     """The sequence of the last history entry of this step."""
     instance: WorkflowInstance
     """The instance after the step; as it is now, when the answer is `replayed`."""
+    run_id: UUID | None = None
+    """The run that finishes an `accepted` event, or that of the entry it led to, where a worker goes on from there."""
     replayed: bool = False
     """Whether nothing ran, because the idempotency key was answered before: all else is as it was then."""
 
@@ -52,6 +55,7 @@ def result_of(draft: Draft) -> TransitionResult:
         reason=draft.reason,
         history_sequence=draft.instance.version,
         instance=draft.instance,
+        run_id=draft.instance.run_id,
     )
 
 
@@ -66,6 +70,7 @@ def answer_of(draft: Draft) -> JsonObject:
         "commands": [asdict(record) for record in result.commands],
         "reason": result.reason,
         "history_sequence": result.history_sequence,
+        "run_id": None if result.run_id is None else str(result.run_id),
     }
 
 
@@ -81,5 +86,6 @@ def replayed(receipt: Receipt, instance: WorkflowInstance) -> TransitionResult:
         reason=answer["reason"],
         history_sequence=answer["history_sequence"],
         instance=instance,
+        run_id=None if answer.get("run_id") is None else UUID(answer["run_id"]),
         replayed=True,
     )

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -39,6 +39,12 @@ class RetentionReport:
     """History entries that were too old and are gone."""
     receipts: int
     """Idempotency keys that had expired and are forgotten."""
+    runs: int
+    """Runs that had ended long enough ago (`Settings.keep_runs`)."""
+    deliveries: int
+    """Deliveries that were made long enough ago (`Settings.keep_delivered`)."""
+    dead_letters: int
+    """Messages to instances that could not be taken and have waited long enough (`Settings.keep_dead`)."""
     failed: int
     """Instances that changed meanwhile or were held by a step; they are found again next time."""
     more: bool
@@ -79,7 +85,7 @@ class Retention:
                         policy, policy.keep_history, self._walks.setdefault((policy, caller.tenant), _Walk())
                     )
             if caller.tenant is None:
-                # Receipts are expired for everybody, but who is bound to a tenant touches nobody else's rows.
+                # What has expired is so for everybody, but who is bound to a tenant touches nobody else's rows.
                 await run.forget()
             return run.report()
 
@@ -92,7 +98,7 @@ class _Run:
         self._caller = caller
         self._now = parts.now or parts.store.now()
         self._batch = batch
-        self._removals_left = self._walks_left = self._receipts_left = limit
+        self._limit = self._removals_left = self._walks_left = limit
         self._counts: Counter[str] = Counter()
         self._more = False
 
@@ -134,12 +140,23 @@ class _Run:
         self._more = True
 
     async def forget(self) -> None:
-        """Take out receipts that have expired."""
-        while self._receipts_left > 0:
-            asked = min(self._batch, self._receipts_left)
-            pruned = await self._parts.store.prune_receipts(limit=asked, now=self._parts.now)
-            self._counts["receipts"] += pruned
-            self._receipts_left -= pruned
+        """Take out what is kept for a while only: receipts, ended runs, deliveries that were made, dead letters."""
+        store, settings, now = self._parts.store, self._parts.settings, self._parts.now
+        runs, delivered, dead = (
+            self._now - keep for keep in (settings.keep_runs, settings.keep_delivered, settings.keep_dead)
+        )
+        await self._forget("receipts", lambda asked: store.prune_receipts(limit=asked, now=now))
+        await self._forget("runs", lambda asked: store.runs.prune(before=runs, limit=asked))
+        await self._forget("deliveries", lambda asked: store.outbox.prune(before=delivered, limit=asked))
+        await self._forget("dead_letters", lambda asked: store.inbox.prune(before=dead, limit=asked))
+
+    async def _forget(self, kind: str, prune: Callable[[int], Awaitable[int]]) -> None:
+        left = self._limit
+        while left > 0:
+            asked = min(self._batch, left)
+            pruned = await prune(asked)
+            self._counts[kind] += pruned
+            left -= pruned
             if pruned < asked:
                 return
         self._more = True

@@ -13,12 +13,15 @@ from detent.registry.registry import Registry
 from detent.runtime.caller import Caller, checked_tenant
 from detent.runtime.calls import Calls
 from detent.runtime.injection import Injector, NoInjection
+from detent.runtime.instrument import Instrument, Silent
 from detent.runtime.live_versions import check_at_start
 from detent.runtime.machines import Machines
 from detent.runtime.observers import Observers, WorkflowObserver
+from detent.runtime.outgoing import Outgoing
 from detent.runtime.parts import Parts, Settings
 from detent.runtime.retention_policy import RetentionPolicy, check_known, check_together
 from detent.runtime.running import Running
+from detent.runtime.subscribers import Subscribers
 from detent.runtime.workflow_verbs import WorkflowVerbs
 from detent.store.protocol import Store
 
@@ -38,6 +41,8 @@ class WorkflowRuntime(WorkflowVerbs):
     * `injector`: connects a container, `detent.integrations.dishka.DishkaInjector` for one.
     * `settings`: limits and back-offs.
     * `retention`: how long instances and their history are kept; `apply_retention` or a `RetentionWorker` sees to it.
+    * `subscribers`: who hears of published messages, each marked by `@subscriber("order.*")`; a worker delivers.
+    * `instrument`: opens spans around transitions and commands, `detent.observe.otel.OpenTelemetry` for one.
     * `tenant`: whose instances it sees, touches and makes; `None` for everybody's.
     """
 
@@ -53,7 +58,9 @@ class WorkflowRuntime(WorkflowVerbs):
         injector: Injector | None = None,
         settings: Settings | None = None,
         retention: Iterable[RetentionPolicy] = (),
+        subscribers: Iterable[Any] = (),
         tenant: str | None = None,
+        instrument: Instrument | None = None,
     ) -> None:
         super().__init__(Caller(tenant=None if tenant is None else checked_tenant(tenant)))
         self.store = store
@@ -63,10 +70,12 @@ class WorkflowRuntime(WorkflowVerbs):
         self.definitions = _listed("definitions", definitions, WorkflowDefinition)
         self.retention = _listed("retention", retention, RetentionPolicy)
         check_together(self.retention)
+        self.subscribers = Subscribers(_listed("subscribers", subscribers))
         self._observers = Observers(_listed("observers", observers, WorkflowObserver))
         self._clock = clock
         self._injector: Injector = injector or NoInjection()
         self._settings = settings or Settings()
+        self._instrument: Instrument = instrument or Silent()
         self._running: Running | None = None
 
     async def __aenter__(self) -> Self:
@@ -83,7 +92,16 @@ class WorkflowRuntime(WorkflowVerbs):
             await self.store.close()
             raise
         parts = Parts(
-            self.store, machines, calls, self._injector, self._observers, self._clock, self._settings, self.retention
+            self.store,
+            machines,
+            calls,
+            self._injector,
+            self._observers,
+            self._clock,
+            self._settings,
+            self.retention,
+            Outgoing(self.subscribers),
+            self._instrument,
         )
         self._running = Running.of(parts)
         return self
@@ -91,8 +109,10 @@ class WorkflowRuntime(WorkflowVerbs):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        running = self.running()
         try:
-            await self.running().parts.drained()
+            await running.waiting.close()
+            await running.parts.drained()
         finally:
             self._running = None
             await self.store.close()

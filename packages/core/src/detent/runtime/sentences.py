@@ -10,12 +10,16 @@ from detent.runtime.event_names import (
     CONTEXT_PATCHED,
     FORCED,
     ON_ENTER,
+    PARKED,
     PAUSED,
     REARMED,
     RESUMED,
+    RUN_CANCELLED,
+    RUN_RETRIED,
     UPGRADED,
 )
 from detent.store.records import FINISHED, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
+from detent.store.run_records import Run, RunStatus
 
 _STANDS = {
     Status.ACTIVE: "is active in",
@@ -32,6 +36,9 @@ _DONE = {
     CONTEXT_PATCHED: "its context was patched",
     REARMED: "a timeout was given a new chance",
     UPGRADED: "it was moved to another version",
+    PARKED: "its run was parked",
+    RUN_RETRIED: "its run was given another chance",
+    RUN_CANCELLED: "its run was given up",
     ON_ENTER: "what its state does on entry was done",
 }
 
@@ -71,6 +78,10 @@ def latest(entry: HistoryEntry, now: datetime) -> str:
     match entry.outcome:
         case Outcome.REFUSED:
             what = f"event {entry.event!r} was refused"
+        case Outcome.ACCEPTED:
+            what = f"event {entry.event!r} was accepted"
+        case Outcome.FAILED if entry.event in _DONE:
+            what = _DONE[entry.event]
         case Outcome.FAILED:
             what = f"event {entry.event!r} failed and was rolled back"
         case _:
@@ -117,6 +128,51 @@ def overdue(timer: Timer, late: timedelta) -> str:
         f"Timeout {timer.event!r} is overdue by {span_told(late)}: it seems that nobody sweeps "
         "(run a worker, or call process_timeouts)."
     )
+
+
+def running(run: Run, now: datetime) -> str:
+    """How far a run is, and who is at it."""
+    what = f"Run {run.id} takes event {run.event!r}, since {_instant(run.created_at)}: "
+    doing = f"command {run.command!r}" if run.command else "its end"
+    if run.status is RunStatus.RUNNING:
+        doing = f"{run.worker} is at {doing}, attempt {run.attempts}{_progress(run)}"
+    elif run.available_at > now:
+        doing = f"{doing} is tried again in {span_told(run.available_at - now)}, after {_tries(run)} in vain"
+    else:
+        doing = f"{doing} waits for a worker of queue {run.queue!r}"
+    return f"{what}{doing}{_run_error(run)}."
+
+
+def parked_run(run: Run) -> str:
+    """That a run waits for an operator."""
+    at = f" at command {run.command!r}" if run.command else " at its end"
+    return (
+        f"Run {run.id} of event {run.event!r} is parked{at} and waits for an operator (retry, cancel){_run_error(run)}."
+    )
+
+
+def unclaimed(run: Run, late: timedelta) -> str:
+    """That no worker takes a run."""
+    return (
+        f"Run {run.id} has waited for {span_told(late)}: it seems that no worker serves queue {run.queue!r} "
+        "(run a worker, or call process_runs)."
+    )
+
+
+def _progress(run: Run) -> str:
+    if run.progress is None:
+        return ""
+    message = run.progress.get("message")
+    said = f", {in_line(str(message))}" if message else ""
+    return f" ({run.progress.get('fraction', 0):.0%}{said})"
+
+
+def _tries(run: Run) -> str:
+    return f"{run.attempts} attempt" + ("" if run.attempts == 1 else "s")
+
+
+def _run_error(run: Run) -> str:
+    return f": {in_line(str(run.error.get('message')))}" if run.error else ""
 
 
 def _how(entry: HistoryEntry) -> str:

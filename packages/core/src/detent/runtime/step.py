@@ -15,6 +15,7 @@ from detent.json_values import JsonObject, JsonValue
 from detent.machine.engine import Choice, CommandStep, Refused
 from detent.machine.machine import Entry
 from detent.machine.verdicts import GuardStep, Need, Verdict
+from detent.registry.message import Message
 from detent.registry.results import Goto
 from detent.retry import Retry
 from detent.runtime import timers
@@ -22,6 +23,7 @@ from detent.runtime.draft import Draft
 from detent.runtime.event_names import FORCED, ON_ENTER
 from detent.runtime.written_context import WrittenContext
 from detent.store.records import CommandRecord, Outcome, Timer
+from detent.store.run_records import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class RunCommand:
     payload: JsonValue
     to_state: str
     draft: Draft
+    error: str | None = None
+    """The state that a failure leads to, if any."""
+    compensates: str | None = None
+    """The command that this one undoes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,8 @@ class Ran:
 
     record: CommandRecord
     goto: Goto | None = None
+    messages: tuple[Message, ...] = ()
+    """What it published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,14 @@ class WriteFirst:
     draft: Draft
 
 
-Request: TypeAlias = AskGuard | RunCommand | WriteFirst
+@dataclass(frozen=True, slots=True)
+class LastPart:
+    """From here on everything belongs to the commit that ends the run. Answered with nothing."""
+
+    draft: Draft
+
+
+Request: TypeAlias = AskGuard | RunCommand | WriteFirst | LastPart
 T = TypeVar("T")
 Step: TypeAlias = Generator[Request, Any, T]
 
@@ -89,10 +104,28 @@ def event_step(draft: Draft, *, max_chain: int, timer_retry: Retry) -> Step[None
     """Take the attempt's event, which the draft's state declares, and follow the entries it leads to."""
     attempt = draft.attempt
     attempt.payload = draft.machine.payload_of(draft.state, attempt.event, attempt.payload)
-    taken = yield from _take_event(draft, attempt.event, attempt.payload, fired=attempt.by_timer)
-    if isinstance(taken, Refused):
-        draft.refuse(taken.reason, _postponed(draft, taken.reason, timer_retry) if attempt.by_timer else None)
-    elif taken:
+    choice = yield from _choose(draft, attempt.event, attempt.payload)
+    if isinstance(choice, Refused):
+        draft.refuse(choice.reason, _postponed(draft, choice.reason, timer_retry) if attempt.by_timer else None)
+    elif attempt.enqueued or draft.machine.needs_worker(draft.state, attempt.event):
+        first = choice.commands[0] if choice.commands else None
+        draft.accept(attempt.event, target=choice.target, command=first, subject=attempt.stored_subject())
+    elif (yield from _carry_out(draft, choice, attempt.event, attempt.payload, fired=attempt.by_timer)):
+        yield from _follow_entry(draft, max_chain)
+
+
+def run_step(draft: Draft, run: Run, *, max_chain: int) -> Step[None]:
+    """Finish what was accepted: its commands, the transition, and the entries it leads to.
+
+    What it yields before `LastPart` is the run's own work, to be done bit by bit and remembered.
+    """
+    draft.payload = run.payload
+    if run.event == ON_ENTER:
+        moved = yield from _hop(draft, draft.machine.entries[draft.state], in_run=True)
+    else:
+        choice = Choice(run.target, draft.machine.commands_of(run.state, run.event))
+        moved = yield from _carry_out(draft, choice, run.event, run.payload, fired=run.by_timer, in_run=True)
+    if moved:
         yield from _follow_entry(draft, max_chain)
 
 
@@ -108,22 +141,29 @@ def _postponed(draft: Draft, reason: str, policy: Retry) -> tuple[Timer, ...]:
     return timers.postponed(draft.instance.timers, draft.attempt.event, now=draft.now, policy=policy, reason=reason)
 
 
-def _take_event(
-    draft: Draft, event: str, payload: JsonValue, *, fired: bool = False, before: tuple[CommandRecord, ...] = ()
-) -> Step[Refused | bool]:
-    """Choose and perform one event. Answers the refusal, or whether a state was entered.
+def _carry_out(
+    draft: Draft,
+    choice: Choice,
+    event: str,
+    payload: JsonValue,
+    *,
+    fired: bool = False,
+    in_run: bool = False,
+    before: tuple[CommandRecord, ...] = (),
+) -> Step[bool]:
+    """Perform one chosen event. Answers whether a state was entered.
 
     `before` are the records of the commands that chose this event by a `Goto`; they stand in the same entry.
     """
-    choice = yield from _choose(draft, event, payload)
-    if isinstance(choice, Refused):
-        return choice
     draft.payload = payload
     declared = draft.machine.events(draft.state)[event]
-    performed = yield from _perform(draft, choice.commands, event, payload, choice.target or draft.state)
+    to_state = choice.target or draft.state
+    performed = yield from _perform(draft, choice.commands, event, payload, to_state, declared.error)
     if performed.goto is not None:
         command, goto = performed.goto
         raise GotoNotAllowed(command.name, goto.event, "only on_enter commands may choose the next event")
+    if in_run:
+        yield from _last_part(draft)
     records = (*before, *performed.records)
     if performed.failure is not None:
         _route_failure(draft, performed.failure, declared.error, event, records, payload)
@@ -145,16 +185,26 @@ def _choose(draft: Draft, event: str, payload: JsonValue) -> Step[Choice | Refus
 
 
 def _perform(
-    draft: Draft, commands: tuple[CommandStep, ...], event: str, payload: JsonValue, to_state: str
+    draft: Draft,
+    commands: tuple[CommandStep, ...],
+    event: str,
+    payload: JsonValue,
+    to_state: str,
+    error: str | None,
 ) -> Step[_Performed]:
-    """Run commands one after another, until one fails that may not."""
+    """Run commands one after another, until one fails that may not; then those that undo the others, the last one first."""
     records: list[CommandRecord] = []
+    done: list[CommandStep] = []
     chosen: tuple[CommandStep, Goto] | None = None
     for command in commands:
-        ran = yield from _run(draft, command, event, payload, to_state)
+        ran = yield from _run(draft, command, event, payload, to_state, error)
         records.append(ran.record)
         if not ran.record.ok and not ran.record.best_effort:
+            if error is not None:
+                records += yield from _compensate(draft, done, event, payload, error)
             return _Performed(tuple(records), failure=ran.record)
+        if ran.record.ok:
+            done.append(command)
         if ran.goto is not None:
             if chosen is not None:
                 raise GotoNotAllowed(command.name, ran.goto.event, f"{chosen[0].name!r} has already chosen")
@@ -162,15 +212,48 @@ def _perform(
     return _Performed(tuple(records), goto=chosen)
 
 
-def _run(draft: Draft, command: CommandStep, event: str, payload: JsonValue, to_state: str) -> Step[Ran]:
+def _run(
+    draft: Draft,
+    command: CommandStep,
+    event: str,
+    payload: JsonValue,
+    to_state: str,
+    error: str | None,
+    compensates: str | None = None,
+) -> Step[Ran]:
     context = draft.writable_context()
     if command.best_effort:
         context = context.copy()
     chosen_input = None if command.ref.input is None else select(command.ref.input, context)
-    ran: Ran = yield RunCommand(command, context, chosen_input, event, payload, to_state, draft)
+    ran: Ran = yield RunCommand(
+        command, context, chosen_input, event, payload, to_state, draft, error=error, compensates=compensates
+    )
     if ran.record.ok:
         draft.adopt_context(context)
+    if ran.record.ok or not ran.record.best_effort:
+        draft.messages.extend(ran.messages)
     return ran
+
+
+def _compensate(
+    draft: Draft, done: list[CommandStep], event: str, payload: JsonValue, error: str
+) -> Step[list[CommandRecord]]:
+    """Undo what was done, the last one first. Raises `CommandFailed` where that fails: nothing takes that failure."""
+    records: list[CommandRecord] = []
+    for command in reversed(done):
+        for undoing in command.compensate:
+            ran = yield from _run(draft, undoing, event, payload, error, None, compensates=command.name)
+            records.append(ran.record)
+            if not ran.record.ok and not ran.record.best_effort:
+                raise CommandFailed(undoing.name, event, ran.record.code or "failed", ran.record.message)
+            if ran.goto is not None:
+                raise GotoNotAllowed(undoing.name, ran.goto.event, "it undoes another command")
+    return records
+
+
+def _last_part(draft: Draft) -> Step[None]:
+    yield LastPart(draft)
+    draft.end_run()
 
 
 def _route_failure(
@@ -191,6 +274,9 @@ def _follow_entry(draft: Draft, max_chain: int) -> Step[None]:
     """Hop on from the state just entered, as its `on_enter` says, until one waits for an event."""
     hops = 0
     while (entry := draft.machine.entry(draft.state)) is not None:
+        if entry.needs_worker:
+            draft.await_entry(entry.target, entry.commands[0])
+            return
         moved = yield from _hop(draft, entry)
         if not moved:
             return
@@ -199,14 +285,17 @@ def _follow_entry(draft: Draft, max_chain: int) -> Step[None]:
             raise ChainTooLong(draft.instance.id, draft.state, max_chain)
 
 
-def _hop(draft: Draft, entry: Entry) -> Step[bool]:
+def _hop(draft: Draft, entry: Entry, *, in_run: bool = False) -> Step[bool]:
     """Run the commands of one entry and leave the state as they decide. Answers whether a state was entered."""
-    performed = yield from _perform(draft, entry.commands, ON_ENTER, draft.payload, entry.target or draft.state)
+    to_state = entry.target or draft.state
+    performed = yield from _perform(draft, entry.commands, ON_ENTER, draft.payload, to_state, entry.error)
+    if performed.failure is None and performed.goto is not None:
+        return (yield from _follow_goto(draft, entry, *performed.goto, performed.records, in_run=in_run))
+    if in_run:
+        yield from _last_part(draft)
     if performed.failure is not None:
         _route_failure(draft, performed.failure, entry.error, ON_ENTER, performed.records, None)
         return True
-    if performed.goto is not None:
-        return (yield from _follow_goto(draft, entry, *performed.goto, performed.records))
     if entry.target is not None:
         draft.enter(entry.target, event=ON_ENTER, commands=performed.records)
         return True
@@ -215,7 +304,7 @@ def _hop(draft: Draft, entry: Entry) -> Step[bool]:
 
 
 def _follow_goto(
-    draft: Draft, entry: Entry, command: CommandStep, goto: Goto, records: tuple[CommandRecord, ...]
+    draft: Draft, entry: Entry, command: CommandStep, goto: Goto, records: tuple[CommandRecord, ...], *, in_run: bool
 ) -> Step[bool]:
     """Take the event a command chose instead of the hop. Refused by its guard, it counts as that command's failure."""
     declared = draft.machine.events(draft.state)
@@ -223,10 +312,12 @@ def _follow_goto(
         reason = f"state {draft.state!r} does not declare that event"
         raise GotoNotAllowed(command.name, goto.event, reason, known=declared)
     payload = draft.machine.payload_of(draft.state, goto.event, goto.payload)
-    taken = yield from _take_event(draft, goto.event, payload, before=records)
-    if not isinstance(taken, Refused):
-        return taken
-    failure = CommandRecord(command.name, ok=False, code="goto_refused", message=f"{goto.event!r}: {taken.reason}")
+    choice = yield from _choose(draft, goto.event, payload)
+    if not isinstance(choice, Refused):
+        return (yield from _carry_out(draft, choice, goto.event, payload, in_run=in_run, before=records))
+    failure = CommandRecord(command.name, ok=False, code="goto_refused", message=f"{goto.event!r}: {choice.reason}")
+    if in_run:
+        yield from _last_part(draft)
     told = tuple(failure if record.code == "goto" else record for record in records)
     _route_failure(draft, failure, entry.error, ON_ENTER, told, None)
     return True

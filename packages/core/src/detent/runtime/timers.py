@@ -18,6 +18,9 @@ def arm(timeouts: Iterable[tuple[str, Timeout]], entered_at: datetime, context: 
 
 def with_timers(instance: WorkflowInstance, timers: tuple[Timer, ...], now: datetime) -> WorkflowInstance:
     """The instance with these timers, and what is read off them: when the next one fires, and since when one is parked."""
+    if instance.run_id is not None:
+        # They wait for the run, and so does what is read off them.
+        return replace(instance, timers=timers, due_at=None)
     parked = any(timer.parked for timer in timers)
     return replace(
         instance,
@@ -48,6 +51,14 @@ def postponed(
 ) -> tuple[Timer, ...]:
     """The timers with that of `event` tried in vain: due again after a back-off, or parked when its attempts are used up."""
     return tuple(_postpone(timer, now, policy, reason) if timer.event == event else timer for timer in timers)
+
+
+def stopped(timers: Iterable[Timer], event: str, reason: str | None) -> tuple[Timer, ...]:
+    """The timers with that of `event` parked: it has fired, and what it started was given up."""
+    return tuple(
+        replace(timer, attempts=timer.attempts + 1, parked=True, reason=reason) if timer.event == event else timer
+        for timer in timers
+    )
 
 
 def rearmed(timers: Iterable[Timer], event: str | None, due: datetime) -> tuple[Timer, ...]:

@@ -1,5 +1,6 @@
 """A context that remembers what was written to it."""
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from detent.json_values import JsonObject, json_object
@@ -22,6 +23,12 @@ class WrittenContext(dict[str, Any]):
         """The top-level keys that were set, removed, or changed within."""
         changed = {key for key, value in self.items() if key not in self._before or self._before[key] != value}
         return self._touched | changed | (self._before.keys() - self.keys())
+
+    def reset(self, values: JsonObject, touched: Iterable[str]) -> None:
+        """Hold `values` again, with only the keys in `touched` counting as written: what came after is forgotten."""
+        super().clear()
+        super().update(json_object(values, "context"))
+        self._touched = set(touched)
 
     def touch(self, key: str) -> None:
         """Count `key` as written."""

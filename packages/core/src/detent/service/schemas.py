@@ -76,9 +76,12 @@ class InstanceView(_Outgoing):
     created_at: datetime
     updated_at: datetime
     finished_at: datetime | None = Field(description="When it was completed, failed or was cancelled.")
-    parked_at: datetime | None = Field(description="Since when one of its deadlines waits for an operator.")
+    parked_at: datetime | None = Field(
+        description="Since when one of its deadlines, or its run, waits for an operator."
+    )
     tenant: str = Field(description="Whose it is; empty without tenants.")
     parent_id: UUID | None = Field(description="The instance that it was created for.")
+    run_id: UUID | None = Field(description="The run that is under way: until it ends the instance takes no event.")
 
 
 class CommandView(_Outgoing):
@@ -90,17 +93,21 @@ class CommandView(_Outgoing):
     message: str | None
     data: Any
     best_effort: bool
+    compensates: str | None = Field(description="The command that this one undid, because a later one failed.")
 
 
 class TransitionView(_Outgoing):
     """How an event ended."""
 
-    outcome: str = Field(description="success, failure (routed to the error target) or refused.")
+    outcome: str = Field(
+        description="success, failure (routed to the error target), refused, or accepted: a worker finishes it."
+    )
     from_state: str
     to_state: str
     commands: list[CommandView]
     reason: str | None
     history_sequence: int
+    run_id: UUID | None = Field(description="The run by which a worker finishes it, or what it led to.")
     instance: InstanceView = Field(description="The instance after it; as it is now, when the answer is replayed.")
     replayed: bool = Field(description="Whether nothing ran, because the idempotency key was answered before.")
 

@@ -26,6 +26,8 @@ class SkipCode(StrEnum):
     OTHER_METADATA = "other_metadata"
     STATE_EXCLUDED = "state_excluded"
     """Its state is not among those that were asked for."""
+    BUSY = "busy"
+    """A run of it is under way."""
     STATE_MISSING = "state_missing"
     """The target does not have its state, and nothing is mapped to it."""
     ON_ENTER = "on_enter"

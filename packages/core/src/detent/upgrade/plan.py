@@ -75,6 +75,8 @@ def _not_movable(
 ) -> tuple[SkipCode, str] | None:
     """Why this instance cannot stand in `state` of the target without anything having happened."""
     target = rules.target
+    if record.run_id is not None:
+        return SkipCode.BUSY, f"run {record.run_id} is under way; it ends under the version it began with"
     if not target.has_state(state):
         reason = f"state {state!r} is mapped to none, and version {target.version} does not have it"
         return SkipCode.STATE_MISSING, reason

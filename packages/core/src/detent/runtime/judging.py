@@ -1,0 +1,115 @@
+"""What becomes of the messages to an instance: decided from its record, in the order they arrived. Nothing here waits."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from detent.retry import Retry
+from detent.runtime.child_news import is_news
+from detent.runtime.event_names import CANCEL_CHILDREN
+from detent.store.messages import InboxMessage
+from detent.store.records import FINISHED, Status, WorkflowInstance
+
+BEHIND = "an earlier message of this event is tried first"
+"""The reason of a message that waits for one before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be done for an instance next."""
+
+    chosen: InboxMessage | None = None
+    """The message to take. While there is one, nothing else is judged: it may move the instance."""
+    order: InboxMessage | None = None
+    """The order to cancel the children of the instance."""
+    dropped: tuple[InboxMessage, ...] = ()
+    """Messages that mean nothing any more."""
+    dead: tuple[InboxMessage, ...] = ()
+    """Messages that can never be taken, as they are to be kept."""
+    waiting: tuple[InboxMessage, ...] = ()
+    """Messages whose event the state does not declare, marked as seen at this version."""
+    behind: tuple[InboxMessage, ...] = ()
+    """Messages behind one that was put off, put off as long."""
+
+    @property
+    def kept(self) -> tuple[InboxMessage, ...]:
+        """All that are to be written."""
+        return (*self.dead, *self.waiting, *self.behind)
+
+
+def judge(
+    record: WorkflowInstance, messages: Sequence[InboxMessage], declared: Collection[str], now: datetime
+) -> Judgement:
+    """What to do with `messages`, by rising number and none of them dead, in a state that declares these events."""
+    orders = [message for message in messages if message.event == CANCEL_CHILDREN]
+    others = [message for message in messages if message.event != CANCEL_CHILDREN]
+    if record.status in FINISHED:
+        return _judge_finished(record, orders, others, now)
+    return _judge_live(record, orders, others, declared, now)
+
+
+def put_off(message: InboxMessage, *, reason: str, now: datetime, retry: Retry) -> InboxMessage:
+    """`message` after it was refused or failed once more: tried again after a back-off, or dead."""
+    attempts = message.attempts + 1
+    tried = replace(message, attempts=attempts, reason=reason, seen_version=0)
+    if retry.exhausted(attempts):
+        return replace(tried, dead_at=now)
+    return replace(tried, available_at=now + retry.delay(attempts))
+
+
+def died(message: InboxMessage, reason: str, now: datetime) -> InboxMessage:
+    """`message` when it can never be taken."""
+    return replace(message, dead_at=now, reason=reason)
+
+
+def _judge_finished(
+    record: WorkflowInstance, orders: list[InboxMessage], others: list[InboxMessage], now: datetime
+) -> Judgement:
+    reason = f"the instance is {record.status.value}"
+    cancelled = record.status is Status.CANCELLED
+    return Judgement(
+        order=next((order for order in orders if cancelled and order.available_at <= now), None),
+        # The end of a child is kept with the child; that its parent has ended before is no fault.
+        dropped=(*(() if cancelled else orders), *(message for message in others if is_news(message))),
+        dead=tuple(died(message, reason, now) for message in others if not is_news(message)),
+    )
+
+
+def _judge_live(
+    record: WorkflowInstance,
+    orders: list[InboxMessage],
+    others: list[InboxMessage],
+    declared: Collection[str],
+    now: datetime,
+) -> Judgement:
+    expired = [message for message in others if message.expires_at is not None and message.expires_at <= now]
+    current = [message for message in others if message not in expired]
+    put_off_until = dict[str, datetime]()
+    waiting, behind = list[InboxMessage](), list[InboxMessage]()
+    for message in current:
+        if message.event not in declared:
+            if message.available_at <= now and message.seen_version != record.version:
+                waiting.append(replace(message, seen_version=record.version))
+        elif message.event in put_off_until:
+            if message.available_at <= now:
+                # Left as it is, it would be found again and again until its turn comes.
+                behind.append(replace(message, available_at=put_off_until[message.event], reason=BEHIND))
+        elif message.available_at <= now:
+            return Judgement(chosen=message)
+        elif message.reason is not None:
+            # Only what was tried, or stands behind that, holds up others; what its sender delayed does not.
+            put_off_until[message.event] = message.available_at
+    return Judgement(
+        # An instance that lives again after it was cancelled wants its children to live too.
+        dropped=tuple(orders),
+        dead=tuple(died(message, "it expired", now) for message in expired),
+        waiting=tuple(waiting),
+        behind=tuple(behind),
+    )
+
+
+def put_behind_all(messages: Iterable[InboxMessage], reason: str, until: datetime) -> tuple[InboxMessage, ...]:
+    """The messages that could be tried, put off without counting it as an attempt: this process cannot try them."""
+    return tuple(
+        replace(message, available_at=until, reason=reason) for message in messages if message.available_at < until
+    )

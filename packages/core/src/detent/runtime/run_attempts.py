@@ -1,0 +1,77 @@
+"""Attempts outside of any transaction: a durable command called, with its time limited, and guards asked for a run."""
+
+import asyncio
+from datetime import timedelta
+
+from detent.errors import CommandFailed, CommandTimedOut
+from detent.machine.verdicts import Verdict
+from detent.registry.context import CommandContext
+from detent.registry.results import Fail, Goto, Ok
+from detent.registry.run_context import RunContext
+from detent.runtime.caller import Caller
+from detent.runtime.children import Children
+from detent.runtime.held_run import HeldRun
+from detent.runtime.parts import Parts
+from detent.runtime.performer import command_context, guard_context, ran_of
+from detent.runtime.step import AskGuard, Ran, RunCommand
+
+
+class RunAttempts:
+    """Makes attempts. One per runtime."""
+
+    def __init__(self, parts: Parts, children: Children) -> None:
+        self._parts = parts
+        self._children = children
+
+    async def make(self, held: HeldRun, request: RunCommand) -> Ran:
+        """What came of one attempt. Raises what the command raises, and `CommandTimedOut`."""
+        run = RunContext(held.run.id, len(held.run.journal), held.attempts, held.run.kept, held)
+        attempt = request.draft.attempt
+        caller = Caller(trigger_metadata=attempt.trigger_metadata)
+        context = command_context(
+            request,
+            attempt,
+            transition_id=attempt.transition_id,
+            connection=None,
+            children=self._children.of(request.draft.instance, caller, key=run.key),
+            run=run,
+        )
+        with self._parts.instrument.command(
+            workflow=held.run.workflow,
+            command=request.command.name,
+            instance_id=held.run.instance_id,
+            run_id=held.run.id,
+            attempt=held.attempts,
+        ) as span:
+            ran = ran_of(request, await self._in_time(request, context), context)
+            span.answered(ok=ran.record.ok, code=ran.record.code)
+        return ran
+
+    async def ask(self, request: AskGuard) -> Verdict:
+        """The verdict of a guard, asked in a scope of its own."""
+        context = guard_context(request.draft, request.guard, request.event, request.payload, request.draft.attempt)
+        async with self._parts.injector.open(None) as scope:
+            return await self._parts.calls.ask(request.guard, context, scope)
+
+    async def _in_time(self, request: RunCommand, context: CommandContext) -> Ok | Fail | Goto:
+        limit = request.command.spec.options.timeout or self._parts.settings.command_timeout
+        timer = asyncio.timeout(_seconds(limit))
+        try:
+            async with timer, self._parts.injector.open(None) as scope:
+                return await self._parts.calls.run(request.command.name, context, scope, in_thread=True)
+        except TimeoutError:
+            if limit is None or not timer.expired():
+                raise
+            raise CommandTimedOut(request.command.name, limit.total_seconds()) from None
+
+
+def require_taken(request: RunCommand, ran: Ran) -> None:
+    """Raise `CommandFailed` for a failure that leads nowhere: it is not an answer to go on with."""
+    record = ran.record
+    if record.ok or record.best_effort or (request.error is not None and request.compensates is None):
+        return
+    raise CommandFailed(record.name, request.event, record.code or "failed", record.message)
+
+
+def _seconds(limit: timedelta | None) -> float | None:
+    return None if limit is None else limit.total_seconds()

@@ -1,0 +1,166 @@
+"""What a run commits on its instance: transactional commands, its end, and that it waits for an operator."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TypeAlias, TypeVar
+
+from detent.json_values import JsonObject
+from detent.machine.machine import Machine
+from detent.runtime.children import Children
+from detent.runtime.draft import Draft, NextCommand
+from detent.runtime.event_names import PARKED
+from detent.runtime.execution import locked_record
+from detent.runtime.held_run import HeldRun
+from detent.runtime.history import cleaned, noted
+from detent.runtime.injection import Transition
+from detent.runtime.journal import Before, Diverged, command_entry
+from detent.runtime.leases import Leases
+from detent.runtime.parts import Parts
+from detent.runtime.performer import Performer
+from detent.runtime.reentrancy import step_of
+from detent.runtime.repetition import facts_of
+from detent.runtime.run_attempts import require_taken
+from detent.runtime.run_report import Advanced
+from detent.runtime.run_steps import led
+from detent.runtime.step import LastPart, Ran, Request, RunCommand
+from detent.store.change import Change, MoveRun, SaveStep
+from detent.store.protocol import Unit
+from detent.store.records import Outcome, Status, WorkflowInstance
+from detent.store.run_records import Checkpoint, Run, RunStatus
+
+logger = logging.getLogger("detent.runs")
+
+T = TypeVar("T")
+
+Following: TypeAlias = Callable[[Request], tuple[NextCommand, bool]]
+"""What comes next after a request, and whether this worker does it."""
+
+
+class RunCommits:
+    """Commits on behalf of runs. Each holds the instance, then the run, and checks the lease before it writes."""
+
+    def __init__(self, parts: Parts, children: Children, leases: Leases) -> None:
+        self._parts = parts
+        self._children = children
+        self._leases = leases
+
+    async def command(self, held: HeldRun, machine: Machine, following: Following) -> Checkpoint | None:
+        """Run a transactional command and save its answer, in one commit; `None` when the instance is paused."""
+
+        async def commit(unit: Unit, run: Run, record: WorkflowInstance) -> Checkpoint | None:
+            if len(run.journal) > len(held.run.journal):
+                # The commit before was cut off, and nobody knew that it is there.
+                return held.checkpoint_saved_in(run)
+            if record.status is Status.PAUSED:
+                return None
+            step, request = led(self._parts, machine, run, record, unit.now)
+            if not isinstance(request, RunCommand):
+                raise Diverged("a command", type(request).__name__)
+            before = Before.of(request.context)
+            ran = await self._traced(held, request, unit)
+            require_taken(request, ran)
+            entry = command_entry(request, ran, before)
+            upcoming, stays = following(step.send(ran))
+            checkpoint = held.checkpoint(entry, upcoming, stays=stays)
+            await unit.flush()
+            await unit.write(Change(record, record.version, run.id, (), (SaveStep(checkpoint),)))
+            return checkpoint
+
+        return await self._held(held, commit)
+
+    async def _traced(self, held: HeldRun, request: RunCommand, unit: Unit) -> Ran:
+        with self._parts.instrument.command(
+            workflow=held.run.workflow,
+            command=request.command.name,
+            instance_id=held.run.instance_id,
+            run_id=held.run.id,
+            attempt=held.attempts,
+        ) as span:
+            ran = await self._perform(unit, request, lambda performer: performer.command(request))
+            span.answered(ok=ran.record.ok, code=ran.record.code)
+        return ran
+
+    async def finish(self, held: HeldRun, machine: Machine) -> Advanced:
+        """Commit the transition with everything that follows by itself."""
+
+        async def commit(unit: Unit, run: Run, record: WorkflowInstance) -> bool:
+            if record.status is Status.PAUSED:
+                return False
+            step, request = led(self._parts, machine, run, record, unit.now)
+            if not isinstance(request, LastPart):
+                raise Diverged("the end", type(request).__name__)
+            draft = request.draft
+            draft.attempt.within(span, instrument.carrier())
+            span.began(workflow=run.workflow, from_state=record.state)
+            await self._perform(unit, request, lambda performer: performer.run(step))
+            await unit.flush()
+            await unit.write(self._parts.concluded(draft))
+            span.took(outcome=draft.outcome, to_state=draft.state, run_id=run.id)
+            unit.after_commit(lambda: self._parts.reported(draft))
+            return True
+
+        run, instrument = held.run, self._parts.instrument
+        with instrument.transition(
+            workflow=run.workflow, event=run.event, instance_id=run.instance_id, by="run"
+        ) as span:
+            committed = await self._held(held, commit)
+        if committed:
+            return Advanced.COMPLETED
+        await held.release(uncount=True)
+        return Advanced.RELEASED
+
+    async def park(self, held: HeldRun, error: Exception) -> Advanced:
+        """Let the run wait for an operator, with the reason in history. One whose instance does not know it ends here."""
+        facts = facts_of(error)
+
+        async def commit(unit: Unit, run: Run, record: WorkflowInstance) -> None:
+            change = _parked(run, record, unit, facts)
+            await unit.write(change)
+            unit.after_commit(lambda: self._parts.committed(change, held.took))
+
+        logger.warning("run %s is parked: %s", held.run.id, cleaned(str(facts["message"])))
+        await held.persistently(lambda: self._held(held, commit))
+        return Advanced.PARKED
+
+    async def _held(self, held: HeldRun, commit: Callable[[Unit, Run, WorkflowInstance], Awaitable[T]]) -> T:
+        async def once() -> T:
+            async with self._parts.store.transaction(held.run.instance_id, now=self._parts.now) as unit:
+                with self._leases.locked(held.lease):
+                    run = await held.locked(unit)
+                    return await commit(unit, run, locked_record(unit))
+
+        return await self._parts.repeated(once)
+
+    async def _perform(
+        self, unit: Unit, request: RunCommand | LastPart, work: Callable[[Performer], Awaitable[T]]
+    ) -> T:
+        draft: Draft = request.draft
+        transition, instrument = (
+            Transition(draft.instance.id, draft.machine.workflow, unit.connection),
+            self._parts.instrument,
+        )
+        with step_of(self._parts, draft.instance.id):
+            async with self._parts.injector.open(transition) as scope:
+                return await work(Performer(self._parts.calls, draft.attempt, unit, scope, self._children, instrument))
+
+
+def _parked(run: Run, record: WorkflowInstance, unit: Unit, facts: JsonObject) -> Change:
+    reason = str(facts["message"])
+    if record.run_id != run.id:
+        ended = MoveRun(run.id, RunStatus.CANCELLED, unit.now, reason, facts)
+        return Change(record, record.version, run.id, (), (ended,))
+    change = noted(
+        record,
+        replace(record, parked_at=unit.now),
+        event=PARKED,
+        now=unit.now,
+        transition_id=run.id,
+        trigger_metadata=run.trigger_metadata,
+        outcome=Outcome.FAILED,
+        reason=reason,
+        error=facts,
+        payload={"run": str(run.id), "event": run.event, "command": run.command},
+        definition_version=run.definition_version,
+    )
+    return replace(change, effects=(MoveRun(run.id, RunStatus.PARKED, unit.now, reason, facts),))
