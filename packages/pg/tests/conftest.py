@@ -9,6 +9,10 @@ from detent_pg import PgStore
 from packages.pg.tests.wire import Wire
 from tests.postgres import Postgres
 
+EMPTY = (
+    """TRUNCATE detent_instances, detent_definitions, detent_archive, detent_outbox, detent_throttles, notes CASCADE"""
+)
+
 
 @pytest.fixture(scope="session")
 async def migrated_url(postgres_url: URL) -> URL:
@@ -33,7 +37,7 @@ async def shared_store(migrated_url: URL) -> AsyncIterator[PgStore]:
 async def store(shared_store: PgStore) -> PgStore:
     """An open, empty store."""
     async with shared_store.engine.begin() as connection:
-        await connection.exec_driver_sql("TRUNCATE detent_instances, detent_definitions, detent_archive, notes CASCADE")
+        await connection.exec_driver_sql(EMPTY)
     return shared_store
 
 

@@ -23,6 +23,7 @@ from detent.testing.store_contract.samples import (
     creation,
     keyed_step,
     receipt_key,
+    receipt_of,
     receipts_only,
     remembered,
     removal,
@@ -217,7 +218,7 @@ async def test_a_key_is_answered_after_a_cut(wire: Wire, wired: PgStore, store: 
     wire.cut(writes, forward=True)
     await wired.apply(record.id, lambda *_: (change, None), key=key)
 
-    assert await remembered(store, record.id, key) == change.effects[0].receipt
+    assert await remembered(store, record.id, key) == receipt_of(change)
     assert await assert_whole(store, record.id) == 2
 
 
@@ -235,7 +236,7 @@ async def test_receipts_alone_that_are_cut_are_there_once(
     await wired.apply(record.id, lambda _record, seen, _now: (None if seen else change, None), key=key, now=NOW)
 
     assert wire.was_cut.is_set()
-    assert await remembered(store, record.id, key) == change.effects[0].receipt
+    assert await remembered(store, record.id, key) == receipt_of(change)
     assert await store.load(record.id) == record
 
 

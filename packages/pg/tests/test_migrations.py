@@ -13,7 +13,7 @@ from sqlalchemy import URL, text
 
 from detent.errors import InvalidValue, StoreError, StoreOutdated
 from detent.store.query import InstanceQuery, Order
-from detent.testing.store_contract.samples import advance, created
+from detent.testing.store_contract.samples import advance, created, loaded, removal
 from detent_pg import PgStore, make_engine, metadata_for, migrate, schema_sql, schema_version
 from detent_pg.cli import db
 from detent_pg.engine import Connections
@@ -24,7 +24,8 @@ ALL = list(range(1, schema_version + 1))
 
 CATALOG = {
     "columns": """
-        SELECT c.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, l.collname,
+        SELECT c.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+               l.collname,
                pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum)
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_collation l ON l.oid = a.attcollation
@@ -66,7 +67,11 @@ async def test_the_migrations_make_what_the_metadata_says(empty: URL, prefix: st
     assert await migrated.upgrade() == list(range(1, schema_version + 1))
     by_migrations = await catalog(migrated, schema or "public")
     assert [row[0] for row in by_migrations["tables"]] == sorted(
-        f"{prefix}{name}" for name in ("archive", "definitions", "history", "instances", "receipts", "schema_version")
+        f"{prefix}{name}"
+        for name in (
+            *("archive", "definitions", "history", "inbox", "instances", "outbox", "receipts", "runs"),
+            *("schema_version", "throttles"),
+        )
     )
 
     assert await migrate.downgrade(Connections(migrated.engine), migrated.names, to=0)
@@ -267,19 +272,19 @@ async def contents(store: PgStore) -> dict[str, Sequence[Any]]:
         }
 
 
-async def test_what_version_1_stored_is_whole_in_version_2_and_the_other_way_round(empty: URL) -> None:
+async def test_what_version_1_stored_is_whole_in_the_newest_and_the_other_way_round(empty: URL) -> None:
     store = PgStore.from_url(empty)
     await stepped(store, 1)
     await ran(store, *OLD.values())
     before, old_schema = await contents(store), await catalog(store, "public")
 
-    assert await store.upgrade() == [2]
+    assert await store.upgrade() == ALL[1:]
     found = {
         record.id.int & 0xFF: (record.finished_at, record.parked_at)
         for record in await store.find(InstanceQuery(tenant=""), order=Order("id"), limit=10)
     }
     versions = [snapshot.version for snapshot in await store.list_definitions(["order", "claim"])]
-    assert await migrate.downgrade(Connections(store.engine), store.names, to=1) == [2]
+    assert await migrate.downgrade(Connections(store.engine), store.names, to=1) == ALL[:0:-1]
 
     day = {number: datetime(2029, 1, 2 + number, tzinfo=UTC) for number in range(1, 7)}
     assert found == {
@@ -293,11 +298,34 @@ async def test_what_version_1_stored_is_whole_in_version_2_and_the_other_way_rou
     assert versions == ["2", "9", "10", "1"]
     assert await contents(store) == before
     assert without_numbers(await catalog(store, "public")) == without_numbers(old_schema)
-    assert await store.upgrade() == [2]
+    assert await store.upgrade() == ALL[1:]
     await store.close()
 
 
-async def test_a_process_of_version_1_goes_on_creating_in_version_2(empty: URL) -> None:
+async def test_what_version_2_stored_is_whole_in_version_3_and_the_other_way_round(empty: URL) -> None:
+    store = PgStore.from_url(empty)
+    await stepped(store, 1)
+    await ran(store, *OLD.values())
+    await stepped(store, 2)
+    before, old_schema = await contents(store), await catalog(store, "public")
+
+    assert await store.upgrade() == ALL[2:]
+    records = await store.find(InstanceQuery(busy=False), order=Order("id"), limit=10)
+    assert [(record.run_id, record.parent_link) for record in records] == [(None, None)] * 6
+    assert await store.find(InstanceQuery(busy=True), order=Order(), limit=10) == []
+    [first, *_] = records
+    assert await store.apply(first.id, lambda record, *_: (None, record)) == first
+    assert await store.remove([removal(await loaded(store, first.id))]) == {first.id}
+    await ran(store, "DELETE FROM detent_archive")
+    assert await migrate.downgrade(Connections(store.engine), store.names, to=2) == [3]
+
+    gone = {name: [row for row in rows if first.id not in row] for name, rows in before.items()}
+    assert await contents(store) == gone
+    assert without_numbers(await catalog(store, "public")) == without_numbers(old_schema)
+    await store.close()
+
+
+async def test_a_process_of_version_1_goes_on_creating_in_the_newest(empty: URL) -> None:
     store = PgStore.from_url(empty)
     await store.upgrade()
     columns = """id, workflow, definition_version, state, status, version, context, metadata, timers, due_at,
@@ -327,11 +355,11 @@ class TestCommands:
 
         assert await self.run("status", "--url", url, "--json") == (
             1,
-            '{"version": 0, "needed": 2, "pending": ["0001_instances", "0002_finding_and_archive"]}\n',
+            '{"version": 0, "needed": 3, "pending": ["0001_instances", "0002_finding_and_archive", "0003_durable"]}\n',
         )
-        assert await self.run("upgrade", "--url", url) == (0, "applied 1, 2; the schema has version 2\n")
-        assert await self.run("upgrade", DETENT_DATABASE_URL=url) == (0, "nothing to do; the schema has version 2\n")
-        assert await self.run("status", DETENT_DATABASE_URL=url) == (0, "the schema has version 2; this code needs 2\n")
+        assert await self.run("upgrade", "--url", url) == (0, "applied 1, 2, 3; the schema has version 3\n")
+        assert await self.run("upgrade", DETENT_DATABASE_URL=url) == (0, "nothing to do; the schema has version 3\n")
+        assert await self.run("status", DETENT_DATABASE_URL=url) == (0, "the schema has version 3; this code needs 3\n")
 
     async def test_sql_needs_no_database(self) -> None:
         code, up = await self.run("sql", "--schema", "side", "--prefix", "")

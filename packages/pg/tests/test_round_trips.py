@@ -20,6 +20,7 @@ from detent.testing.store_contract.samples import (
     keyed_step,
     receipt,
     receipt_key,
+    receipt_of,
     receipts_only,
     removal,
     step,
@@ -276,6 +277,6 @@ async def test_a_receipt_is_read_again_after_waiting_for_the_row(wire: Wire, wir
             await unit.write(change)
         seen = await waiter
 
-    assert seen == change.effects[0].receipt
+    assert seen == receipt_of(change)
     again = [sql for sql in trips if "detent_receipts" in sql and "detent_instances" not in sql]
     assert again

@@ -25,6 +25,7 @@ from detent.testing.store_contract.samples import (
     created,
     creation,
     receipt_key,
+    receipt_of,
     step,
 )
 from detent_pg import PgStore
@@ -118,7 +119,7 @@ async def test_a_creation_whose_key_is_taken_gives_a_lent_transaction_its_timeou
         for change in (creation(key=key), creation(key=receipt_key())):
             async with store.join(session, None) as unit:
                 existing = await unit.write(change)
-            assert (existing is None) == (change.effects[0].receipt.key != key)
+            assert (existing is None) == (receipt_of(change).key != key)
             assert existing is None or existing.instance == record
             assert await setting(session, "lock_timeout") == "1234ms"
 

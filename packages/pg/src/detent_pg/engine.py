@@ -9,6 +9,7 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from detent.errors import InvalidValue
 from detent_pg.faults import unreachable
@@ -47,14 +48,6 @@ def make_engine(
     start-up parameters pass `session_settings={}`.
     """
     plain, word = _plain(url)
-    arguments: dict[str, Any] = {
-        "timeout": connect_timeout,
-        "command_timeout": command_timeout,
-        "server_settings": dict(session_settings),
-    }
-    encryption = word if ssl is None else ssl
-    if encryption is not None:
-        arguments["ssl"] = encryption
     return create_async_engine(
         plain,
         pool_size=pool_size,
@@ -63,8 +56,47 @@ def make_engine(
         hide_parameters=True,
         json_serializer=_to_json_text,
         json_deserializer=from_json,
-        connect_args=arguments,
+        connect_args=_arguments(connect_timeout, command_timeout, word if ssl is None else ssl, session_settings),
     )
+
+
+def make_listening_engine(
+    url: str | URL,
+    *,
+    beside: str | URL | None = None,
+    connect_timeout: float = 5.0,
+    command_timeout: float = 30.0,
+    ssl: tls.SSLContext | str | bool | None = None,
+    session_settings: Mapping[str, str] | None = None,
+) -> AsyncEngine:
+    """An engine that keeps no connection: whoever listens takes one and holds it.
+
+    Where neither `ssl` nor `url` says how to encrypt, the URL of the engine `beside` which it works does.
+    """
+    plain, word = _plain(url)
+    if word is None and beside is not None:
+        _, word = _plain(beside)
+    return create_async_engine(
+        plain,
+        poolclass=NullPool,
+        hide_parameters=True,
+        connect_args=_arguments(connect_timeout, command_timeout, word if ssl is None else ssl, session_settings),
+    )
+
+
+def _arguments(
+    connect_timeout: float,
+    command_timeout: float,
+    encryption: tls.SSLContext | str | bool | None,
+    session_settings: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """What asyncpg is told about each connection."""
+    arguments: dict[str, Any] = {"timeout": connect_timeout, "command_timeout": command_timeout}
+    if encryption is not None:
+        arguments["ssl"] = encryption
+    if session_settings is not None:
+        arguments["server_settings"] = dict(session_settings)
+    return arguments
 
 
 def _plain(url: str | URL) -> tuple[URL, str | None]:

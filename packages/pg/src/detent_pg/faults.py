@@ -17,6 +17,8 @@ from detent.errors import DetentError, InstanceBusy, StepRolledBack, StoreError,
 
 RECEIPT_TAKEN = "23502"
 """What the write statement makes of an unexpired receipt in its way: a null where none may be."""
+EFFECT_LOST = "22012"
+"""What it makes of a lease that is lost, or of a message that is gone: a division by zero."""
 DUPLICATE = "23505"
 LOCK_TIMEOUT = "55P03"
 

@@ -1,5 +1,6 @@
 """What the tables are called: a prefix, a schema, or both."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -30,6 +31,12 @@ class Names:
         place = f" --schema {self.schema}" if self.schema else ""
         prefix = "" if self.prefix == "detent_" else " --prefix " + (self.prefix or "''")
         return f"detent db upgrade{place}{prefix}"
+
+    @property
+    def channel(self) -> str:
+        """The channel of notices; always short enough for PostgreSQL."""
+        digest = hashlib.blake2b((self.schema or "").encode(), digest_size=8, person=b"detent_pg").hexdigest()
+        return f"{self.prefix}signals_{digest}"
 
     def quoted(self, table: str) -> str:
         """The table's full name, for SQL that is text."""

@@ -8,50 +8,38 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from sqlalchemy import Executable
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from detent.errors import StepRolledBack, StoreError
-from detent.store.change import Change, Removal
+from detent.store.change import Change, SaveStep
+from detent.store.messages import InboxMessage
 from detent.store.protocol import Existing
 from detent.store.query import GroupKey, InstanceQuery, Order, Position
-from detent.store.records import (
-    ArchiveEntry,
-    DefinitionSnapshot,
-    HistoryEntry,
-    Receipt,
-    ReceiptKey,
-    WorkflowInstance,
-)
+from detent.store.records import HistoryEntry, Receipt, ReceiptKey, WorkflowInstance
+from detent.store.run_records import Run
 from detent_pg import rows
-from detent_pg.faults import DUPLICATE, RECEIPT_TAKEN, RowHeld, sqlstate, translated
+from detent_pg.archive import Archive
+from detent_pg.definitions import Definitions
+from detent_pg.effects import kinds_of, parameters_of
+from detent_pg.faults import DUPLICATE, EFFECT_LOST, RECEIPT_TAKEN, RowHeld, sqlstate, translated
+from detent_pg.limits import Limits
+from detent_pg.message_rows import message_of
 from detent_pg.rows import Row
+from detent_pg.run_rows import run_of
 from detent_pg.schema import Tables
-from detent_pg.statements import archive, definitions, finding, locking, reading, writing
+from detent_pg.statements import evidence, finding, inbox, locking, reading, runs, writing
 from detent_pg.statements.arrays import arrays
+from detent_pg.statements.effects import Kinds
 from detent_pg.time import LearntClock
 
 logger = logging.getLogger("detent.store")
 
 _NO_END = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long a step may wait, in seconds; 0 means without end."""
-
-    lock: float
-    """For a row that another step holds."""
-    statement: float
-    """For any one statement inside a transaction of ours."""
-
-    def parameters(self) -> dict[str, object]:
-        """As PostgreSQL's settings, in milliseconds."""
-        return {"lock_timeout": str(round(self.lock * 1000)), "statement_timeout": str(round(self.statement * 1000))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +59,8 @@ class Pen:
         self._tables = tables
         self._limits = limits.parameters()
         self._clock = clock
+        self.archive = Archive(tables, limits)
+        self.definitions = Definitions(tables)
 
     async def read(
         self, connection: AsyncConnection, instance_id: UUID, key: ReceiptKey | None = None, now: datetime | None = None
@@ -106,19 +96,25 @@ class Pen:
         """The unexpired receipt under `key`."""
         return rows.receipt_of(await self._row(connection, reading.receipt(self._tables), _key(key, now), None))
 
-    async def write(self, connection: AsyncConnection, changes: Sequence[Change], *, limited: bool) -> set[UUID]:
-        """Update the instances that still have the expected version; answers which. Raises `KeyAnswered` for a taken key.
+    async def write(
+        self, connection: AsyncConnection, changes: Sequence[Change], *, limited: bool, now: datetime | None = None
+    ) -> set[UUID]:
+        """Update the instances that still have the expected version; answers which. Raises `KeyAnswered` for a taken key, and
+        `EffectLost` where a lease is lost (at `now`, else by the database's clock) or a message is gone.
 
-        Of a change without entries only the receipts are put, under the same condition.
+        Of a change without entries only the effects are written, under the same condition.
         """
         steps = [change for change in changes if change.entries]
         others = [change for change in changes if not change.entries]
         written: set[UUID] = set()
         if steps:
-            statement = writing.write(self._tables, limited=limited)
-            written |= await self._fenced(connection, statement, ("id", *writing.UPDATED), steps)
+            kinds = kinds_of(steps)
+            statement = writing.write(self._tables, limited=limited, kinds=kinds)
+            written |= await self._fenced(connection, statement, ("id", *writing.UPDATED), steps, kinds, now)
         if others:
-            written |= await self._fenced(connection, writing.put(self._tables, limited=limited), ("id",), others)
+            kinds = kinds_of(others)
+            statement = writing.put(self._tables, limited=limited, kinds=kinds)
+            written |= await self._fenced(connection, statement, ("id",), others, kinds, now)
         return written
 
     async def create(self, connection: AsyncConnection, change: Change, *, lent: bool = False) -> bool:
@@ -126,8 +122,9 @@ class Pen:
         creation with that key takes long.
         """
         created = {**rows.instance_row(change.instance), "asked": len(rows.receipts_of([change]))}
-        parameters = arrays("created", [created], created) | self._beside([change])
-        statement = writing.create(self._tables, lent=lent)
+        kinds = kinds_of([change])
+        parameters = arrays("created", [created], created) | self._beside([change], kinds, None)
+        statement = writing.create(self._tables, lent=lent, kinds=kinds)
         try:
             with translated():
                 row = (await connection.execute(statement, parameters)).first()
@@ -137,6 +134,8 @@ class Pen:
             if sqlstate(error) == DUPLICATE:
                 raise IdTaken(change.instance.id) from error
             raise Unstorable(error) from error
+        except DBAPIError as error:
+            _raise_lost(error)
         return row is not None and row[0] is not None
 
     async def existing(self, connection: AsyncConnection, change: Change) -> Existing:
@@ -152,6 +151,18 @@ class Pen:
         row = await self._row(connection, reading.existing(self._tables), _key(key, now), None)
         taken = rows.receipt_of(row)
         return Existing(taken, rows.instance_of(row)) if row is not None and taken is not None else None
+
+    async def lock_run(self, connection: AsyncConnection, run_id: UUID, instance_id: UUID) -> Run | None:
+        """A run of a locked instance, locked too. Nobody holds one for long but who holds its instance."""
+        asked = {"id": run_id, "instance_id": instance_id}
+        row = await self._row(connection, runs.lock(self._tables), asked, instance_id)
+        return None if row is None else run_of(row)
+
+    async def messages(self, connection: AsyncConnection, instance_id: UUID) -> Sequence[InboxMessage]:
+        """The messages to an instance that are not dead, by rising number."""
+        with translated(instance_id):
+            found = await connection.execute(inbox.of_instance(self._tables), {"instance_id": instance_id})
+        return [message_of(row) for row in found.mappings()]
 
     async def find(
         self, connection: AsyncConnection, query: InstanceQuery, order: Order, limit: int, after: Position | None
@@ -199,9 +210,9 @@ class Pen:
         return found, now or self._clock.now()
 
     async def applied(self, connection: AsyncConnection, change: Change) -> bool:
-        """Whether this very change is in the history of its instance; without entries, whether its receipts are there."""
+        """Whether this very change is in the history of its instance; without entries, whether its effects are there."""
         if not change.entries:
-            return await self._are_put(connection, rows.receipts_of([change]))
+            return await self._is_evident(connection, change)
         parameters = {
             "id": change.instance.id,
             "sequence": change.expected_version + 1,
@@ -219,77 +230,17 @@ class Pen:
             found = await connection.execute(reading.history(self._tables), parameters)
         return [rows.entry_of(row) for row in found.mappings()]
 
-    async def save_definitions(self, connection: AsyncConnection, snapshots: Sequence[DefinitionSnapshot]) -> None:
-        """Insert the versions that are not stored; in one order, so that processes that start together do not deadlock."""
-        placed = (
-            {**rows.definition_row(snapshot), "place": place} for place, snapshot in enumerate(snapshots, start=1)
-        )
-        new = sorted(placed, key=_version_of)
-        columns = [column.name for column in self._tables.definitions.c]
-        with translated():
-            await connection.execute(definitions.save(self._tables), arrays("new", new, columns))
-
-    async def load_definitions(
-        self, connection: AsyncConnection, versions: Sequence[tuple[str, str]]
-    ) -> Sequence[DefinitionSnapshot]:
-        """What is stored under these names and versions, in their order."""
-        wanted = [{"workflow": workflow, "version": version} for workflow, version in versions]
-        statement = definitions.load_all(self._tables)
-        with translated():
-            found = await connection.execute(statement, arrays("wanted", wanted, ("workflow", "version")))
-        stored = {_version_of(row): rows.definition_of(row) for row in found.mappings()}
-        return [stored[version] for version in versions if version in stored]
-
-    async def list_definitions(
-        self, connection: AsyncConnection, workflows: Collection[str]
-    ) -> Sequence[DefinitionSnapshot]:
-        """All that is stored of `workflows`."""
-        with translated():
-            found = await connection.execute(definitions.load_of(self._tables), {"workflows": list(workflows)})
-        return [rows.definition_of(row) for row in found.mappings()]
-
-    async def remove(
-        self, connection: AsyncConnection, removals: Sequence[Removal], *, lent: bool = False
-    ) -> frozenset[UUID]:
-        """Delete the instances that still have the expected version; answers which. Raises `InstanceBusy`."""
-        # In one order, so that two who remove the same do not deadlock.
-        leaving = sorted(map(rows.removal_row, removals), key=_instance_of)
-        if not leaving:
-            return frozenset()
-        parameters = arrays("removed", leaving, leaving[0]) | self._limits
-        with translated(removals[0].entry.instance_id):
-            gone = await connection.execute(archive.remove(self._tables, lent=lent), parameters)
-        return frozenset(instance_id for instance_id in gone.scalars() if instance_id is not None)
-
-    async def load_archived(
-        self, connection: AsyncConnection, instance_ids: Sequence[UUID]
-    ) -> Mapping[UUID, ArchiveEntry]:
-        """What is kept of instances that were removed."""
-        with translated():
-            found = await connection.execute(archive.load(self._tables), {"ids": list(instance_ids)})
-        return {row["instance_id"]: rows.archived_of(row) for row in found.mappings()}
-
-    async def prune_history(self, connection: AsyncConnection, instance_ids: Sequence[UUID], before: datetime) -> int:
-        """Delete old entries; answers how many. Raises `InstanceBusy` for an instance that is just being removed."""
-        parameters = {"ids": list(instance_ids), "before": before, **self._limits}
-        with translated(next(iter(instance_ids), None)):
-            return int((await connection.execute(archive.prune_history(self._tables), parameters)).scalar_one())
-
-    async def prune_receipts(self, connection: AsyncConnection, limit: int, now: datetime | None) -> int:
-        """Delete expired receipts; answers how many."""
-        with translated():
-            pruned = await connection.execute(archive.prune_receipts(self._tables), {"limit": limit, "now": now})
-        return int(pruned.scalar_one())
-
     async def _fenced(
         self,
         connection: AsyncConnection,
         statement: Executable,
         columns: Sequence[str],
         changes: Sequence[Change],
+        kinds: Kinds,
+        now: datetime | None,
     ) -> set[UUID]:
         changed = [{**rows.instance_row(c.instance), "expected": c.expected_version} for c in changes]
-        beside = self._beside(changes)
+        beside = self._beside(changes, kinds, now)
         try:
             with translated(changes[0].instance.id):
                 parameters = arrays("changed", changed, (*columns, "expected")) | beside
@@ -297,14 +248,25 @@ class Pen:
         except IntegrityError as error:
             if sqlstate(error) == RECEIPT_TAKEN:
                 raise KeyAnswered from error
+            if sqlstate(error) == DUPLICATE and kinds:
+                raise EffectLost("what it begins is there already") from error
             raise Unstorable(error) from error
+        except DBAPIError as error:
+            _raise_lost(error)
 
-    async def _are_put(self, connection: AsyncConnection, receipts: Sequence[Receipt]) -> bool:
-        """Whether these very receipts are there, and there are any."""
-        for receipt in receipts:
-            if await self.receipt(connection, receipt.key, receipt.created_at) != receipt:
-                return False
-        return bool(receipts)
+    async def _is_evident(self, connection: AsyncConnection, change: Change) -> bool:
+        """Whether the effects of a change without entries are there. It was written whole or not at all, so that the ones that
+        only it can have written tell for all.
+        """
+        receipts = rows.receipts_of([change])
+        if receipts:
+            found = [await self.receipt(connection, receipt.key, receipt.created_at) for receipt in receipts]
+            return found == receipts
+        statement, parameters = evidence.sought(self._tables, change)
+        if statement is None:
+            return False
+        with translated(change.instance.id):
+            return bool((await connection.execute(statement, parameters)).scalar_one())
 
     async def _clocked(
         self, connection: AsyncConnection, statement: Executable, parameters: Mapping[str, object], instance_id: UUID
@@ -326,7 +288,7 @@ class Pen:
             row = (await connection.execute(statement, parameters)).first()
         return None if row is None else dict(row._mapping)
 
-    def _beside(self, changes: Sequence[Change]) -> dict[str, object]:
+    def _beside(self, changes: Sequence[Change], kinds: Kinds, now: datetime | None) -> dict[str, object]:
         """The parameters for what is written beside instances: one group for history, one for each type of effect."""
         entries = [rows.entry_row(entry) for change in changes for entry in change.entries]
         receipts = [rows.receipt_row(receipt) for receipt in rows.receipts_of(changes)]
@@ -334,6 +296,8 @@ class Pen:
             **self._limits,
             **arrays("entries", entries, [column.name for column in self._tables.history.c]),
             **arrays("receipts", receipts, [column.name for column in self._tables.receipts.c]),
+            **parameters_of(changes, kinds),
+            **({"now": now} if SaveStep in kinds else {}),
         }
 
 
@@ -351,6 +315,13 @@ class KeyAnswered(StepRolledBack):
         super().__init__("its idempotency key was answered meanwhile")
 
 
+class EffectLost(StepRolledBack):
+    """What a change rests on is gone: a lease was lost, a message taken by somebody else. Trying again would not help."""
+
+    def __init__(self, reason: str = "a lease was lost, or a message is gone") -> None:
+        super().__init__(reason)
+
+
 class KeyHeld(StepRolledBack):
     """A creation waited too long for another one; there is no instance yet that could be called busy."""
 
@@ -363,6 +334,12 @@ class Unstorable(StoreError):
 
     def __init__(self, error: IntegrityError) -> None:
         super().__init__(f"the database refuses the change with {sqlstate(error)}")
+
+
+def _raise_lost(error: DBAPIError) -> NoReturn:
+    if sqlstate(error) == EFFECT_LOST:
+        raise EffectLost from error
+    raise error
 
 
 def _readable(claimed: Sequence[Row]) -> tuple[list[WorkflowInstance], list[UUID]]:
@@ -385,12 +362,3 @@ def _key(key: ReceiptKey | None, now: datetime | None) -> dict[str, Any]:
 def _seen(row: Row, now: datetime | None) -> Seen:
     receipt = rows.receipt_of(row) if "receipt_key" in row else None
     return Seen(rows.instance_of(row), receipt, now or row["clock"])
-
-
-def _version_of(row: Row) -> tuple[str, str]:
-    return row["workflow"], row["version"]
-
-
-def _instance_of(row: Row) -> UUID:
-    instance_id: UUID = row["instance_id"]
-    return instance_id

@@ -9,13 +9,14 @@ from typing import Any, TypeAlias
 from pydantic_core import from_json, to_json
 
 from detent.json_values import JsonValue
-from detent.store.change import Change, Removal
+from detent.store.change import Change, PutReceipt, Removal
 from detent.store.records import (
     ArchiveEntry,
     CommandRecord,
     DefinitionSnapshot,
     HistoryEntry,
     Outcome,
+    ParentLink,
     Receipt,
     ReceiptKey,
     Status,
@@ -84,6 +85,8 @@ def instance_row(instance: WorkflowInstance) -> Row:
         "parked_at": instance.parked_at,
         "tenant": instance.tenant,
         "parent_id": instance.parent_id,
+        "run_id": instance.run_id,
+        "parent_link": encode_optional(_link_value(instance.parent_link)),
     }
 
 
@@ -107,7 +110,19 @@ def instance_of(row: Row) -> WorkflowInstance:
         parked_at=row["parked_at"],
         tenant=row["tenant"],
         parent_id=row["parent_id"],
+        parent_link=_link_of(decode_optional(row["parent_link"])),
+        run_id=row["run_id"],
     )
+
+
+def _link_value(link: ParentLink | None) -> JsonValue:
+    if link is None:
+        return None
+    return {"event": link.event, "wait_for": link.wait_for, "group": link.group, "since": link.since}
+
+
+def _link_of(value: JsonValue) -> ParentLink | None:
+    return None if value is None else ParentLink(**value)
 
 
 def _timer_value(timer: Timer) -> JsonValue:
@@ -171,7 +186,7 @@ def entry_of(row: Row) -> HistoryEntry:
 
 
 def _command_value(command: CommandRecord) -> JsonValue:
-    return {
+    value = {
         "name": command.name,
         "ok": command.ok,
         "code": command.code,
@@ -179,6 +194,8 @@ def _command_value(command: CommandRecord) -> JsonValue:
         "data": command.data,
         "best_effort": command.best_effort,
     }
+    # Left out where it is nothing, so that processes of the version before can read on while they are being replaced.
+    return value if command.compensates is None else value | {"compensates": command.compensates}
 
 
 def receipt_row(receipt: Receipt) -> Row:
@@ -214,7 +231,7 @@ def key_row(key: ReceiptKey) -> Row:
 
 def receipts_of(changes: Sequence[Change]) -> list[Receipt]:
     """The receipts that `changes` put."""
-    return [effect.receipt for change in changes for effect in change.effects]
+    return [effect.receipt for change in changes for effect in change.effects_of(PutReceipt)]
 
 
 def definition_row(snapshot: DefinitionSnapshot) -> Row:

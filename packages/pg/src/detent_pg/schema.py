@@ -13,7 +13,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
-    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -22,14 +21,16 @@ from sqlalchemy import (
     Uuid,
     event,
     func,
-    text,
 )
-from sqlalchemy.dialects.postgresql import JSON, JSONB
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import JSON
 
 from detent.store.records import Outcome, Status
+from detent_pg import durable
+from detent_pg.columns import exact, json, moment, one_of, owner, text
 from detent_pg.names import Names
 
-schema_version = 2
+schema_version = 3
 """The number of the last migration: the schema that this code needs."""
 
 LIVE = (Status.ACTIVE, Status.PAUSED)
@@ -59,6 +60,10 @@ class Tables:
     definitions: Table
     receipts: Table
     archive: Table
+    runs: Table
+    inbox: Table
+    outbox: Table
+    throttles: Table
     schema_version: Table
 
 
@@ -74,6 +79,10 @@ def tables(names: Names) -> Tables:
         definitions=_definitions(metadata, names.prefix),
         receipts=_receipts(metadata, names.prefix),
         archive=_archive(metadata, names.prefix),
+        runs=_with_free_space(durable.runs(metadata, names.prefix), names.quoted("runs")),
+        inbox=durable.inbox(metadata, names.prefix),
+        outbox=durable.outbox(metadata, names.prefix),
+        throttles=durable.throttles(metadata, names.prefix),
         schema_version=_schema_version(metadata, names),
     )
 
@@ -83,59 +92,38 @@ def metadata_for(*, prefix: str = "detent_", schema: str | None = None) -> MetaD
     return tables(Names(prefix, schema)).metadata
 
 
-def _moment(name: str, comment: str, *, nullable: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable, comment=comment)
-
-
-def _json(name: str, comment: str, *, nullable: bool = False) -> Column[object]:
-    return Column(name, JSONB(none_as_null=True), nullable=nullable, comment=comment)
-
-
-def _text(name: str, comment: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=nullable, comment=comment)
-
-
-def _exact(name: str, comment: str) -> Column[str]:
-    """Text that is compared byte by byte, whatever the database's collation finds equal."""
-    return Column(name, Text(collation="C"), primary_key=True, comment=comment)
-
-
-def _one_of(column: str, values: type[Status] | type[Outcome]) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
-
-
 def _instances(metadata: MetaData, names: Names) -> Table:
     table = Table(
         f"{names.prefix}instances",
         metadata,
         Column("id", Uuid, primary_key=True, comment="Made by the application; time-ordered (UUID version 7)"),
-        _text("workflow", "Name of its definition"),
-        _text("definition_version", "Version of the definition it is pinned to"),
-        _text("state", "The one state it is in"),
-        _text("status", "Where it stands in its life"),
+        text("workflow", "Name of its definition"),
+        text("definition_version", "Version of the definition it is pinned to"),
+        text("state", "The one state it is in"),
+        text("status", "Where it stands in its life"),
         Column("version", Integer, nullable=False, comment="Sequence of its last history entry; fences every write"),
-        _json("context", "Mutable JSON of the instance"),
-        _json("metadata", "Labels given at creation, never changed"),
-        _json("timers", "Deadlines of the current state: event, due, attempts, parked, reason"),
-        _moment("due_at", "The earliest timer that is not parked", nullable=True),
-        _moment("entered_at", "When the current state was entered"),
-        _moment("created_at", "When it was created"),
-        _moment("updated_at", "When it was last written"),
-        _moment("finished_at", "When it was completed, failed or was cancelled", nullable=True),
-        _moment("parked_at", "Since when one of its timers waits for an operator", nullable=True),
+        json("context", "Mutable JSON of the instance"),
+        json("metadata", "Labels given at creation, never changed"),
+        json("timers", "Deadlines of the current state: event, due, attempts, parked, reason"),
+        moment("due_at", "The earliest timer that is not parked", nullable=True),
+        moment("entered_at", "When the current state was entered"),
+        moment("created_at", "When it was created"),
+        moment("updated_at", "When it was last written"),
+        moment("finished_at", "When it was completed, failed or was cancelled", nullable=True),
+        moment("parked_at", "Since when one of its timers waits for an operator", nullable=True),
         _tenant("Whose it is; empty without tenants"),
         # Not a foreign key: it stays true when the parent is removed.
         Column("parent_id", Uuid, comment="The instance that it was created for"),
-        _one_of("status", Status),
+        # Not a foreign key either: the run refers to the instance already.
+        Column("run_id", Uuid, comment="The run that is under way"),
+        json("parent_link", "How its parent hears of its end: event, wait_for, group, since", nullable=True),
+        one_of("status", Status),
         CheckConstraint("version >= 1", name="version"),
         CheckConstraint(f"octet_length(tenant) <= {KEY_BYTES}", name="tenant"),
         comment="One row per business object: the state it is in now",
     )
     _index_instances(table, f"{names.prefix}instances")
-    # Not as an option of the table, which SQLAlchemy 2.0 does not know.
-    _after_create(table, f"ALTER TABLE {names.quoted('instances')} SET (fillfactor = 85)")
-    return table
+    return _with_free_space(table, names.quoted("instances"))
 
 
 def _index_instances(table: Table, name: str) -> None:
@@ -167,21 +155,21 @@ def _history(metadata: MetaData, prefix: str) -> Table:
     return Table(
         f"{prefix}history",
         metadata,
-        _owner(metadata, prefix, "The instance it happened to", primary_key=True),
+        owner(metadata, prefix, "The instance it happened to", primary_key=True),
         Column("sequence", Integer, primary_key=True, autoincrement=False, comment="1 for the creation, then dense"),
-        _text("event", "Name of the event; names that start with $ are Detent's own"),
-        _text("from_state", "The state before; null for the creation", nullable=True),
-        _text("to_state", "The state after"),
-        _text("outcome", "How the attempt ended"),
-        _json("commands", "What the commands answered, in the order they ran"),
-        _text("reason", "Why a guard refused or a command failed", nullable=True),
-        _json("error", "Code and message of what was raised", nullable=True),
-        _json("payload", "What came with the event", nullable=True),
-        _json("trigger_metadata", "Who and why; the same on all entries of one commit"),
+        text("event", "Name of the event; names that start with $ are Detent's own"),
+        text("from_state", "The state before; null for the creation", nullable=True),
+        text("to_state", "The state after"),
+        text("outcome", "How the attempt ended"),
+        json("commands", "What the commands answered, in the order they ran"),
+        text("reason", "Why a guard refused or a command failed", nullable=True),
+        json("error", "Code and message of what was raised", nullable=True),
+        json("payload", "What came with the event", nullable=True),
+        json("trigger_metadata", "Who and why; the same on all entries of one commit"),
         Column("transition_id", Uuid, nullable=False, comment="The same on all entries of one commit"),
-        _text("definition_version", "Version of the definition that decided"),
-        _moment("created_at", "When it happened"),
-        _one_of("outcome", Outcome),
+        text("definition_version", "Version of the definition that decided"),
+        moment("created_at", "When it happened"),
+        one_of("outcome", Outcome),
         CheckConstraint("sequence >= 1", name="sequence"),
         comment="One row per thing that happened to an instance; never changed once written",
     )
@@ -193,15 +181,15 @@ def _definitions(metadata: MetaData, prefix: str) -> Table:
         metadata,
         Column("workflow", Text, primary_key=True, comment="Name of the workflow"),
         Column("version", Text, primary_key=True, comment="Version of the definition"),
-        _text("fingerprint", "Hash of its canonical form; guards against editing a version in place"),
+        text("fingerprint", "Hash of its canonical form; guards against editing a version in place"),
         # Not jsonb: that sorts keys, and the order of states is the order in which they are drawn.
         Column("definition", JSON(none_as_null=True), nullable=False, comment="The definition, its keys in order"),
-        _moment("created_at", "When it was stored"),
+        moment("created_at", "When it was stored"),
         Column(
             "place",
             Integer,
             nullable=False,
-            server_default=text("0"),
+            server_default=sql("0"),
             comment="Sorts the versions of a workflow in the order they were stored",
         ),
         comment="Snapshots of definitions, so that instances pinned to a version outlive the code",
@@ -212,14 +200,14 @@ def _receipts(metadata: MetaData, prefix: str) -> Table:
     table = Table(
         f"{prefix}receipts",
         metadata,
-        _exact("tenant", "Whose key it is; empty without tenants"),
-        _exact("scope", "workflow:NAME for creations, the instance's id for its events"),
-        _exact("key", "The idempotency key"),
-        _owner(metadata, prefix, "The instance that answered", primary_key=False),
-        _text("fingerprint", "What the caller said identifies the request", nullable=True),
-        _json("answer", "The stored answer"),
-        _moment("created_at", "When it was answered"),
-        _moment("expires_at", "From when the key counts as new"),
+        exact("tenant", "Whose key it is; empty without tenants"),
+        exact("scope", "workflow:NAME for creations, the instance's id for its events"),
+        exact("key", "The idempotency key"),
+        owner(metadata, prefix, "The instance that answered"),
+        text("fingerprint", "What the caller said identifies the request", nullable=True),
+        json("answer", "The stored answer"),
+        moment("created_at", "When it was answered"),
+        moment("expires_at", "From when the key counts as new"),
         CheckConstraint(f"octet_length(tenant) <= {KEY_BYTES}", name="tenant"),
         CheckConstraint(f"scope <> '' AND octet_length(scope) <= {SCOPE_BYTES}", name="scope"),
         CheckConstraint(f"key <> '' AND octet_length(key) <= {KEY_BYTES}", name="key"),
@@ -235,18 +223,18 @@ def _archive(metadata: MetaData, prefix: str) -> Table:
         f"{prefix}archive",
         metadata,
         Column("instance_id", Uuid, primary_key=True, comment="The instance that was removed"),
-        _text("workflow", "Name of its definition"),
-        _text("definition_version", "Version of the definition it was pinned to"),
-        _text("tenant", "Whose it was; empty without tenants"),
-        _text("state", "The state it was in"),
-        _text("status", "Where it stood in its life"),
-        _moment("created_at", "When it was created"),
-        _moment("finished_at", "When it was completed, failed or was cancelled", nullable=True),
-        _moment("removed_at", "When it was removed"),
-        _text("reason", "Why it was removed", nullable=True),
-        _json("trigger_metadata", "Who removed it"),
-        _json("document", "The whole instance and its history; null when it was deleted for good", nullable=True),
-        _one_of("status", Status),
+        text("workflow", "Name of its definition"),
+        text("definition_version", "Version of the definition it was pinned to"),
+        text("tenant", "Whose it was; empty without tenants"),
+        text("state", "The state it was in"),
+        text("status", "Where it stood in its life"),
+        moment("created_at", "When it was created"),
+        moment("finished_at", "When it was completed, failed or was cancelled", nullable=True),
+        moment("removed_at", "When it was removed"),
+        text("reason", "Why it was removed", nullable=True),
+        json("trigger_metadata", "Who removed it"),
+        json("document", "The whole instance and its history; null when it was deleted for good", nullable=True),
+        one_of("status", Status),
         comment="What remains of instances that were removed",
     )
 
@@ -254,12 +242,6 @@ def _archive(metadata: MetaData, prefix: str) -> Table:
 def _tenant(comment: str) -> Column[str]:
     # With a default, so that processes of the version before may go on creating while it is being replaced.
     return Column("tenant", Text, nullable=False, server_default="", comment=comment)
-
-
-def _owner(metadata: MetaData, prefix: str, comment: str, *, primary_key: bool) -> Column[object]:
-    place = f"{metadata.schema}." if metadata.schema else ""
-    target = ForeignKey(f"{place}{prefix}instances.id", ondelete="CASCADE")
-    return Column("instance_id", Uuid, target, primary_key=primary_key, nullable=False, comment=comment)
 
 
 def _schema_version(metadata: MetaData, names: Names) -> Table:
@@ -279,6 +261,12 @@ def _schema_version(metadata: MetaData, names: Names) -> Table:
     # `metadata.create_all()` makes the newest schema at once, and says so where `open()` looks.
     stamped = f"INSERT INTO {names.quoted('schema_version')} (version) VALUES ({schema_version})"  # noqa: S608 - checked by Names
     _after_create(table, stamped)
+    return table
+
+
+def _with_free_space(table: Table, quoted: str) -> Table:
+    """Leave room in its pages. Not as an option of the table, which SQLAlchemy 2.0 does not know."""
+    _after_create(table, f"ALTER TABLE {quoted} SET (fillfactor = 85)")
     return table
 
 

@@ -3,43 +3,48 @@
 A creation and a step without commands are single statements by themselves, each its own transaction: one round trip to read
 and one to write. A step with commands holds the row: BEGIN, lock, write, COMMIT. `apply` turns from the first to the second
 when it loses the race for a row twice, because trying again under contention is slower than queueing.
-
-Work on our own connections runs in tasks of its own, so that a caller who is cancelled neither tears a step nor costs a
-connection: the work goes on to its end, or ends before its next statement.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from detent.errors import InstanceNotFound, InvalidValue, StepRolledBack, StoreUnavailable
+from detent.errors import InstanceNotFound, InvalidValue
+from detent.store.backlog import Backlog
 from detent.store.change import Change, Removal
 from detent.store.protocol import A, Decide, Existing
 from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import ArchiveEntry, DefinitionSnapshot, HistoryEntry, ReceiptKey, WorkflowInstance
 from detent_pg import migrate
+from detent_pg.backlog import read_backlog
 from detent_pg.ending import watch
-from detent_pg.engine import SESSION_SETTINGS, Connections, make_engine
+from detent_pg.engine import SESSION_SETTINGS, Connections, make_engine, make_listening_engine
+from detent_pg.errands import Errands
 from detent_pg.faults import ConnectionLost
 from detent_pg.health import PgHealth, PoolStats, check_schema, measure, pool_stats
+from detent_pg.inbox import PgInbox
+from detent_pg.limits import Limits
 from detent_pg.names import Names
-from detent_pg.pen import IdTaken, KeyHeld, Limits, Pen
+from detent_pg.notices import PgSignals
+from detent_pg.outbox import PgOutbox
+from detent_pg.pen import Pen
+from detent_pg.reserved import Reserved
+from detent_pg.runs import PgRuns
 from detent_pg.schema import tables
 from detent_pg.time import LearntClock
 from detent_pg.transaction import Transactions
 from detent_pg.unit import PgUnit, unbroken
-from detent_pg.verdict import ATTEMPTS, Verdict
-
-T = TypeVar("T")
+from detent_pg.verdict import Verdict
 
 _RACES = 2
 """How often `apply` may lose to another writer before it queues for the row."""
+_SHARED = {"connect_timeout", "command_timeout", "ssl"}
+"""The options of an engine that are also those of the one that listens."""
 
 
 class PgStore:
@@ -47,7 +52,8 @@ class PgStore:
 
     `engine` stays the application's: `close` leaves it alone (`from_url` makes one that it disposes of). `lock_timeout` is how
     many seconds a step waits for a row before it is `InstanceBusy`, `statement_timeout` how long any statement of a step
-    may take, those of commands included.
+    may take, those of commands included. Where the engine goes through a PgBouncer, which carries no notices, `listen_url` leads
+    to the database itself.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class PgStore:
         schema: str | None = None,
         lock_timeout: float = 3.0,
         statement_timeout: float = 5.0,
+        listen_url: str | URL | None = None,
     ) -> None:
         if not isinstance(engine, AsyncEngine):
             # It may be a URL, with a password.
@@ -70,11 +77,16 @@ class PgStore:
         self._opened = 0
         self._clock = LearntClock()
         self._connections = Connections(engine)
-        self._pen = Pen(tables(self.names), Limits(lock_timeout, statement_timeout), self._clock)
+        waits = Limits(lock_timeout, statement_timeout)
+        self._pen = Pen(tables(self.names), waits, self._clock)
         self._verdict = Verdict(self._connections, self._pen)
         self._transactions = Transactions(self._connections, self._pen, self._clock, self._verdict)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._errands = Errands(self._connections, self._transactions)
+        self._reserved = Reserved(engine)
+        self._signals = self._hearing(engine if listen_url is None else make_listening_engine(listen_url))
+        self._runs = PgRuns(tables(self.names), waits, self._errands, self._reserved)
+        self._inbox = PgInbox(tables(self.names), waits, self._errands)
+        self._outbox = PgOutbox(tables(self.names), waits, self._errands)
         watch(engine.sync_engine)
 
     @classmethod
@@ -86,11 +98,13 @@ class PgStore:
         schema: str | None = None,
         lock_timeout: float = 3.0,
         statement_timeout: float = 5.0,
+        listen_url: str | URL | None = None,
         session_settings: Mapping[str, str] = SESSION_SETTINGS,
         **engine: Any,
     ) -> "PgStore":
         """A store with an engine of its own, made by `detent_pg.engine.make_engine` from `postgresql://…` and its options:
-        `pool_size`, `max_overflow`, `pool_timeout`, `connect_timeout`, `command_timeout`, `ssl`.
+        `pool_size`, `max_overflow`, `pool_timeout`, `connect_timeout`, `command_timeout`, `ssl`. The last three, and the
+        `session_settings`, are also those of the connection that listens at `listen_url`.
         """
         store = cls(
             make_engine(url, session_settings=session_settings, **engine),
@@ -99,21 +113,47 @@ class PgStore:
             lock_timeout=lock_timeout,
             statement_timeout=statement_timeout,
         )
+        if listen_url is not None:
+            asked = {name: engine[name] for name in _SHARED & engine.keys()}
+            listening = make_listening_engine(listen_url, beside=url, session_settings=session_settings, **asked)
+            store._signals = store._hearing(listening)
         store._owned = True
         return store
 
+    @property
+    def runs(self) -> PgRuns:
+        """Durable transitions in progress."""
+        return self._runs
+
+    @property
+    def inbox(self) -> PgInbox:
+        """Events that were sent and not yet applied."""
+        return self._inbox
+
+    @property
+    def outbox(self) -> PgOutbox:
+        """Messages on their way to subscribers."""
+        return self._outbox
+
+    @property
+    def signals(self) -> PgSignals:
+        """Words that say that something may be there to do, carried to every process on this database."""
+        return self._signals
+
     async def open(self) -> None:
         """Check that the database can be reached and has the schema this code needs."""
-        await self._shielded(self._check())
+        await self._errands.shielded(self._check())
         self._opened += 1
+        self._signals.open()
 
     async def close(self) -> None:
         """Wait for what is under way; the last close of a store from `from_url` also closes its connections."""
         self._opened = max(0, self._opened - 1)
         if self._opened:
             return
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._errands.finished()
+        await self._signals.close()
+        await self._reserved.close()
         if self._owned:
             await self.engine.dispose()
 
@@ -123,7 +163,7 @@ class PgStore:
 
     async def health(self) -> PgHealth:
         """Whether the database answers now, how fast, and with which versions; never raises."""
-        return await self._shielded(measure(self._connections, self.names))
+        return await self._errands.shielded(measure(self._connections, self.names))
 
     def pool_stats(self) -> PoolStats:
         """How the connections are used right now."""
@@ -135,13 +175,13 @@ class PgStore:
 
     async def create(self, change: Change) -> Existing | None:
         """Write a new instance, or answer what its idempotency key was answered before."""
-        return await self._shielded(self._persist(lambda: self._create(change)))
+        return await self._errands.shielded(self._errands.persist(lambda: self._create(change)))
 
     async def apply(
         self, instance_id: UUID, decide: Decide[A], *, key: ReceiptKey | None = None, now: datetime | None = None
     ) -> A:
         """Decide over the current record and write the change, as if nothing came between."""
-        return await self._shielded(self._apply(instance_id, decide, key, now))
+        return await self._errands.shielded(self._apply(instance_id, decide, key, now))
 
     def transaction(
         self,
@@ -171,20 +211,22 @@ class PgStore:
 
     async def load(self, instance_id: UUID, *, outside: object | None = None) -> WorkflowInstance | None:
         """The committed record, without a lock, or the one that the transaction `outside` sees."""
-        seen = await self._read(outside, lambda connection: self._pen.read(connection, instance_id))
+        seen = await self._errands.read(outside, lambda connection: self._pen.read(connection, instance_id))
         return seen.record if seen else None
 
     async def history(
         self, instance_id: UUID, *, limit: int, before: int | None = None, outside: object | None = None
     ) -> Sequence[HistoryEntry]:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
-        return await self._read(outside, lambda connection: self._pen.history(connection, instance_id, limit, before))
+        return await self._errands.read(
+            outside, lambda connection: self._pen.history(connection, instance_id, limit, before)
+        )
 
     async def recall(
         self, key: ReceiptKey, *, now: datetime | None = None, outside: object | None = None
     ) -> Existing | None:
         """The unexpired receipt under `key` with its instance as it is now."""
-        return await self._read(outside, lambda connection: self._pen.recall(connection, key, now))
+        return await self._errands.read(outside, lambda connection: self._pen.recall(connection, key, now))
 
     async def find(
         self,
@@ -196,33 +238,37 @@ class PgStore:
         outside: object | None = None,
     ) -> Sequence[WorkflowInstance]:
         """Up to `limit` instances that `query` asks for, in this order; with `after`, those that come behind that place."""
-        return await self._read(outside, lambda connection: self._pen.find(connection, query, order, limit, after))
+        return await self._errands.read(
+            outside, lambda connection: self._pen.find(connection, query, order, limit, after)
+        )
 
     async def count(
         self, query: InstanceQuery, *, group_by: Sequence[GroupKey] = (), outside: object | None = None
     ) -> Mapping[tuple[str, ...], int]:
         """How many instances `query` asks for, by the values under `group_by`."""
-        return await self._read(outside, lambda connection: self._pen.count(connection, query, group_by))
+        return await self._errands.read(outside, lambda connection: self._pen.count(connection, query, group_by))
 
     async def remove(self, removals: Sequence[Removal], *, outside: object | None = None) -> frozenset[UUID]:
         """Take instances out, with their history and receipts, and keep the archive entry of each; answers which are gone."""
         if outside is not None:
             async with self._transactions.join(outside, None, None, None) as unit:
                 return await unit.remove(removals)
-        return await self._shielded(self._persist(lambda: self._remove(removals)))
+        return await self._errands.shielded(self._errands.persist(lambda: self._remove(removals)))
 
     async def load_archived(self, instance_id: UUID) -> ArchiveEntry | None:
         """What is kept of an instance that was removed."""
-        kept = await self._alone(lambda connection: self._pen.load_archived(connection, [instance_id]))
+        kept = await self._errands.alone(lambda connection: self._pen.archive.load(connection, [instance_id]))
         return kept.get(instance_id)
 
     async def prune_history(self, instance_ids: Sequence[UUID], *, before: datetime) -> int:
         """Take out the entries of these instances from before an instant, but never the last one; answers how many."""
-        return await self._alone(lambda connection: self._pen.prune_history(connection, instance_ids, before))
+        return await self._errands.alone(
+            lambda connection: self._pen.archive.prune_history(connection, instance_ids, before)
+        )
 
     async def prune_receipts(self, *, limit: int, now: datetime | None = None) -> int:
         """Take out up to `limit` receipts that have expired; answers how many."""
-        return await self._alone(lambda connection: self._pen.prune_receipts(connection, limit, now))
+        return await self._errands.alone(lambda connection: self._pen.archive.prune_receipts(connection, limit, now))
 
     async def fire_due(
         self,
@@ -235,20 +281,29 @@ class PgStore:
     ) -> Sequence[tuple[UUID, A]]:
         """Claim what is due and held by nobody, decide each and write all, in one transaction."""
         # It waits for nobody, so its end can be waited for: a sweeper that was cancelled leaves nothing under way.
-        return await unbroken(self._persist(lambda: self._fire_due(decide, limit, workflows, tenant, now)))
+        return await unbroken(self._errands.persist(lambda: self._fire_due(decide, limit, workflows, tenant, now)))
 
     async def save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
         """Store the versions that are not stored yet; answers what is stored."""
-        return await self._shielded(self._persist(lambda: self._save_definitions(snapshots)))
+        return await self._errands.shielded(self._errands.persist(lambda: self._save_definitions(snapshots)))
 
     async def load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
         """The stored snapshot of one version."""
-        found = await self._alone(lambda connection: self._pen.load_definitions(connection, [(workflow, version)]))
+        found = await self._errands.alone(
+            lambda connection: self._pen.definitions.load(connection, [(workflow, version)])
+        )
         return next(iter(found), None)
 
     async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
         """Every stored version of these workflows, by name and in the order they were stored."""
-        return await self._alone(lambda connection: self._pen.list_definitions(connection, workflows))
+        return await self._errands.alone(lambda connection: self._pen.definitions.list(connection, workflows))
+
+    async def backlog(self, *, tenant: str | None = None, now: datetime | None = None) -> Backlog:
+        """What waits, counted."""
+        return await self._errands.alone(lambda connection: read_backlog(connection, tables(self.names), tenant, now))
+
+    def _hearing(self, engine: AsyncEngine) -> PgSignals:
+        return PgSignals(self._connections, self.names.channel, engine)
 
     async def _check(self) -> None:
         try:
@@ -271,10 +326,10 @@ class PgStore:
 
     async def _apply(self, instance_id: UUID, decide: Decide[A], key: ReceiptKey | None, now: datetime | None) -> A:
         for _ in range(_RACES):
-            won, answer = await self._persist(lambda: self._race(instance_id, decide, key, now))
+            won, answer = await self._errands.persist(lambda: self._race(instance_id, decide, key, now))
             if won:
                 return answer
-        return await self._persist(lambda: self._queue(instance_id, decide, key, now))
+        return await self._errands.persist(lambda: self._queue(instance_id, decide, key, now))
 
     async def _race(
         self, instance_id: UUID, decide: Decide[A], key: ReceiptKey | None, now: datetime | None
@@ -284,23 +339,23 @@ class PgStore:
             seen = await self._pen.read(connection, instance_id, key, now)
             if seen is None:
                 raise InstanceNotFound(instance_id)
-            self._expect_wanted()
+            self._errands.expect_wanted()
             change, answer = decide(seen.record, seen.receipt, seen.now)
             if change is None:
                 return True, answer
             try:
-                return bool(await self._pen.write(connection, [change], limited=True)), answer
+                return bool(await self._pen.write(connection, [change], limited=True, now=seen.now)), answer
             except ConnectionLost:
                 # Asked below, once this connection is given back.
                 await connection.invalidate()
-        return await self._verdict.of_write(change), answer
+        return await self._verdict.of_write(change, seen.now), answer
 
     async def _queue(self, instance_id: UUID, decide: Decide[A], key: ReceiptKey | None, now: datetime | None) -> A:
         """Decide and write while holding the row."""
         async with self._transactions.own(instance_id, key, now, wait=True) as unit:
             if unit.record is None:
                 raise InstanceNotFound(instance_id)
-            self._expect_wanted()
+            self._errands.expect_wanted()
             change, answer = decide(unit.record, unit.receipt, unit.now)
             if change is not None:
                 await unit.write(change)
@@ -309,31 +364,10 @@ class PgStore:
     async def _remove(self, removals: Sequence[Removal]) -> frozenset[UUID]:
         async with self._connections.autocommit() as connection:
             try:
-                return await self._pen.remove(connection, removals)
+                return await self._pen.archive.remove(connection, removals)
             except ConnectionLost:
                 await connection.invalidate()
         return await self._verdict.of_remove(removals)
-
-    async def _read(self, outside: object | None, read: Callable[[AsyncConnection], Coroutine[Any, Any, T]]) -> T:
-        """What `read` answers, in the application's transaction if there is one."""
-        return await (self._alone(read) if outside is None else self._through(outside, read))
-
-    async def _alone(self, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]]) -> T:
-        """What a single statement answers on a connection of ours; it may be repeated."""
-
-        async def once() -> T:
-            async with self._connections.autocommit() as connection:
-                return await work(connection)
-
-        return await self._shielded(self._persist(once))
-
-    async def _through(self, outside: object, read: Callable[[AsyncConnection], Coroutine[Any, Any, T]]) -> T:
-        """What `read` answers in the application's transaction, which a cancelled caller does not lose."""
-        connection = await self._transactions.reading(outside)
-        try:
-            return await unbroken(read(connection))
-        except ConnectionLost as lost:
-            raise StoreUnavailable("the lent connection was lost") from lost
 
     async def _fire_due(
         self,
@@ -351,39 +385,5 @@ class PgStore:
 
     async def _save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
         async with self._connections.autocommit() as connection:
-            await self._pen.save_definitions(connection, snapshots)
-            return await self._pen.load_definitions(connection, [(s.workflow, s.version) for s in snapshots])
-
-    async def _persist(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Run `step` again while the database rolls it back for its own reasons; then it is `StoreUnavailable`."""
-        attempt = 1
-        while True:
-            try:
-                return await step()
-            except IdTaken:
-                raise
-            except KeyHeld as held:
-                # It has waited already.
-                raise StoreUnavailable(held.reason) from held
-            except StepRolledBack as error:
-                if ATTEMPTS.exhausted(attempt):
-                    raise StoreUnavailable(f"{ATTEMPTS.attempts} times {error.reason}") from error
-                await asyncio.sleep(ATTEMPTS.delay(attempt).total_seconds())
-                attempt += 1
-
-    async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` in a task of its own, which a cancelled caller leaves behind."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(self._abandoned.discard)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            self._abandoned.add(task)
-            raise
-
-    def _expect_wanted(self) -> None:
-        """End the work here when nobody waits for it any more: between two statements, which costs nothing."""
-        if asyncio.current_task() in self._abandoned:
-            raise asyncio.CancelledError
+            await self._pen.definitions.save(connection, snapshots)
+            return await self._pen.definitions.load(connection, [(s.workflow, s.version) for s in snapshots])

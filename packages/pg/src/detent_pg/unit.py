@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, AsyncSessionTr
 
 from detent.errors import InstanceNotFound, StepRolledBack
 from detent.store.change import Change, Removal
+from detent.store.messages import InboxMessage
 from detent.store.protocol import Existing
 from detent.store.records import Receipt, ReceiptKey, WorkflowInstance
+from detent.store.run_records import Run
 from detent_pg.ending import TransactionEnded, errors_on
 from detent_pg.faults import translated
 from detent_pg.pen import Pen
@@ -97,6 +99,18 @@ class PgUnit:
             self.check()
             raise
 
+    async def lock_run(self, run_id: UUID) -> Run | None:
+        """A run of the locked instance, held until the end of the step."""
+        self.check()
+        if self.record is None:
+            return None
+        return await unbroken(self._pen.lock_run(self._connection, run_id, self.record.id))
+
+    async def messages(self) -> Sequence[InboxMessage]:
+        """The messages to the locked instance that are not dead, by rising number."""
+        self.check()
+        return await unbroken(self._pen.messages(self._connection, self.record.id)) if self.record else []
+
     async def write(self, change: Change) -> Existing | None:
         """Write `change`; for an insert whose receipt's key is taken, what exists."""
         self.check()
@@ -110,17 +124,18 @@ class PgUnit:
         self, limit: int, workflows: Collection[str] | None, tenant: str | None, now: datetime | None
     ) -> tuple[Sequence[WorkflowInstance], datetime]:
         """Lock what is due and held by nobody, for `Store.fire_due`."""
-        return await self._pen.claim(self._connection, limit, workflows, tenant, now)
+        claimed, self.now = await self._pen.claim(self._connection, limit, workflows, tenant, now)
+        return claimed, self.now
 
     async def write_all(self, changes: Sequence[Change]) -> None:
         """Write updates of instances that are locked, in one statement."""
-        if changes and len(await self._pen.write(self._connection, changes, limited=False)) < len(changes):
+        if changes and len(await self._written(changes)) < len(changes):
             raise StepRolledBack("an instance was written while it was locked")
         self.changes += changes
 
     async def remove(self, removals: Sequence[Removal]) -> frozenset[UUID]:
         """Take instances out, for `Store.remove`."""
-        return await unbroken(self._pen.remove(self._connection, removals, lent=self._lent))
+        return await unbroken(self._pen.archive.remove(self._connection, removals, lent=self._lent))
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the step is committed for good."""
@@ -149,8 +164,11 @@ class PgUnit:
         return await self._pen.existing(self._connection, change)
 
     async def _update(self, change: Change) -> None:
-        if not await self._pen.write(self._connection, [change], limited=False):
+        if not await self._written([change]):
             raise StepRolledBack(f"instance {change.instance.id} has no longer version {change.expected_version}")
+
+    async def _written(self, changes: Sequence[Change]) -> set[UUID]:
+        return await self._pen.write(self._connection, changes, limited=False, now=self.now)
 
 
 async def unbroken(work: Coroutine[Any, Any, T]) -> T:

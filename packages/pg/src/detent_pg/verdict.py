@@ -6,8 +6,9 @@ a backend that has not noticed. So the row is locked before anybody looks: what 
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,8 +18,8 @@ from detent.retry import Retry
 from detent.store.change import Change, Removal
 from detent.store.protocol import Existing
 from detent_pg.engine import Connections
-from detent_pg.faults import ConnectionLost
-from detent_pg.pen import IdTaken, KeyAnswered, Pen
+from detent_pg.faults import ConnectionLost, translated
+from detent_pg.pen import EffectLost, IdTaken, KeyAnswered, Pen
 
 ATTEMPTS = Retry(attempts=5, initial=timedelta(milliseconds=50), maximum=timedelta(seconds=1), jitter=0.5)
 """How often a step is repeated, and how often it is asked what became of one."""
@@ -47,11 +48,16 @@ class Verdict:
                 return
             raise ConnectionLost
 
-    async def of_write(self, change: Change) -> bool:
-        """Whether a write that was cut off is applied now: it is repeated, which its expected version makes safe."""
+    async def of_write(self, change: Change, now: datetime | None = None) -> bool:
+        """Whether a write that was cut off is applied now: it is repeated, which its expected version makes safe, or without
+        entries looking for its effects while the row is held.
+        """
+        again = self._write_again if change.entries else self._write_effects_again
         async for _ in _attempts(change.instance.id, change.expected_version):
             try:
-                return await self._write_again(change)
+                return await again(change, now)
+            except EffectLost:
+                raise
             except _CANNOT_ASK:
                 continue
         raise AssertionError("the attempts end in OutcomeUnknown")
@@ -81,19 +87,29 @@ class Verdict:
     async def _remove_again(self, removals: Sequence[Removal]) -> frozenset[UUID]:
         entries = {removal.entry.instance_id: removal.entry for removal in removals}
         async with self._connections.autocommit() as connection:
-            await self._pen.remove(connection, removals)
-            kept = await self._pen.load_archived(connection, list(entries))
+            await self._pen.archive.remove(connection, removals)
+            kept = await self._pen.archive.load(connection, list(entries))
         return frozenset(instance_id for instance_id, entry in entries.items() if kept.get(instance_id) == entry)
 
-    async def _write_again(self, change: Change) -> bool:
+    async def _write_again(self, change: Change, now: datetime | None) -> bool:
         async with self._connections.autocommit() as connection:
-            try:
-                if await self._pen.write(connection, [change], limited=True):
+            with suppress(KeyAnswered):
+                if await self._pen.write(connection, [change], limited=True, now=now):
                     return True
-            except KeyAnswered:
-                # By the first attempt, if it only put receipts; otherwise by somebody who came between.
-                return await self._pen.applied(connection, change)
             return await self._pen.applied(connection, change)
+
+    async def _write_effects_again(self, change: Change, now: datetime | None) -> bool:
+        """The same for a change that leaves the version as it was, and which the version therefore does not keep from being
+        written twice.
+        """
+        async with self._connections.transaction() as connection:
+            seen = await self._pen.lock(connection, change.instance.id, key=None, now=None)
+            if seen is None or await self._pen.applied(connection, change):
+                return seen is not None
+            written = await self._pen.write(connection, [change], limited=False, now=now)
+            with translated():
+                await connection.commit()
+            return bool(written)
 
     async def _create_again(self, change: Change) -> Existing | None:
         async with self._connections.autocommit() as connection:

@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from detent_pg.schema import Tables
 from detent_pg.statements.arrays import incoming, stored
+from detent_pg.statements.effects import Kinds, beside
 from detent_pg.statements.limits import are_set, lent_limits, limits
 
 UPDATED = (
@@ -38,16 +39,20 @@ UPDATED = (
     "updated_at",
     "finished_at",
     "parked_at",
+    "run_id",
 )
 """The columns of an instance that a step may change."""
 
+_NONE: Kinds = frozenset()
+
 
 @cache
-def write(tables: Tables, *, limited: bool) -> Select[Any]:
+def write(tables: Tables, *, limited: bool, kinds: Kinds = _NONE) -> Select[Any]:
     """Update each of `changed` that still has its `expected` version, and answer their ids.
 
-    `entries` and `receipts` are written for the instances that were updated. `limited` bounds the wait for a row that a
-    transaction holds; where the row is locked already, nothing waits. An unexpired receipt in the way fails the statement.
+    `entries`, `receipts` and effects of `kinds` are written for the instances that were updated. `limited` bounds the wait
+    for a row that a transaction holds; where the row is locked already, nothing waits. An unexpired receipt in the way fails
+    the statement, and so does a lease that is lost.
     """
     instances = tables.instances
     changed = incoming("changed", instances, ("id", *UPDATED), expected=Integer())
@@ -60,12 +65,13 @@ def write(tables: Tables, *, limited: bool) -> Select[Any]:
     if limited:
         statement = statement.where(are_set(limits()))
     updated = statement.cte("updated")
-    return select(updated.c.id).add_cte(_entries(tables, updated), _receipts(tables, updated))
+    written = select(updated.c.id).add_cte(_entries(tables, updated), _receipts(tables, updated))
+    return _with_effects(written, tables, updated, kinds)
 
 
 @cache
-def put(tables: Tables, *, limited: bool) -> Select[Any]:
-    """Put the `receipts` of those of `changed` that still have their `expected` version, and answer their ids.
+def put(tables: Tables, *, limited: bool, kinds: Kinds = _NONE) -> Select[Any]:
+    """Put `receipts` and effects of `kinds` of those of `changed` that still have their `expected` version; answer their ids.
 
     The rows are held rather than updated, and stay as they are; `limited` as in `write`.
     """
@@ -80,11 +86,11 @@ def put(tables: Tables, *, limited: bool) -> Select[Any]:
     if limited:
         statement = statement.where(are_set(limits()))
     held = statement.cte("held").prefix_with("MATERIALIZED")
-    return select(held.c.id).add_cte(_receipts(tables, held))
+    return _with_effects(select(held.c.id).add_cte(_receipts(tables, held)), tables, held, kinds)
 
 
 @cache
-def create(tables: Tables, *, lent: bool) -> Select[Any]:
+def create(tables: Tables, *, lent: bool, kinds: Kinds = _NONE) -> Select[Any]:
     """Insert each of `created` whose keys are free or expired, and answer their ids; null where that is none, when `lent`.
 
     `asked` says how many receipts come with an instance. They are put first, and the instance follows only if it won
@@ -99,6 +105,7 @@ def create(tables: Tables, *, lent: bool) -> Select[Any]:
     values = _bounded(select(*(stored(new, column) for column in instances.c)).where(new.c.asked == count), bounds)
     created = insert(instances).from_select(columns, values).returning(instances.c.id).cte("inserted")
     statement = select(created.c.id).add_cte(_entries(tables, created))
+    statement = _with_effects(statement, tables, created, kinds)
     if not lent:
         return statement
     # The row of `bounds` comes out in any case, and it comes last: nothing is left to wait for when the old value is put back.
@@ -111,6 +118,15 @@ def disarm(tables: Tables) -> Update:
     """Take the deadline away from the instances `ids`."""
     instances = tables.instances
     return update(instances).where(instances.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))).values(due_at=null())
+
+
+def _with_effects(statement: Select[Any], tables: Tables, written: CTE, kinds: Kinds) -> Select[Any]:
+    """The statement as it is for no `kinds`: steps without effects are the hot path."""
+    if not kinds:
+        return statement
+    effects = beside(tables, written, kinds)
+    statement = statement.add_cte(*effects.parts)
+    return statement if effects.guard is None else statement.add_columns(effects.guard)
 
 
 def _entries(tables: Tables, written: CTE) -> CTE:

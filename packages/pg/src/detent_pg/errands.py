@@ -1,0 +1,117 @@
+"""Work on connections of ours: repeated while that is no use to anybody else, and kept whole when nobody waits any more.
+
+It runs in tasks of its own, so that a caller who is cancelled neither tears a step nor costs a connection: the work goes on to
+its end, or ends before its next statement.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+from sqlalchemy import Executable
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from detent.errors import StepRolledBack, StoreUnavailable
+from detent_pg.engine import Connections
+from detent_pg.faults import ConnectionLost, translated
+from detent_pg.pen import EffectLost, IdTaken, KeyHeld
+from detent_pg.rows import Row
+from detent_pg.transaction import Transactions
+from detent_pg.unit import unbroken
+from detent_pg.verdict import ATTEMPTS
+
+T = TypeVar("T")
+Work: TypeAlias = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
+
+
+class Errands:
+    """Runs what a store does, in one of four ways."""
+
+    def __init__(self, connections: Connections, transactions: Transactions) -> None:
+        self._connections = connections
+        self._transactions = transactions
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._abandoned: set[asyncio.Task[Any]] = set()
+
+    async def read(self, outside: object | None, work: Work[T]) -> T:
+        """What `work` answers, in the application's transaction if there is one."""
+        return await (self.alone(work) if outside is None else self.through(outside, work))
+
+    async def alone(self, work: Work[T]) -> T:
+        """What a single statement answers on a connection of ours; it may be repeated."""
+        return await self.shielded(self.persist(lambda: self.once(work)))
+
+    async def once(self, work: Work[T]) -> T:
+        """The same, a single time and in the caller's task."""
+        async with self._connections.autocommit() as connection:
+            try:
+                return await work(connection)
+            except ConnectionLost:
+                # After a timeout it may still be open.
+                await connection.invalidate()
+                raise
+
+    async def committed(self, work: Work[T]) -> T:
+        """What `work` answers in a short transaction of ours; it may be repeated, even after it was committed."""
+
+        async def once() -> T:
+            async with self._connections.transaction() as connection:
+                answer = await work(connection)
+                with translated():
+                    await connection.commit()
+                return answer
+
+        return await self.shielded(self.persist(once))
+
+    async def through(self, outside: object, work: Work[T]) -> T:
+        """What `work` answers in the application's transaction, which a cancelled caller does not lose."""
+        connection = await self._transactions.reading(outside)
+        try:
+            return await unbroken(work(connection))
+        except ConnectionLost as lost:
+            raise StoreUnavailable("the lent connection was lost") from lost
+
+    async def persist(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Run `step` again while the database rolls it back for its own reasons; then it is `StoreUnavailable`."""
+        attempt = 1
+        while True:
+            try:
+                return await step()
+            except (IdTaken, EffectLost):
+                raise
+            except KeyHeld as held:
+                # It has waited already.
+                raise StoreUnavailable(held.reason) from held
+            except StepRolledBack as error:
+                if ATTEMPTS.exhausted(attempt):
+                    raise StoreUnavailable(f"{ATTEMPTS.attempts} times {error.reason}") from error
+                await asyncio.sleep(ATTEMPTS.delay(attempt).total_seconds())
+                attempt += 1
+
+    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` in a task of its own, which a cancelled caller leaves behind."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._abandoned.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._abandoned.add(task)
+            raise
+
+    def expect_wanted(self) -> None:
+        """End the work here when nobody waits for it any more: between two statements, which costs nothing."""
+        if asyncio.current_task() in self._abandoned:
+            raise asyncio.CancelledError
+
+    async def finished(self) -> None:
+        """Wait for what is under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+async def rows_of(connection: AsyncConnection, statement: Executable, parameters: Mapping[str, object]) -> list[Row]:
+    """The rows that one of our own statements answers."""
+    with translated():
+        return [dict(row._mapping) for row in await connection.execute(statement, parameters)]
