@@ -15,7 +15,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from detent import Clock, WorkflowInstance, WorkflowService
-from detent_litestar import Controllers, TimeoutWorkerConfig, WorkflowConfig, WorkflowPlugin
+from detent_litestar import Controllers, WorkerConfig, WorkflowConfig, WorkflowPlugin
 from examples.orders.commands import SendOrderToWarehouse, notify_customer
 from examples.orders.gateway import CustomerGateway, RecordingGateway
 from examples.orders.shipments import Shipment, Shipments
@@ -136,7 +136,7 @@ def create_app(
         providers=[ShopProvider(partners or Partners()), *storage.providers],
         setup_dishka=True,
         controllers=Controllers(guards=[this_machine_only]),
-        worker=TimeoutWorkerConfig(interval=sweep_every) if sweep_every else False,
+        worker=WorkerConfig(poll=sweep_every) if sweep_every else False,
         clock=clock,
     )
     return Litestar(

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from click.testing import CliRunner
 from litestar import Litestar
 from litestar.cli._utils import LitestarEnv, LitestarGroup
 
+from detent import Observation, WorkflowObserver
 from detent.testing.clock import FakeClock
 from detent_litestar import WorkflowPlugin
 
@@ -62,3 +65,19 @@ def test_sweep_fires_what_is_due_and_tells(run, store, configured):
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["processed"] == 1
     assert run("sweep", store=store, clock=clock).stdout.startswith("0 processed, 0 refused")
+
+
+def test_worker_works_until_it_is_told_to_stop(run, store, configured):
+    clock = FakeClock()
+    asyncio.run(_create(store, clock, configured))
+    clock.advance(hours=1)
+
+    class Expired(WorkflowObserver):
+        async def on_completed(self, seen: Observation) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    result = run("worker", "--concurrency", "2", store=store, clock=clock, observers=[Expired()])
+    assert result.exit_code == 0, result.output
+    started, stopped = result.stdout.splitlines()
+    assert started.endswith("started: runs, timeouts, inbox, outbox, retention")
+    assert stopped.endswith("stopped")

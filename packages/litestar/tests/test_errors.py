@@ -30,6 +30,13 @@ EXPECTED = [
     (errors.UnknownWorkflow("ordr", ["order"]), 404),
     (errors.UnknownVersion("order", "9"), 409),
     (errors.InstanceNotFound(ID), 404),
+    (errors.RunNotFound(ID), 404),
+    (errors.RunNotActive(ID, "completed"), 409),
+    (errors.RunParked(ID, ID, "no money"), 409),
+    (errors.WaitTimeout(ID, "new", 5.0), 409),
+    (errors.RunStuck(ID, "its worker died"), 500),
+    (errors.LeaseLost(ID), 500),
+    (errors.CommandTimedOut("charge", 30.0), 500),
     (errors.WorkflowUnavailable("order", ["version 1 has 2 live instances: no command 'secret' is registered"]), 503),
     (errors.InvalidValue("payload", "does not match", problems=[PROBLEM]), 400),
     (errors.Conflict("not now"), 409),
@@ -77,7 +84,9 @@ def test_errors_of_other_modules_are_ours_or_the_stores():
     assert RowHeld in others
     for kind in others:
         ancestor = next(known for known in kind.__mro__ if known in MEANINGS)
-        assert ancestor in (DetentError, errors.StepRolledBack), f"{kind.__name__} wants a row of its own"
+        assert ancestor in (DetentError, errors.StepRolledBack, errors.StoreUnavailable), (
+            f"{kind.__name__} wants a row of its own"
+        )
 
 
 def test_only_faults_of_ours_are_a_500():
@@ -92,6 +101,9 @@ def test_only_faults_of_ours_are_a_500():
         "GotoNotAllowed",
         "AnswerInvalid",
         "StepCancelled",
+        "RunStuck",
+        "LeaseLost",
+        "CommandTimedOut",
         "StoreError",
         "ConnectionNotSupported",
         "OutcomeUnknown",

@@ -18,7 +18,7 @@ from litestar.types import WebSocketScope
 from detent import CommandContext, MemoryStore, Ok, WorkflowDefinition, WorkflowRuntime, WorkflowService, command
 from detent.errors import DetentError, NotStarted
 from detent.integrations.dishka import DishkaInjector, WorkflowProvider
-from detent_litestar import TimeoutWorkerConfig, WorkflowConfig, WorkflowPlugin
+from detent_litestar import WorkerConfig, WorkflowConfig, WorkflowPlugin
 
 HELLO = WorkflowDefinition.from_dict(
     {
@@ -360,7 +360,7 @@ class Watched(MemoryStore):
 
 async def test_engines_open_before_the_runtime_and_close_after_it(serve):
     log: list[str] = []
-    config = hello(store=Watched(log), providers=[App()], worker=TimeoutWorkerConfig())
+    config = hello(store=Watched(log), providers=[App()], worker=WorkerConfig())
     async with serve(config, plugins=[SQLAlchemyPlugin(log)]):
         pass
     assert log == ["engine opens", "runtime starts", "runtime stops", "engine closes"]

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 from detent import CommandContext, Observation, WorkflowDefinition, WorkflowObserver, WorkflowService, command
 from detent.testing.clock import FakeClock
-from detent_litestar import AllowAll, Controllers, TimeoutWorkerConfig, WorkflowConfig
+from detent_litestar import AllowAll, Controllers, WorkerConfig, WorkflowConfig
 from detent_pg import PgStore
 from detent_pg.dishka import PgWorkflowProvider
 
@@ -139,7 +139,7 @@ async def test_a_handler_lends_its_session_and_commits(serve, engine):
 
 async def test_the_worker_fires_what_is_due(serve, engine):
     clock, ended = FakeClock(), Ended()
-    worker = TimeoutWorkerConfig(interval=timedelta(milliseconds=5))
+    worker = WorkerConfig(poll=timedelta(milliseconds=5))
     async with asyncio.timeout(20), serve(config(engine, clock=clock, observers=[ended], worker=worker)) as client:
         path = (await client.post("/workflows/instances", json={"workflow": "sale"})).headers["location"]
         clock.advance(days=1)

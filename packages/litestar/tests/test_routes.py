@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from detent import WorkflowDefinition, command
 from detent_litestar import AllowAll, Controllers
 
 Client = httpx.AsyncClient
@@ -171,3 +172,24 @@ async def test_what_the_server_says_of_the_sender_wins_over_the_body(serve, conf
         await client.post(f"{answer.headers['location']}/events/ship%20/%20now", json={})
         history = (await client.get(f"{answer.headers['location']}/history")).json()
     assert [entry["trigger_metadata"] for entry in history] == [{"actor": "ana"}, {"actor": "ana", "why": "test"}]
+
+
+async def test_an_event_with_durable_commands_is_a_202_with_its_run(configured, serve):
+    @command("deliver", durable=True)
+    async def deliver(ctx): ...
+
+    parcel = WorkflowDefinition.from_dict(
+        {
+            "name": "parcel",
+            "initial_state": "packed",
+            "states": {"packed": {"events": {"send": {"target": "sent", "commands": ["deliver"]}}}, "sent": {}},
+        }
+    )
+    config = configured(definitions=[parcel], commands=[deliver])
+    async with serve(config) as client:
+        created = (await client.post("/workflows/instances", json={"workflow": "parcel"})).json()
+        answer = await client.post(f"/workflows/instances/{created['id']}/events/send", json={})
+        assert (answer.status_code, answer.json()["outcome"]) == (202, "accepted")
+        assert answer.json()["run_id"] == answer.json()["instance"]["run_id"] is not None
+        busy = await client.post(f"/workflows/instances/{created['id']}/events/send", json={})
+        assert (busy.status_code, busy.json()["run_id"]) == (409, answer.json()["run_id"])

@@ -1,15 +1,27 @@
-"""The loop that fires due timeouts in the process of the application."""
+"""The worker in the process of the application."""
 
 import asyncio
 from datetime import timedelta
 
 from litestar import Litestar
 
-from detent import CommandContext, MemoryStore, Observation, Status, WorkflowDefinition, WorkflowObserver, command
+from detent import (
+    CommandContext,
+    MemoryStore,
+    Message,
+    Observation,
+    Status,
+    WorkflowDefinition,
+    WorkflowObserver,
+    command,
+    subscriber,
+)
 from detent.testing.clock import FakeClock
-from detent_litestar import TimeoutWorkerConfig, WorkflowPlugin
+from detent.workers import Queue
+from detent_litestar import WorkerConfig, WorkflowPlugin
 
-OFTEN = TimeoutWorkerConfig(interval=timedelta(milliseconds=1), drain=timedelta(seconds=5))
+OFTEN = WorkerConfig(poll=timedelta(milliseconds=1), drain=timedelta(seconds=5))
+RARELY = WorkerConfig(poll=timedelta(minutes=1), concurrency=2, queues=["*", Queue("pay", concurrency=1)])
 REMINDER = WorkflowDefinition.from_dict(
     {
         "name": "reminder",
@@ -32,7 +44,7 @@ class Ended(WorkflowObserver):
 
 async def test_a_worker_runs_only_when_asked_for(configured):
     assert configured().worker_config is None
-    assert configured(worker=True).worker_config == TimeoutWorkerConfig()
+    assert configured(worker=True).worker_config == WorkerConfig()
     assert configured(worker=OFTEN).worker_config is OFTEN
 
 
@@ -66,3 +78,46 @@ async def test_shutting_down_waits_for_the_firing_under_way(serve, configured):
     found = await store.load(instance.id)
     assert found is not None
     assert (found.state, found.status) == ("done", Status.COMPLETED)
+
+
+PAYMENT = WorkflowDefinition.from_dict(
+    {
+        "name": "payment",
+        "initial_state": "new",
+        "states": {
+            "new": {"events": {"pay": {"target": "paid", "commands": ["charge"]}, "tell": {"commands": ["tell"]}}},
+            "paid": {},
+        },
+    }
+)
+
+
+async def test_durable_commands_and_messages_are_the_workers_work(serve, configured):
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    @command("charge", durable=True, queue="pay")
+    async def charge(ctx: CommandContext) -> None:
+        ctx.context["charged"] = True
+
+    @command("tell")
+    async def tell(ctx: CommandContext) -> None:
+        ctx.publish(Message("news.today"))
+
+    @subscriber("news.*")
+    async def hear(delivery):
+        heard.put_nowait(delivery.topic)
+
+    parts = {"definitions": [PAYMENT], "commands": [charge, tell], "guards": [], "subscribers": [hear]}
+    plugin = WorkflowPlugin(configured(worker=RARELY, **parts))
+    async with asyncio.timeout(10), serve(Litestar(logging_config=None, plugins=[plugin])):
+        worker = plugin.worker
+        assert worker is not None
+        made = await plugin.runtime.create_instance("payment")
+        await plugin.runtime.trigger_event(made.id, "tell")
+        assert await heard.get() == "news.today"
+        await plugin.runtime.trigger_event(made.id, "pay")
+        ended = await plugin.runtime.wait(made.id, completed=True)
+        assert ended.context == {"charged": True}
+        assert worker.health().ok
+    assert plugin.worker is None
+    assert worker.health().detail == "it has stopped"

@@ -4,13 +4,13 @@
 runs and is mounted on request only.
 """
 
-from detent_litestar.config import AllowAll, Controllers, TimeoutWorkerConfig, WorkflowConfig
+from detent_litestar.config import AllowAll, Controllers, WorkerConfig, WorkflowConfig
 from detent_litestar.plugin import WorkflowPlugin
 
 __all__ = [
     "AllowAll",
     "Controllers",
-    "TimeoutWorkerConfig",
+    "WorkerConfig",
     "WorkflowConfig",
     "WorkflowPlugin",
 ]

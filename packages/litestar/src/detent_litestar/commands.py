@@ -6,7 +6,7 @@ Each command starts the application, without its worker, and so sees what the ap
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TypeAlias, TypeVar, get_args
 
 import click
@@ -17,6 +17,9 @@ from detent.errors import DetentError
 from detent.notation.mermaid import Style, to_mermaid
 from detent.runtime.firing import SweepReport
 from detent.runtime.runtime import WorkflowRuntime
+from detent.workers.until_signal import run_until_signal
+from detent.workers.worker import Worker
+from detent_litestar.config import WorkerConfig
 from detent_litestar.views import DefinitionView
 
 T = TypeVar("T")
@@ -27,12 +30,12 @@ Started: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[WorkflowRu
 _as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
 
-def add_commands(cli: click.Group, started: Started) -> None:
-    """Add the group `workflows` to Litestar's command line."""
+def add_commands(cli: click.Group, started: Started, working: WorkerConfig) -> None:
+    """Add the group `workflows` to Litestar's command line; `working` says how its worker runs unless options say otherwise."""
 
     @cli.group("workflows")
     def workflows() -> None:
-        """Look at the application's workflows, and fire what is due."""
+        """Look at the application's workflows, fire what is due, and work for them."""
 
     @workflows.command("list")
     @_as_json
@@ -57,6 +60,17 @@ def add_commands(cli: click.Group, started: Started) -> None:
         report = _ask(started(app), lambda runtime: runtime.process_timeouts(limit=limit))
         click.echo(to_json(asdict(report), indent=2) if as_json else _told(report))
 
+    @workflows.command("worker")
+    @click.option("--queue", "queues", multiple=True, metavar="NAME", help="Only this queue. May be repeated.")
+    @click.option("--concurrency", type=click.IntRange(min=1), help="How many runs it works on at once.")
+    def work(app: Litestar, queues: tuple[str, ...], concurrency: int | None) -> None:
+        """Work for the application's runtime until SIGINT or SIGTERM.
+
+        Told to stop, it takes nothing new and lets work under way end; a second signal cancels that and gives it back to others.
+        """
+        said = replace(working, queues=queues or working.queues, concurrency=concurrency or working.concurrency)
+        _ask(started(app), lambda runtime: _worked(said.worker(runtime)))
+
 
 def _ask(
     started: AbstractAsyncContextManager[WorkflowRuntime], question: Callable[[WorkflowRuntime], Awaitable[T]]
@@ -76,6 +90,11 @@ def _for_people(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return click.ClickException(str(error)) if isinstance(error, DetentError) else error
+
+
+async def _worked(worker: Worker) -> None:
+    await run_until_signal(worker, lambda: click.echo(f"worker {worker.name} started: {', '.join(worker.loops)}"))
+    click.echo(f"worker {worker.name} stopped")
 
 
 async def _definitions(runtime: WorkflowRuntime) -> list[DefinitionView]:

@@ -1,7 +1,7 @@
 """What an application says about its workflows; nothing is mounted and no loop runs unless it is said here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -17,7 +17,10 @@ from detent.json_values import JsonValue
 from detent.runtime.observers import WorkflowObserver
 from detent.runtime.parts import Settings
 from detent.runtime.retention_policy import RetentionPolicy
+from detent.runtime.runtime import WorkflowRuntime
 from detent.store.protocol import Store
+from detent.workers.queues import Queue
+from detent.workers.worker import Worker
 
 Acting: TypeAlias = Callable[[Request[Any, Any, Any]], Mapping[str, JsonValue]]
 """Says who sends a request, as trigger metadata for history."""
@@ -72,16 +75,32 @@ class Controllers:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class TimeoutWorkerConfig:
-    """How the loop that fires due timeouts runs in this process."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """How the worker runs in this process; see `detent.workers.Worker`."""
 
-    interval: timedelta = timedelta(seconds=5)
-    """How often it looks."""
-    limit: int = 500
-    """How many timeouts it fires at a time."""
+    queues: Sequence[str | Queue] | None = None
+    """Whose durable commands it runs; `None` for all."""
+    concurrency: int = 10
+    """How many runs it works on at once."""
+    poll: timedelta = timedelta(seconds=1)
+    """How often it looks for work of which no signal told."""
     drain: timedelta = timedelta(seconds=30)
-    """How long shutting down waits for the firing under way."""
+    """How long shutting down lets work under way go on."""
+    timeouts: bool = True
+    """Whether it fires due timeouts."""
+    inbox: bool = True
+    """Whether it lets instances take the events that were sent to them."""
+    outbox: bool = True
+    """Whether it delivers published messages to subscribers."""
+    retention: bool = True
+    """Whether it applies retention policies and forgets expired idempotency keys."""
+    name: str | None = None
+    """What it is called in the runs it holds; host and process id by default."""
+
+    def worker(self, runtime: WorkflowRuntime) -> Worker:
+        """Such a worker. Raises `InvalidValue`."""
+        return Worker(runtime, **{field.name: getattr(self, field.name) for field in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +117,8 @@ class WorkflowConfig:
     """What `@guard` marked: guards of events. Guards of routes stand in `controllers`."""
     observers: Sequence[WorkflowObserver] = ()
     """Told after each commit."""
+    subscribers: Sequence[Any] = ()
+    """What `@subscriber` marked: who hears of published messages; a process with a worker delivers."""
     retention: Sequence[RetentionPolicy] = ()
     """How long instances and their history are kept; a process with a worker sees to it, once an hour."""
     clock: Clock | None = None
@@ -114,9 +135,9 @@ class WorkflowConfig:
     """Whether handlers of requests get their `FromDishka[...]` from this container too."""
     controllers: Controllers | None = None
     """The REST routes; `None` mounts none."""
-    worker: bool | TimeoutWorkerConfig = False
-    """Whether this process fires due timeouts. Without, another must: `litestar workflows sweep`, or a process with a worker.
-    Any number of processes may. The process also applies the runtime's retention policies and forgets expired idempotency keys.
+    worker: bool | WorkerConfig = False
+    """Whether this process works: advances runs, fires due timeouts, delivers messages, applies retention policies. Without,
+    another must: `litestar workflows worker`, or a process with a worker. Any number of processes may.
     """
     dependency_key: str = "workflows"
     """The name under which handlers get the `WorkflowService`."""
@@ -126,11 +147,12 @@ class WorkflowConfig:
             raise ImproperlyConfiguredException(
                 "`controllers` are described by Controllers(guards=[...]), or Controllers(policy=AllowAll())"
             )
-        parts = (self.definitions, self.commands, self.guards, self.observers, self.retention)
+        parts = (self.definitions, self.commands, self.guards, self.observers, self.subscribers, self.retention)
         if self.store is None and any(parts):
             raise ImproperlyConfiguredException(
                 "without `store` the runtime comes from the container, whole; pass `store`, "
-                "or give definitions, commands, guards, observers and retention to the runtime that the container makes"
+                "or give definitions, commands, guards, observers, subscribers and retention to the runtime that the "
+                "container makes"
             )
         if self.container is not None and self.providers:
             raise ImproperlyConfiguredException(
@@ -138,8 +160,8 @@ class WorkflowConfig:
             )
 
     @property
-    def worker_config(self) -> TimeoutWorkerConfig | None:
+    def worker_config(self) -> WorkerConfig | None:
         """How the worker runs, or `None` when none does."""
-        if isinstance(self.worker, TimeoutWorkerConfig):
+        if isinstance(self.worker, WorkerConfig):
             return self.worker
-        return TimeoutWorkerConfig() if self.worker else None
+        return WorkerConfig() if self.worker else None

@@ -21,6 +21,7 @@ from detent.service.schemas import (
     TriggeredEvent,
 )
 from detent.service.service import WorkflowService
+from detent.store.records import Outcome
 from detent_litestar.headers import (
     IfMatch,
     KeyOfCreation,
@@ -102,7 +103,7 @@ async def trigger_event(
     idempotency_key: KeyOfEvent = None,
     if_match: IfMatch = None,
 ) -> Response[TransitionView]:
-    """Take an event; what a guard refuses is answered as an error, because nothing happened."""
+    """Take an event, or with 202 begin one that a worker finishes; what a guard refuses is an error: nothing happened."""
     key = key_in(idempotency_key)
     result = await service.trigger_event(
         instance_id,
@@ -118,6 +119,7 @@ async def trigger_event(
         note_replay(request)
     return ModelResponse(
         TransitionView.model_validate(result.raise_if_refused()),
+        status_code=202 if result.outcome is Outcome.ACCEPTED else 200,
         headers=answer_headers(result.instance, replayed=result.replayed),
     )
 

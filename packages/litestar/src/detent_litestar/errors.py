@@ -34,12 +34,16 @@ from detent.errors import (
     NotStarted,
     OutcomeUnknown,
     ReentrantTrigger,
+    RunNotActive,
+    RunNotFound,
+    RunParked,
     StepRolledBack,
     StoreOutdated,
     StoreUnavailable,
     UnknownVersion,
     UnknownWorkflow,
     VersionConflict,
+    WaitTimeout,
     WorkflowUnavailable,
 )
 from detent.problems import Problem
@@ -72,6 +76,7 @@ MEANINGS: Mapping[type[DetentError], Meaning] = {
     NotFound: Meaning(404, "Not found"),
     UnknownWorkflow: Meaning(404, "Unknown workflow", ("workflow",)),
     InstanceNotFound: Meaning(404, "Instance not found", ("instance_id",)),
+    RunNotFound: Meaning(404, "Run not found", ("run_id",)),
     # The instance is there and this deployment cannot run it: as with IncompatibleState, it is the pair that conflicts.
     UnknownVersion: Meaning(409, "Version not available", ("workflow", "version")),
     Conflict: Meaning(409, "Not possible now"),
@@ -84,9 +89,12 @@ MEANINGS: Mapping[type[DetentError], Meaning] = {
     # Not a 412, also where the version came in If-Match: one error has one status, wherever the version stood.
     VersionConflict: Meaning(409, "Version conflict", ("instance_id", "expected", "found")),
     NothingToRetry: Meaning(409, "Nothing to retry", ("instance_id",)),
-    InstanceBusy: Meaning(409, "Instance busy", ("instance_id",), retry_after=1),
+    InstanceBusy: Meaning(409, "Instance busy", ("instance_id", "run_id"), retry_after=1),
+    RunNotActive: Meaning(409, "Run not active", ("run_id", "status")),
+    RunParked: Meaning(409, "Run parked", ("instance_id", "run_id", "reason")),
     ReentrantTrigger: Meaning(409, "Reentrant trigger", ("instance_id",)),
     IdempotencyConflict: Meaning(409, "Idempotency key used before", ("key",)),
+    WaitTimeout: Meaning(409, "Not there yet", ("instance_id", "state", "seconds"), retry_after=1),
     CommandFailed: Meaning(422, "Command failed", ("event", "failure_code", "failure_message")),
     StoreUnavailable: Meaning(
         503, "Store unavailable", retry_after=1, detail="Nothing was applied; the same request may be sent again."

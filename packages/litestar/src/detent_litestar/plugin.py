@@ -22,10 +22,9 @@ from detent.runtime.handle import WorkflowHandle
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.service import WorkflowService
 from detent.store.records import WorkflowInstance
-from detent.workers.retention import RetentionWorker
-from detent.workers.timeouts import TimeoutWorker
+from detent.workers.worker import Worker
 from detent_litestar.commands import add_commands
-from detent_litestar.config import WorkflowConfig
+from detent_litestar.config import WorkerConfig, WorkflowConfig
 from detent_litestar.errors import answer_to_error
 from detent_litestar.injection import CONTAINER, container_for, injected_requests
 from detent_litestar.routes import workflow_router
@@ -46,12 +45,13 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
     List it after `SQLAlchemyPlugin` and other plugins whose resources commands use, so that those are still open then.
     """
 
-    __slots__ = ("_config", "_container", "_runtime")
+    __slots__ = ("_config", "_container", "_runtime", "_worker")
 
     def __init__(self, config: WorkflowConfig) -> None:
         self._config = config
         self._runtime: WorkflowRuntime | None = None
         self._container: AsyncContainer | None = None
+        self._worker: Worker | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """The plugin itself: Litestar copies routes with their dependencies, and ours are bound to what is running here."""
@@ -68,6 +68,11 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
         if self._runtime is None:
             raise NotStarted
         return self._runtime
+
+    @property
+    def worker(self) -> Worker | None:
+        """The worker of this process, if one runs; `plugin.worker.health()` is for the application's `/healthz`."""
+        return self._worker
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Add the dependency, the answers to errors, the routes where they are wanted, and the lifespan."""
@@ -89,7 +94,7 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
 
     def on_cli_init(self, cli: Group) -> None:
         """Add `litestar workflows`."""
-        add_commands(cli, self.without_worker)
+        add_commands(cli, self.without_worker, self._config.worker_config or WorkerConfig())
 
     @asynccontextmanager
     async def lifespan(self, app: Litestar) -> AsyncIterator[None]:
@@ -99,19 +104,15 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
         async with AsyncExitStack() as stack:
             container = await stack.enter_async_context(container_for(app, self._config))
             runtime = await stack.enter_async_context(_running(self._config, container))
-            if worker := self._config.worker_config:
-                await stack.enter_async_context(
-                    TimeoutWorker(runtime, interval=worker.interval, limit=worker.limit, drain=worker.drain)
-                )
-                # Also without policies: idempotency keys that have expired are its work as well.
-                await stack.enter_async_context(RetentionWorker(runtime, drain=worker.drain))
+            if wanted := self._config.worker_config:
+                self._worker = await stack.enter_async_context(wanted.worker(runtime))
             if self._config.setup_dishka:
                 stack.enter_context(injected_requests(app, container))
             self._runtime, self._container = runtime, container
             try:
                 yield
             finally:
-                self._runtime = self._container = None
+                self._runtime = self._container = self._worker = None
 
     @asynccontextmanager
     async def without_worker(self, app: Litestar) -> AsyncIterator[WorkflowRuntime]:
@@ -174,6 +175,7 @@ async def _running(config: WorkflowConfig, container: AsyncContainer) -> AsyncIt
         guards=config.guards,
         observers=config.observers,
         retention=config.retention,
+        subscribers=config.subscribers,
         clock=config.clock,
         injector=DishkaInjector(container),
         settings=config.settings,

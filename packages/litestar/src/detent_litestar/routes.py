@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 
 from detent.json_values import JsonObject
-from detent.service.schemas import InstanceView, ProblemDetails
+from detent.service.schemas import InstanceView, ProblemDetails, TransitionView
 from detent.service.service import WorkflowService
 from detent_litestar import controllers
 from detent_litestar.bodies import ascii_query, json_body
@@ -50,6 +50,11 @@ _FOUND = ResponseSpec(
     description="The instance that this idempotency key created before, as it is now; with `Idempotency-Replayed: true`.",
     generate_examples=False,
 )
+_ACCEPTED = ResponseSpec(
+    TransitionView,
+    description="The event has durable commands: it was accepted, and a worker finishes it.",
+    generate_examples=False,
+)
 _INSTANCE = "/instances/{instance_id:str}"
 
 ROUTES = (
@@ -68,7 +73,7 @@ ROUTES = (
     ),
     Route(
         "POST", f"{_INSTANCE}/events/{{event:path}}", "trigger_event", controllers.trigger_event, "event",
-        "Take an event", (400, 404, 409, 413, 415, 422, 503), headers=(ETAG_HEADER, REPLAYED_HEADER),
+        "Take an event", (400, 404, 409, 413, 415, 422, 503), {202: _ACCEPTED}, headers=(ETAG_HEADER, REPLAYED_HEADER),
     ),
     Route("GET", f"{_INSTANCE}/history", "get_history", controllers.get_history, "read", "Read the history", _READ),
     Route(

@@ -6,6 +6,7 @@ from detent.cli.diagram import diagram
 from detent.cli.plugins import Commands
 from detent.cli.upgrade import upgrade
 from detent.cli.validate import validate
+from detent.cli.worker import worker
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,3 +18,4 @@ def main() -> None:
 main.add_command(validate)
 main.add_command(diagram)
 main.add_command(upgrade)
+main.add_command(worker)

@@ -1,7 +1,23 @@
-"""Background loops over a runtime."""
+"""Background work over a runtime: the `Worker`, and the loops that it consists of."""
 
-from detent.workers.loop import Loop
+from detent.workers.health import WorkerHealth
+from detent.workers.loop import Loop, LoopHealth
+from detent.workers.messages import InboxWorker, OutboxWorker
+from detent.workers.queues import Queue
 from detent.workers.retention import RetentionWorker
+from detent.workers.run_worker import RunWorker
 from detent.workers.timeouts import TimeoutWorker
+from detent.workers.worker import Worker
 
-__all__ = ["Loop", "RetentionWorker", "TimeoutWorker"]
+__all__ = [
+    "InboxWorker",
+    "Loop",
+    "LoopHealth",
+    "OutboxWorker",
+    "Queue",
+    "RetentionWorker",
+    "RunWorker",
+    "TimeoutWorker",
+    "Worker",
+    "WorkerHealth",
+]
