@@ -1,0 +1,1 @@
+"""What can be seen of a runtime from outside: traces and metrics, each an extra of its own."""
