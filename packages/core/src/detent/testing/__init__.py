@@ -9,8 +9,10 @@ from detent.testing.coverage import TransitionCoverage
 from detent.testing.harness import WorkflowHarness
 from detent.testing.misuse import HarnessMisused, NeverAtRest
 from detent.testing.paths import GuardVerdict, How, SimplePath, Step, simple_paths
+from detent.testing.published import Published
 from detent.testing.recorder import Call
 from detent.testing.ways import Route, Way
+from detent.testing.working import WorkReport
 
 __all__ = [
     "Call",
@@ -19,11 +21,13 @@ __all__ = [
     "HarnessMisused",
     "How",
     "NeverAtRest",
+    "Published",
     "Route",
     "SimplePath",
     "Step",
     "TransitionCoverage",
     "Way",
+    "WorkReport",
     "WorkflowHarness",
     "simple_paths",
 ]

@@ -1,32 +1,46 @@
-"""Moves a harness's clock from due instant to due instant, so that each timeout fires when it is due and not at the end."""
+"""Moves a harness's clock from due instant to due instant, so that all that waits for one happens then and not at the end."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from detent.store.records import HistoryEntry, Status, WorkflowInstance
+from detent.runtime.event_names import IN_PLACE, ON_ENTER
+from detent.store.records import HistoryEntry, Outcome, Status, WorkflowInstance
 from detent.testing.bench import Bench
-from detent.testing.misuse import HarnessMisused, NeverAtRest
+from detent.testing.misuse import HarnessMisused
+from detent.testing.working import Effort
 
 
 async def advance(bench: Bench, end: datetime, *, at_most: int) -> list[HistoryEntry]:
-    """Fire what falls due until `end`, the longest due first; answers the entry of each firing, in order.
+    """Fire what falls due until `end`, the longest due first, and work off what is due to be tried, if the bench does so.
 
-    Raises `NeverAtRest` where more than `at_most` fire.
+    Answers the entry of each event that was taken, or tried in vain, in order. Raises `NeverAtRest` where more than
+    `at_most` timeouts fire, or runs and messages are worked on.
     """
-    fired: list[HistoryEntry] = []
+    effort = Effort(at_most)
     await bench.look_around()
-    for _ in range(at_most + 1):
-        due = _next_due(bench, end)
-        if due is None:
-            bench.clock.set(end)
-            await _fire_unknown(bench, at_most)
-            return fired
-        if due.due_at is not None and due.due_at > bench.clock.now():
-            bench.clock.set(due.due_at)
+    entries = [*await bench.settle(effort)]
+    while await _moved_on(bench, end, effort):
+        entries += await bench.settle(effort)
+    bench.clock.set(end)
+    while await _fired(bench):
+        effort.spend(1)
+        entries += await bench.settle(effort)
+    return _events(entries)
+
+
+async def _moved_on(bench: Bench, end: datetime, effort: Effort) -> bool:
+    """Move the clock to the next thing that waits for an instant, if that is not after `end`, and fire it if it is a timeout."""
+    due = _next_due(bench, end)
+    work = await bench.next_work()
+    if due is not None and due.due_at is not None and (work is None or due.due_at <= work):
+        bench.clock.set(max(due.due_at, bench.clock.now()))
         await _fire_one(bench, due)
-        fired += _firings(await bench.look_around())
-    last = fired[-1]
-    raise NeverAtRest(at_most, f"{last.event!r} in {last.from_state!r} at {bench.clock.now():%Y-%m-%d %H:%M:%S}")
+        effort.spend(1)
+        return True
+    if work is None or work > end:
+        return False
+    bench.clock.set(work)
+    return True
 
 
 def _next_due(bench: Bench, end: datetime) -> WorkflowInstance | None:
@@ -47,23 +61,23 @@ async def _fire_one(bench: Bench, due: WorkflowInstance) -> None:
         )
 
 
-async def _fire_unknown(bench: Bench, at_most: int) -> None:
-    """Fire what is due at the end of instances that the harness was never told of."""
-    for _ in range(at_most):
-        if not await _fired(bench):
-            return
-        await bench.look_around()
-    raise NeverAtRest(at_most, "of an instance that the harness was not told of; pass it to harness.use()")
-
-
 async def _fired(bench: Bench) -> bool:
     report = await bench.runtime.process_timeouts(limit=1)
     return report.processed + report.refused + report.failed > 0
 
 
-def _firings(entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
-    """The first entry of each commit: those after it are hops."""
-    first: dict[object, HistoryEntry] = {}
+def _events(entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
+    """One entry for each event: hops belong to the event before them, and of a run counts how it ended."""
+    by_transition: dict[object, HistoryEntry] = {}
     for entry in entries:
-        first.setdefault(entry.transition_id, entry)
-    return list(first.values())
+        known = by_transition.get(entry.transition_id)
+        if known is None or _is_outdone(known):
+            # Taken out first, so that it stands where it ended and not where it began.
+            by_transition.pop(entry.transition_id, None)
+            by_transition[entry.transition_id] = entry
+    return [entry for entry in by_transition.values() if entry.event != ON_ENTER]
+
+
+def _is_outdone(entry: HistoryEntry) -> bool:
+    """Whether what follows in the same transition says more: an accepted event ends, a parked run may go on."""
+    return entry.outcome is Outcome.ACCEPTED or entry.event in IN_PLACE

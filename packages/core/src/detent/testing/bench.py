@@ -1,38 +1,39 @@
-"""Where a harness works: a runtime over wrapped commands and guards, the answers they give, and what came of it all."""
+"""Where a harness works: a runtime over wrapped commands and guards, what a worker would do, and what came of it all."""
 
-import inspect
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from detent.definition.model import WorkflowDefinition
-from detent.definition.walk import each_command, each_guard
-from detent.errors import EventNotAvailable
+from detent.errors import EventNotAvailable, InstanceBusy
+from detent.json_values import JsonValue
 from detent.problems import did_you_mean
-from detent.registry.context import CommandContext, GuardContext
 from detent.registry.registry import Registry
 from detent.runtime.injection import Injector
 from detent.runtime.parts import Settings
 from detent.runtime.result import TransitionResult
 from detent.runtime.runtime import WorkflowRuntime
+from detent.runtime.subscribers import Subscriber
+from detent.store.messages import InboxMessage
 from detent.store.protocol import Store
-from detent.store.records import HistoryEntry, WorkflowInstance
+from detent.store.records import HistoryEntry, Outcome, WorkflowInstance
 from detent.testing.clock import FakeClock
 from detent.testing.coverage import TransitionCoverage
+from detent.testing.expectations import told
 from detent.testing.journal import Journal
-from detent.testing.misuse import HarnessMisused, check_known
-from detent.testing.recorder import Recorder
-from detent.testing.script import Script
-from detent.testing.stubs import CommandStub, GuardStub
-from detent.testing.verdicts import Atom, atom
-from detent.testing.wrapping import ASK, AroundCommand, DecideGuard, NoteGuard, wrapped_command, wrapped_guard
+from detent.testing.misuse import HarnessMisused, NeverAtRest, check_known
+from detent.testing.published import PublishedMessages
+from detent.testing.standins import StandIns
+from detent.testing.steady import steady_subscriber
+from detent.testing.working import Effort, WorkReport, next_instant, work_off
+
+_OF_A_STRANGER = "of an instance that the harness was not told of (pass it to harness.use())"
 
 
 class Bench:
-    """The working parts of one harness. Commands and guards are answered by the script of a path, else by a stub, else they
-    are called for real; a name that nothing stands behind answers `Ok` or `True`.
-    """
+    """The working parts of one harness."""
 
     def __init__(
         self,
@@ -44,94 +45,27 @@ class Bench:
         stubs: bool,
         settings: Settings,
         injector: Injector | None,
+        subscribers: Iterable[Subscriber],
+        worker: bool,
     ) -> None:
         self.definitions = definitions
         self.clock = clock
-        self.recorder = Recorder()
-        self.script: Script | None = None
+        self.standins = StandIns(definitions, given)
+        self.published = PublishedMessages()
         self.current: UUID | None = None
         """The instance that is meant where none is named."""
-        self.best_effort = {name for name, spec in given.commands.items() if spec.options.best_effort}
-        self._given = given
-        self._command_stubs: dict[str, CommandStub] = {}
-        self._guard_stubs: dict[str, GuardStub] = {}
-        self._answers: dict[tuple[UUID, str, str], dict[Atom, bool]] = defaultdict(dict)
-        self._commands = {ref.name for definition in definitions for _, ref in each_command(definition)}
-        self._guards = {ref.name for definition in definitions for _, ref in each_guard(definition)}
-        registry = self._registry(stubs=stubs, injected=injector is not None)
+        self._worker = worker
         self.runtime = WorkflowRuntime(
             store=store,
             definitions=definitions,
-            commands=[registry],
+            commands=[self.standins.registry(stubs=stubs, injected=injector is not None)],
             clock=clock,
             injector=injector,
             settings=settings,
+            subscribers=[*map(steady_subscriber, subscribers), self.published.subscriber],
         )
         self.journal = Journal(self.runtime)
         self._coverages: dict[tuple[str, str], TransitionCoverage] = {}
-
-    # -- what answers
-
-    def stub_command(self, stub: CommandStub, name: str) -> None:
-        """From now on `stub` answers for the command. Raises `HarnessMisused` for a name that nothing uses."""
-        check_known("command", name, self._commands | set(self._given.commands), "the harness")
-        self._command_stubs[name] = stub
-
-    def stub_guard(self, stub: GuardStub, name: str) -> None:
-        """From now on `stub` answers for the guard. Raises `HarnessMisused` for a name that nothing uses."""
-        check_known("guard", name, self._guards | set(self._given.guards), "the harness")
-        self._guard_stubs[name] = stub
-
-    def check_command(self, name: str) -> None:
-        """Raise `HarnessMisused` for a command that nothing uses."""
-        check_known("command", name, self._commands | set(self._given.commands), "the harness")
-
-    def _registry(self, *, stubs: bool, injected: bool) -> Registry:
-        registry = Registry()
-        for name, spec in self._given.commands.items():
-            # Left as it is, it is refused for the reason that the application would get.
-            bare = bool(spec.constructor) and not injected
-            registry.command(name, spec.target if bare else wrapped_command(spec, self._command), spec.options)
-        for name, guard in self._given.guards.items():
-            bare = bool(guard.constructor) and not injected
-            registry.guard(name, guard.target if bare else wrapped_guard(guard, self._decide, self._note))
-        if stubs:
-            self._add_stubs(registry)
-        return registry
-
-    def _add_stubs(self, registry: Registry) -> None:
-        for name in sorted(self._commands - set(self._given.commands)):
-            registry.command(name, _command_without_work(name, self._command))
-        for name in sorted(self._guards - set(self._given.guards)):
-            registry.guard(name, _guard_without_doubt(name, self._decide, self._note))
-
-    async def _command(self, name: str, ctx: CommandContext, real: Callable[[], Any]) -> Any:
-        call = self.recorder.begin(name, ctx)
-        try:
-            answer = await self._answer(name, ctx, real)
-        except BaseException as error:
-            call.raised(error)
-            raise
-        call.answered(answer)
-        return answer
-
-    async def _answer(self, name: str, ctx: CommandContext, real: Callable[[], Any]) -> Any:
-        forced = self.script.command(name, ctx) if self.script else None
-        if forced is not None:
-            return forced
-        stub = self._command_stubs.get(name)
-        answer = real() if stub is None else stub(ctx)
-        return await answer if inspect.isawaitable(answer) else answer
-
-    def _decide(self, name: str, ctx: GuardContext) -> Any:
-        forced = self.script.guard(name, ctx) if self.script else None
-        if forced is not None:
-            return forced
-        stub = self._guard_stubs.get(name)
-        return ASK if stub is None else stub(ctx)
-
-    def _note(self, name: str, ctx: GuardContext, answer: Any) -> None:
-        self._answers[ctx.instance_id, ctx.from_state, ctx.event][atom(name, ctx.guard_metadata)] = answer is True
 
     # -- what is done
 
@@ -151,30 +85,83 @@ class Bench:
 
     async def create(self, workflow: str, more: Mapping[str, Any]) -> WorkflowInstance:
         """A new instance, known to the journal, and the current one from now on."""
+        self.standins.slip = None
         created = await self.runtime.create_instance(workflow, **more)
         await self.look_at(created.id)
         self.current = created.id
+        await self.settle()
         return self.journal.instance(created.id)
 
     async def trigger(self, instance: WorkflowInstance, event: str, more: Mapping[str, Any]) -> TransitionResult:
-        """Take an event, and read what came of it, also where it raised."""
+        """Take an event, work off what that leads to, and read what came of it, also where it raised."""
+        self.standins.slip = None
         try:
             result = await self.runtime.trigger_event(instance, event, **more)
         except EventNotAvailable as error:
             error.add_note(self._where_declared(instance, event))
             raise
-        except Exception:
+        except Exception as error:
+            self.standins.slip = None
             await self.look_around()
+            if isinstance(error, InstanceBusy) and error.run_id is not None:
+                error.add_note(told(self.journal.entries(instance.id), self.journal.run(instance.id)))
             raise
-        await self.look_around()
+        await self.settle()
         return result
+
+    async def send(
+        self, instance: WorkflowInstance, event: str, payload: JsonValue, more: Mapping[str, Any]
+    ) -> InboxMessage:
+        """Send an event, work off what that leads to, and read what came of it."""
+        message = await self.runtime.send(instance, event, payload, **more)
+        await self.settle()
+        return message
+
+    async def settle(self, effort: Effort | None = None) -> Sequence[HistoryEntry]:
+        """Do what a worker would do now, unless that is left to the test, and read every known instance; answers what is new.
+
+        Raises `NeverAtRest` where `effort` is exceeded, and what the test did wrong inside a command that nobody waited for.
+        """
+        bounded = effort or Effort()
+        if self._worker:
+            await self._work(bounded)
+        return await self._looked(bounded)
+
+    async def work(self) -> WorkReport:
+        """Do what a worker would do now, until nothing is left, and read every known instance; answers what was done."""
+        effort = Effort()
+        report = await self._work(effort)
+        await self._looked(effort)
+        return report
+
+    async def next_work(self) -> datetime | None:
+        """When there will be something to do for a worker; `None` where that is left to the test."""
+        return await next_instant(self.runtime) if self._worker else None
+
+    async def _work(self, effort: Effort) -> WorkReport:
+        before = self.published.taken
+        report = await work_off(self.runtime, effort)
+        # What the harness delivers to itself is no work that a test knows of.
+        own = self.published.taken - before
+        return replace(report, outbox=replace(report.outbox, delivered=report.outbox.delivered - own))
+
+    async def _looked(self, effort: Effort) -> Sequence[HistoryEntry]:
+        entries = await self.look_around()
+        slip, self.standins.slip = self.standins.slip, None
+        if slip is not None:
+            raise slip
+        if effort.is_exceeded:
+            last = f"{entries[-1].event!r} in {entries[-1].from_state!r}" if entries else _OF_A_STRANGER
+            raise NeverAtRest(effort.at_most, f"{last} at {self.clock.now():%Y-%m-%d %H:%M:%S}")
+        return entries
 
     async def look_at(self, instance_id: UUID) -> Sequence[HistoryEntry]:
         """Read one instance, known or not; answers what is new, which now counts as covered."""
         return self._covered(await self.journal.read(instance_id))
 
     async def look_around(self) -> Sequence[HistoryEntry]:
-        """Read every known instance; answers what is new, which now counts as covered."""
+        """Read every known instance, and what was published; answers what is new, which now counts as covered."""
+        await self.published.read(self.runtime.store)
         return self._covered(await self.journal.read_all())
 
     def _covered(self, entries: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
@@ -182,10 +169,12 @@ class Bench:
         for entry in entries:
             instance = self.journal.instance(entry.instance_id)
             coverage = self._coverages.get((instance.workflow, entry.definition_version))
-            answers = self._answers.get((entry.instance_id, str(entry.from_state), entry.event), {})
+            answers = self.standins.verdicts.get((entry.instance_id, str(entry.from_state), entry.event), {})
             if coverage is not None:
                 coverage.record(entry, answers, is_first=entry.transition_id not in begun)
-            begun.add(entry.transition_id)
+            if entry.outcome is not Outcome.ACCEPTED:
+                # What was accepted begins with how it ends.
+                begun.add(entry.transition_id)
         return entries
 
     # -- what is known
@@ -214,23 +203,6 @@ class Bench:
         known = {name for state in definition.states.values() for name in state.events}
         hint = did_you_mean(event, known)
         return f"no state of {definition.name!r} declares an event {event!r}" + (f" ({hint})" if hint else "")
-
-
-def _command_without_work(name: str, around: AroundCommand) -> Callable[..., Any]:
-    async def stub(ctx: CommandContext) -> Any:
-        return await around(name, ctx, lambda: None)
-
-    return stub
-
-
-def _guard_without_doubt(name: str, decide: DecideGuard, note: NoteGuard) -> Callable[..., Any]:
-    def stub(ctx: GuardContext) -> Any:
-        decided = decide(name, ctx)
-        answer = True if decided is ASK else decided
-        note(name, ctx, answer)
-        return answer
-
-    return stub
 
 
 def listed(name: str, given: object) -> list[Any]:

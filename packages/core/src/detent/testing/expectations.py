@@ -9,33 +9,40 @@ from detent.json_values import JsonObject
 from detent.problems import near_misses
 from detent.runtime.availability import AvailableEvent
 from detent.store.records import HistoryEntry, Outcome, WorkflowInstance
+from detent.store.run_records import Run, RunStatus
 from detent.testing.recorder import Call
 
-ExpectedEntry: TypeAlias = str | tuple[str, str]
-"""An event, or an event and the state it led to."""
+ExpectedEntry: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
+"""An event, an event and the state it led to, or an event, that state and the outcome."""
 
 _ABSENT = object()
 
 
-def told(entries: Sequence[HistoryEntry]) -> str:
-    """The history as lines for people: what happened, where it led, and why where something went wrong."""
+def told(entries: Sequence[HistoryEntry], run: Run | None = None) -> str:
+    """The history as lines for people: what happened, where it led, and why where something went wrong; and in the end what
+    `run`, which is under way, waits for.
+    """
     lines = [f"{entry.sequence:>3}. {_told(entry)}" for entry in entries]
-    return "\n".join(["the path that led there:", *lines])
+    return "\n".join(["the path that led there:", *lines, *([] if run is None else [_standing(run)])])
 
 
-def expect_state(expected: str, instance: WorkflowInstance, entries: Sequence[HistoryEntry]) -> None:
+def expect_state(
+    expected: str, instance: WorkflowInstance, entries: Sequence[HistoryEntry], run: Run | None = None
+) -> None:
     """The instance is in the state `expected`."""
     if instance.state != expected:
-        raise AssertionError(f"expected state {expected!r}, found {instance.state!r}\n{told(entries)}")
+        raise AssertionError(f"expected state {expected!r}, found {instance.state!r}\n{told(entries, run)}")
 
 
-def expect_context(expected: Mapping[str, Any], context: JsonObject, entries: Sequence[HistoryEntry]) -> None:
+def expect_context(
+    expected: Mapping[str, Any], context: JsonObject, entries: Sequence[HistoryEntry], run: Run | None = None
+) -> None:
     """The context has each value of `expected` at its dotted path; what else it holds does not matter."""
     found = {path: _at(context, path) for path in expected}
     wrong = [path for path, value in found.items() if value is _ABSENT or value != expected[path]]
     if wrong:
         lines = [f"  {path}: expected {expected[path]!r}, {_found(found[path], path, context)}" for path in wrong]
-        raise AssertionError("\n".join(["the context is not as expected:", *lines, told(entries)]))
+        raise AssertionError("\n".join(["the context is not as expected:", *lines, told(entries, run)]))
 
 
 def expect_refused(event: str | None, reason: str | None, entries: Sequence[HistoryEntry]) -> None:
@@ -50,19 +57,21 @@ def expect_refused(event: str | None, reason: str | None, entries: Sequence[Hist
         )
 
 
-def expect_history(expected: Sequence[ExpectedEntry], entries: Sequence[HistoryEntry]) -> None:
-    """The events of the history are `expected`; those that begin with `$` count only where one of them is expected."""
-    wanted = [(item, None) if isinstance(item, str) else item for item in expected]
-    with_own = any(event.startswith("$") for event, _ in wanted)
-    found = [(entry.event, entry.to_state) for entry in entries if with_own or not entry.event.startswith("$")]
-    same = len(wanted) == len(found) and all(
-        event == there and state in (None, to) for (event, state), (there, to) in zip(wanted, found, strict=False)
-    )
-    if not same:
-        shown = [event if state is None else f"{event} → {state}" for event, state in wanted]
-        raise AssertionError(
-            f"expected the history {', '.join(shown) or 'to be empty'}; it is different.\n{told(entries)}"
-        )
+def expect_history(expected: Sequence[ExpectedEntry], entries: Sequence[HistoryEntry], run: Run | None = None) -> None:
+    """The events of the history are `expected`. Those that begin with `$` count only where one of them is expected, and
+    acceptances only where the outcome `accepted` is.
+    """
+    wanted = [(item,) if isinstance(item, str) else tuple(item) for item in expected]
+    with_own = any(item[0].startswith("$") for item in wanted)
+    with_accepted = any(item[2:] == (Outcome.ACCEPTED,) for item in wanted)
+    found = [
+        (entry.event, entry.to_state, entry.outcome.value)
+        for entry in entries
+        if (with_own or not entry.event.startswith("$")) and (with_accepted or entry.outcome is not Outcome.ACCEPTED)
+    ]
+    if len(wanted) != len(found) or any(item != there[: len(item)] for item, there in zip(wanted, found, strict=True)):
+        shown = ", ".join(_expected(item) for item in wanted)
+        raise AssertionError(f"expected the history {shown or 'to be empty'}; it is different.\n{told(entries, run)}")
 
 
 def expect_available(
@@ -90,6 +99,29 @@ def expect_called(name: str, times: int | None, calls: Sequence[Call], others: S
         raise AssertionError(
             "\n".join([f"expected {name!r} to be called {wanted}, it was called {len(calls)} times; calls:", *shown])
         )
+
+
+def _expected(item: tuple[str, ...]) -> str:
+    event, *rest = item
+    state = f" → {rest[0]}" if rest else ""
+    return f"{event}{state}" + (f" ({rest[1]})" if rest[1:] else "")
+
+
+def _standing(run: Run) -> str:
+    """What a run waits for, and what came of its last attempt."""
+    at = f" at command {run.command!r}" if run.command else ""
+    tries = f"{run.attempts} attempt" + ("" if run.attempts == 1 else "s")
+    match run.status:
+        case RunStatus.PARKED:
+            stands = f"is parked{at} after {tries}"
+        case RunStatus.PENDING if run.error is not None:
+            stands = f"is tried again{at} at {run.available_at:%Y-%m-%d %H:%M:%S}, after {tries}"
+        case RunStatus.PENDING:
+            stands = f"waits for a worker{at}"
+        case _:
+            stands = f"is {run.status}{at}"
+    why = "" if run.error is None else f": {run.error.get('code')}: {run.error.get('message')}"
+    return f"its run of {run.event!r} {stands}{why}"
 
 
 def _told(entry: HistoryEntry) -> str:

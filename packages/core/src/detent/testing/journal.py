@@ -5,17 +5,19 @@ from uuid import UUID
 
 from detent.runtime.runtime import WorkflowRuntime
 from detent.store.records import HistoryEntry, WorkflowInstance
+from detent.store.run_records import Run
 
 _PAGE = 200
 
 
 class Journal:
-    """The last known record and the whole history of each instance. It reads and never writes."""
+    """The last known record, its run and the whole history of each instance. It reads and never writes."""
 
     def __init__(self, runtime: WorkflowRuntime) -> None:
         self._runtime = runtime
         self._instances: dict[UUID, WorkflowInstance] = {}
         self._entries: dict[UUID, list[HistoryEntry]] = {}
+        self._runs: dict[UUID, Run | None] = {}
 
     @property
     def instances(self) -> Sequence[WorkflowInstance]:
@@ -30,6 +32,10 @@ class Journal:
         """Its history as far as it was read, the oldest first."""
         return tuple(self._entries.get(instance_id, ()))
 
+    def run(self, instance_id: UUID) -> Run | None:
+        """The run that was under way when it was last read."""
+        return self._runs.get(instance_id)
+
     async def read(self, instance_id: UUID) -> Sequence[HistoryEntry]:
         """Read an instance, known or not; answers the entries that are new, the oldest first."""
         instance = await self._runtime.get_instance(instance_id)
@@ -37,6 +43,8 @@ class Journal:
         fresh = await self._since(instance_id, known[-1].sequence if known else 0)
         known.extend(fresh)
         self._instances[instance_id] = instance
+        run_id = instance.run_id
+        self._runs[instance_id] = None if run_id is None else await self._runtime.store.runs.load(run_id)
         return fresh
 
     async def read_all(self) -> Sequence[HistoryEntry]:

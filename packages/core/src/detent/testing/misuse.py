@@ -16,14 +16,15 @@ class HarnessMisused(DetentError):
 
 
 class NeverAtRest(DetentError):
-    """Timeouts went on firing beyond any bound while the clock was moved."""
+    """Timeouts went on firing, or runs and messages went on leading to others, beyond any bound."""
 
     code = "never_at_rest"
 
     def __init__(self, at_most: int, last: str) -> None:
         super().__init__(
-            f"more than {at_most} timeouts fired in one advance(), the last one being {last}",
-            hint="a state that is entered again with a deadline in the past never comes to rest; else raise at_most=",
+            f"more than {at_most} timeouts or pieces of work came up in one go, the last one being {last}",
+            hint="states that lead back to each other by durable entries, or one that is entered again with a deadline in "
+            "the past, never come to rest; else raise at_most= of advance()",
         )
         self.at_most = at_most
 

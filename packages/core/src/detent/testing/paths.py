@@ -27,9 +27,9 @@ class How(StrEnum):
     TIMEOUT = "timeout"
     """The clock is moved to its deadline."""
     ON_ENTER = "on_enter"
-    """It follows by itself, in the commit of the entry."""
+    """It follows the entry by itself: in its commit, or by a worker where commands are durable."""
     GOTO = "goto"
-    """A command of the entry answers `Goto(event)`, in the commit of the entry."""
+    """A command of the entry answers `Goto(event)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Step:
 
     @property
     def is_automatic(self) -> bool:
-        """Whether it happens in the commit of the step before it."""
+        """Whether it follows the step before it by itself."""
         return self.how in (How.ON_ENTER, How.GOTO)
 
     def __str__(self) -> str:

@@ -33,6 +33,10 @@ class Call:
     """Whatever the caller passed along: the object itself."""
     metadata: JsonObject
     """What the definition says beside the command's name."""
+    attempt: int | None = None
+    """Which attempt of a durable command it is, from 1; `None` for a transactional one."""
+    key: str | None = None
+    """The `ctx.run.key` of a durable command: the same on each of its attempts."""
     answer: Any = None
     """What it answered."""
     raised: BaseException | None = None
@@ -40,7 +44,8 @@ class Call:
 
     def __str__(self) -> str:
         end = f"answered {self.answer!r}" if self.raised is None else f"raised {self.raised!r}"
-        return f"{self.number}. {self.name} of {self.event} in {self.from_state}, {end}"
+        attempt = "" if self.attempt is None else f", attempt {self.attempt}"
+        return f"{self.number}. {self.name} of {self.event} in {self.from_state}{attempt}, {end}"
 
 
 class Recorder:
@@ -78,6 +83,8 @@ class OpenCall:
             "input": copy.deepcopy(ctx.input),
             "subject": ctx.subject,
             "metadata": copy.deepcopy(ctx.command_metadata),
+            "attempt": None if ctx.run is None else ctx.run.attempt,
+            "key": None if ctx.run is None else ctx.run.key,
         }
 
     def answered(self, answer: Any) -> None:

@@ -19,12 +19,11 @@ from detent.testing.expectations import told
 from detent.testing.misuse import HarnessMisused
 from detent.testing.paths import How, SimplePath, Step
 from detent.testing.script import Script
+from detent.testing.working import AT_MOST
 
 Item: TypeAlias = str | tuple[str, JsonValue] | timedelta | Step
 """What a path may be made of: an event, an event with its payload, a duration as text or `timedelta`, a step."""
 
-AT_MOST = 10_000
-"""How many timeouts may fire while the clock is moved once."""
 _FAR = "30d"
 _ABSENT = object()
 
@@ -40,7 +39,7 @@ class PathRun:
     async def simple(self, path: SimplePath, create: Mapping[str, Any]) -> WorkflowInstance:
         """Create an instance and take it along `path`, checking each state on the way. Answers it at the end."""
         bench = self._bench
-        bench.script = self._script(path.steps)
+        bench.standins.script = self._script(path.steps)
         try:
             instance = await bench.create(path.workflow, create)
             self._check(path, instance)
@@ -50,7 +49,7 @@ class PathRun:
                     self._check(path, instance, until=step)
             return instance
         finally:
-            bench.script = None
+            bench.standins.script = None
 
     async def _named(self, instance: WorkflowInstance, step: Step) -> WorkflowInstance:
         """Take a step from outside, and say in what it raises which one that was."""
@@ -65,14 +64,14 @@ class PathRun:
     ) -> WorkflowInstance:
         """Do one thing after another with `instance`, or with a new one. Answers it at the end."""
         steps = [item for item in items if isinstance(item, Step)]
-        self._bench.script = self._script(steps) if steps else None
+        self._bench.standins.script = self._script(steps) if steps else None
         try:
             current = instance or await self._bench.create(workflow, create)
             for item in items:
                 current = await self._item(current, item)
             return current
         finally:
-            self._bench.script = None
+            self._bench.standins.script = None
 
     async def _item(self, instance: WorkflowInstance, item: Item) -> WorkflowInstance:
         match item:
@@ -94,7 +93,8 @@ class PathRun:
         after = await self._named(instance, step)
         entries = self._bench.journal.entries(instance.id)
         if not any((entry.from_state, entry.to_state) == (step.source, step.target) for entry in entries[known:]):
-            raise AssertionError(f"the step {step} was not taken\n{told(entries)}")
+            run = self._bench.journal.run(instance.id)
+            raise AssertionError(f"the step {step} was not taken\n{told(entries, run)}")
         return after
 
     async def _external(self, instance: WorkflowInstance, step: Step) -> WorkflowInstance:
@@ -120,7 +120,7 @@ class PathRun:
         return any(name == placed.name for placed in each_event(self._bench.definition_of(instance)))
 
     def _script(self, steps: Sequence[Step]) -> Script:
-        return Script(steps, best_effort=self._bench.best_effort, payloads=self._payloads)
+        return Script(steps, best_effort=self._bench.standins.best_effort, payloads=self._payloads)
 
     def _check(self, path: SimplePath, instance: WorkflowInstance, until: Step | None = None) -> None:
         """Every state that was visited is the path's next one, up to where the path waits for something to happen."""
@@ -134,10 +134,9 @@ class PathRun:
             path.steps[min(len(visited), len(path.steps)) - 1] if path.steps else None,
         )
         step = "" if missed is None else f" {missed}"
-        wanted = " → ".join(expected)
-        raise AssertionError(
-            f"the path was left at the step{step}: expected {wanted}, found {' → '.join(visited)}\n{told(entries)}"
-        )
+        wanted, found = " → ".join(expected), " → ".join(visited)
+        way = told(entries, self._bench.journal.run(instance.id))
+        raise AssertionError(f"the path was left at the step{step}: expected {wanted}, found {found}\n{way}")
 
 
 def context_for(definition: WorkflowDefinition, context: JsonObject | None) -> JsonObject:

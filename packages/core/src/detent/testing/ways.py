@@ -9,6 +9,7 @@ from detent.definition.guards import AllOf, AnyOf, GuardExpression, GuardRef, No
 from detent.definition.model import WorkflowDefinition
 from detent.definition.state import OnEnter, State
 from detent.definition.validate import validate
+from detent.definition.walk import each_command
 from detent.errors import DefinitionInvalid
 from detent.store.records import HistoryEntry, Outcome
 from detent.testing.verdicts import Answers, answers_for, holds
@@ -69,8 +70,12 @@ def ways_of(definition: WorkflowDefinition) -> tuple[Way, ...]:
 
 
 def check_sound(definition: WorkflowDefinition) -> None:
-    """Raise `DefinitionInvalid` where the definition has errors; warnings are let pass."""
-    errors = [problem for problem in validate(definition) if problem.severity == "error"]
+    """Raise `DefinitionInvalid` where the definition has errors; warnings are let pass.
+
+    Entries with commands may lead round in a circle: which commands are registered as durable is not known here.
+    """
+    commands = {ref.name for _, ref in each_command(definition)}
+    errors = [problem for problem in validate(definition, durable=commands) if problem.severity == "error"]
     if errors:
         raise DefinitionInvalid(definition.name, errors, version=definition.version)
 
