@@ -6,7 +6,7 @@ RUN := $(UV) run --locked
 
 # One PostgreSQL database per worker; WORKERS=0 runs in one process (for pdb, or to read prints).
 WORKERS ?= 2
-# Which package's tests: core, pg, litestar; empty for all.
+# Which package's tests: core, pg, litestar, handlers; empty for all.
 PKG ?=
 # Anything more for the command: make test ARGS="-k timeout", make demo ARGS=--check
 ARGS ?=
@@ -14,7 +14,7 @@ ARGS ?=
 ROOMS := $(wildcard packages tests examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test nightly test-watch check typecheck docs security
+.PHONY: help demo dev test nightly chaos test-watch check typecheck docs security
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,7 +29,12 @@ test: $(UV) ## Run all tests (PKG=core: one package; WORKERS=0: one process; ARG
 	$(RUN) pytest -n $(WORKERS) $(if $(PKG),packages/$(PKG)/tests) $(ARGS)
 
 nightly: $(UV) ## Run the tests that draw their examples with 2,000 of them instead of 100
-	$(RUN) pytest -n $(WORKERS) --hypothesis-profile=nightly tests/test_side_by_side.py packages/core/tests/definition $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --hypothesis-profile=nightly tests/test_side_by_side.py tests/test_durable_side_by_side.py packages/core/tests/definition $(ARGS)
+
+chaos: $(UV) ## Kill workers, crash the server and cut connections, and count what is left (minutes); then a herd of timeouts, and latency
+	$(RUN) python -m tests.chaos.chaos $(ARGS)
+	$(RUN) python -m tests.chaos.herd
+	$(RUN) python -m tests.chaos.latency
 
 test-watch: $(UV) ## Run the tests again whenever a file changes (PKG=core: one package)
 	$(RUN) --with watchfiles watchfiles "pytest $(if $(PKG),packages/$(PKG)/tests) $(ARGS)" $(ROOMS)

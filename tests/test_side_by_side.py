@@ -5,8 +5,8 @@ status, context, deadlines and history of every instance are compared. `make nig
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from typing import Any, TypeVar
@@ -30,12 +30,14 @@ from detent import (
     Settings,
     SqliteStore,
     Store,
+    Subscriber,
     TransitionResult,
     WorkflowDefinition,
     WorkflowInstance,
     WorkflowRuntime,
 )
 from detent.json_values import JsonObject
+from detent.registry.registry import CommandOptions
 from detent.store.memory import MemoryStore
 from detent.testing.clock import FakeClock
 from detent.testing.strategies import COMMANDS, GUARDS, STATES, definitions, events
@@ -53,11 +55,13 @@ class Script:
 
     commands: dict[str, Any]
     guards: dict[str, Any]
+    options: Mapping[str, CommandOptions] = field(default_factory=dict)
+    """How some of the commands run."""
 
     def registry(self) -> Registry:
         registry = Registry()
         for name in COMMANDS:
-            registry.command(name, self._command(name))
+            registry.command(name, self._command(name), self.options.get(name))
         for number, name in enumerate(GUARDS):
             # One of them is asynchronous, so that events with it take the locked path.
             registry.guard(name, self._asynchronous_guard(name) if number == 0 else self._guard(name))
@@ -69,6 +73,7 @@ class Script:
             ctx.context[name] = ctx.context.get(name, 0) + 1 if isinstance(ctx.context.get(name, 0), int) else 1
             if isinstance(said, dict):
                 ctx.context.update(said)
+                ctx.publish(f"news.{name}", said)
                 return Ok(data=said)
             if isinstance(said, Exception):
                 raise said
@@ -123,17 +128,31 @@ WHICH = st.integers(0, 3)
 """Which of the instances made so far."""
 
 
+RETRY = Retry(attempts=2, initial=timedelta(minutes=5), jitter=0)
+"""Without chance, so that both sides back off alike."""
+STEADY = Settings(
+    timeout_retry=replace(RETRY, attempts=3), run_retry=RETRY, inbox_retry=RETRY, outbox_retry=RETRY, max_crashes=2
+)
+
+
 class Side:
     """A runtime over one store, and the ids that its instances have there."""
 
-    def __init__(self, store: Store, definition: WorkflowDefinition, script: Script, clock: FakeClock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        definition: WorkflowDefinition,
+        script: Script,
+        clock: FakeClock,
+        subscribers: Sequence[Subscriber] = (),
+    ) -> None:
         self.runtime = WorkflowRuntime(
             store=store,
             definitions=[definition],
             commands=[script.registry()],
             clock=clock,
-            # Without chance, so that both sides back off alike.
-            settings=Settings(timeout_retry=Retry(attempts=3, initial=timedelta(minutes=5), jitter=0)),
+            settings=STEADY,
+            subscribers=subscribers,
         )
         self.workflow = definition.name
         self.ids: list[UUID] = []

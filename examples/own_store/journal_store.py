@@ -4,19 +4,20 @@ One transaction at a time writes; reads see what is committed and wait for nobod
 instances as fit into its memory. The journal only grows, and all of it is read when the store is opened.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from detent.clock import SystemClock
-from detent.errors import ConnectionNotSupported, InstanceBusy, InstanceNotFound, StoreUnavailable
+from detent.errors import InstanceBusy, InstanceNotFound
+from detent.store.backlog import Backlog
 from detent.store.change import Change, Removal
 from detent.store.copies import copy_archive_entry, copy_instance, copy_snapshot
+from detent.store.memory_backlog import backlog_of
 from detent.store.memory_query import counted, matches, sorted_behind
+from detent.store.memory_rows import Rows as MemoryRows
 from detent.store.protocol import A, Decide, Existing
 from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import (
@@ -27,54 +28,37 @@ from detent.store.records import (
     Status,
     WorkflowInstance,
 )
-from detent.store.row_locks import RowLocks
+from detent.store.signals import LocalSignals
+from examples.own_store.database import JournalDatabase, PassedOver, busy
+from examples.own_store.inbox import JournalInbox
+from examples.own_store.outbox import JournalOutbox
 from examples.own_store.rows import Rows
-from examples.own_store.transaction import JournalTransaction, JournalUnit, Ledger
-
-_WRITER = "writer"
+from examples.own_store.runs import JournalRuns
+from examples.own_store.transaction import JournalTransaction
+from examples.own_store.unit import JournalUnit, write
 
 
 class JournalStore:
     """A `Store` in the file at `path`. `lock_timeout` is how many seconds a step waits for the one before it."""
 
     def __init__(self, path: str | Path, *, lock_timeout: float = 3.0) -> None:
-        self._path = Path(path)
-        self._lock_timeout = lock_timeout
-        self._clock = SystemClock()
-        self._turns = RowLocks()
-        self._opening = asyncio.Lock()
-        self._opened = 0
-        self._ledger: Ledger | None = None
-        self._commits: set[asyncio.Task[None]] = set()
-
-    # ------------------------------------------------------------------------------------------------ opening, closing
+        self._database = JournalDatabase(Path(path), lock_timeout)
+        self.runs = JournalRuns(self._database)
+        self.inbox = JournalInbox(self._database)
+        self.outbox = JournalOutbox(self._database)
+        self.signals = LocalSignals()
 
     async def open(self) -> None:
         """Read the journal, or start one."""
-        async with self._opening:
-            if self._ledger is None:
-                try:
-                    self._ledger = await asyncio.to_thread(Ledger, self._path)
-                except (OSError, ValueError) as error:
-                    raise StoreUnavailable(f"{self._path} cannot be opened: {error}") from error
-            self._opened += 1
+        await self._database.open()
 
     async def close(self) -> None:
         """Wait for the step that is under way, and close the file."""
-        async with self._opening:
-            self._opened = max(0, self._opened - 1)
-            if self._opened or self._ledger is None:
-                return
-            ledger, self._ledger = self._ledger, None
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._lock_timeout):
-                    await self._turns.wait(_WRITER)
-                self._turns.release(_WRITER)
-            ledger.journal.close()
+        await self._database.close()
 
     def now(self) -> datetime:
         """The clock of this process."""
-        return self._clock.now()
+        return self._database.now()
 
     # ------------------------------------------------------------------------------------------------ steps
 
@@ -105,8 +89,8 @@ class JournalStore:
         wait: bool = True,
     ) -> AsyncIterator[JournalUnit]:
         """Take the writer for one step."""
-        busy = _busy if instance_id is None else partial(InstanceBusy, instance_id)
-        async with self._begun(busy, wait=wait) as transaction:
+        late = busy if instance_id is None else partial(InstanceBusy, instance_id)
+        async with self._database.begin(late, wait=wait) as transaction:
             yield self._unit(transaction, instance_id, key, now)
 
     @asynccontextmanager
@@ -119,21 +103,17 @@ class JournalStore:
         now: datetime | None = None,
     ) -> AsyncIterator[JournalUnit]:
         """The same inside a `JournalTransaction` that this store lent, in a savepoint of it."""
-        transaction = self._own(outside)
+        transaction = self._database.own(outside)
         async with transaction.savepoint():
             yield self._unit(transaction, instance_id, key, now)
 
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[JournalTransaction]:
+    def begin(self) -> AbstractAsyncContextManager[JournalTransaction]:
         """A transaction for the application, to write with and to pass as `connection=`."""
-        async with self._begun(_busy) as transaction:
-            yield transaction
+        return self._database.begin()
 
-    @asynccontextmanager
-    async def lend(self, outside: object) -> AsyncIterator[None]:
+    def lend(self, outside: object) -> AbstractAsyncContextManager[None]:
         """Commit the transaction when the block ends well, roll it back otherwise."""
-        async with self._ending(self._own(outside)):
-            yield
+        return self._database.lend(outside)
 
     async def fire_due(
         self,
@@ -146,13 +126,13 @@ class JournalStore:
     ) -> Sequence[tuple[UUID, A]]:
         """Fire what is due in one transaction; nothing, when a long step keeps the writer."""
         answers: list[tuple[UUID, A]] = []
-        with suppress(_PassedOver):
-            async with self._begun(_PassedOver) as transaction:
+        with suppress(PassedOver):
+            async with self._database.begin(PassedOver) as transaction:
                 instant = now or self.now()
                 for record in _due(transaction.rows, instant, limit, workflows, tenant):
                     change, answer = decide(record, None, instant)
                     if change is not None:
-                        transaction.write(change)
+                        await write(transaction, change, instant)
                     answers.append((record.id, answer))
         return answers
 
@@ -160,19 +140,19 @@ class JournalStore:
 
     async def load(self, instance_id: UUID, *, outside: object | None = None) -> WorkflowInstance | None:
         """The committed record, or the one that the transaction `outside` sees."""
-        return self._seen(outside).instance(instance_id)
+        return self._database.seen(outside).instance(instance_id)
 
     async def history(
         self, instance_id: UUID, *, limit: int, before: int | None = None, outside: object | None = None
     ) -> Sequence[HistoryEntry]:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
-        return self._seen(outside).page(instance_id, before, limit)
+        return self._database.seen(outside).page(instance_id, before, limit)
 
     async def recall(
         self, key: ReceiptKey, *, now: datetime | None = None, outside: object | None = None
     ) -> Existing | None:
         """The unexpired receipt under `key` with its instance as it is now."""
-        return self._seen(outside).recall(key, now or self.now())
+        return self._database.seen(outside).recall(key, now or self.now())
 
     async def find(
         self,
@@ -184,113 +164,65 @@ class JournalStore:
         outside: object | None = None,
     ) -> Sequence[WorkflowInstance]:
         """Up to `limit` instances that `query` asks for, found by looking at every one."""
-        asked = [instance for instance in self._seen(outside).instances.values() if matches(instance, query)]
+        asked = [instance for instance in self._database.seen(outside).instances.values() if matches(instance, query)]
         return [copy_instance(instance) for instance in sorted_behind(asked, order, after)[:limit]]
 
     async def count(
         self, query: InstanceQuery, *, group_by: Sequence[GroupKey] = (), outside: object | None = None
     ) -> Mapping[tuple[str, ...], int]:
         """How many instances `query` asks for, by the values under `group_by`."""
-        asked = (instance for instance in self._seen(outside).instances.values() if matches(instance, query))
+        asked = (instance for instance in self._database.seen(outside).instances.values() if matches(instance, query))
         return counted(asked, group_by)
 
     # ------------------------------------------------------------------------------------------------ the end of rows
 
     async def remove(self, removals: Sequence[Removal], *, outside: object | None = None) -> Collection[UUID]:
         """Take instances out; raises `InstanceBusy`, as of the first, when the writer does not come in time."""
-        busy = partial(InstanceBusy, removals[0].entry.instance_id) if removals else _busy
-        async with self._begun(busy) if outside is None else self._inside(outside) as transaction:
+        late = partial(InstanceBusy, removals[0].entry.instance_id) if removals else busy
+        async with self._database.within(outside, late) as transaction:
             return [removal.entry.instance_id for removal in removals if transaction.remove(removal)]
 
     async def load_archived(self, instance_id: UUID) -> ArchiveEntry | None:
         """What is kept of an instance that was removed."""
-        found = self._seen(None).archive.get(instance_id)
+        found = self._database.seen().archive.get(instance_id)
         return copy_archive_entry(found) if found else None
 
     async def prune_history(self, instance_ids: Sequence[UUID], *, before: datetime) -> int:
         """Take out the entries of these instances from before an instant, except each one's last; answers how many."""
-        async with self._begun(_busy) as transaction:
+        async with self._database.begin() as transaction:
             return sum(transaction.prune_history(instance_id, before) for instance_id in instance_ids)
 
     async def prune_receipts(self, *, limit: int, now: datetime | None = None) -> int:
         """Take out up to `limit` receipts that have expired; answers how many."""
-        async with self._begun(_busy) as transaction:
+        async with self._database.begin() as transaction:
             return transaction.prune_receipts(now or self.now(), limit)
 
     # ------------------------------------------------------------------------------------------------ definitions
 
     async def save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
         """Store the versions that are not stored yet; answers what is stored."""
-        async with self._begun(_busy) as transaction:
+        async with self._database.begin() as transaction:
             return [transaction.define(snapshot) for snapshot in snapshots]
 
     async def load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
         """The stored snapshot of one version."""
-        found = self._seen(None).definitions.get((workflow, version))
+        found = self._database.seen().definitions.get((workflow, version))
         return copy_snapshot(found) if found else None
 
     async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
         """Every stored version of these workflows, by name and in the order they were stored."""
-        listed = [each for each in self._seen(None).definitions.values() if each.workflow in workflows]
+        listed = [each for each in self._database.seen().definitions.values() if each.workflow in workflows]
         return [copy_snapshot(snapshot) for snapshot in sorted(listed, key=lambda snapshot: snapshot.workflow)]
 
-    # ------------------------------------------------------------------------------------------------ how a step ends
+    # ------------------------------------------------------------------------------------------------ what waits
 
-    @asynccontextmanager
-    async def _begun(self, busy: Callable[[], Exception], *, wait: bool = True) -> AsyncIterator[JournalTransaction]:
-        """A transaction; `busy` makes what is raised when the writer does not come in time."""
-        await self._take_turn(busy, wait=wait)
-        try:
-            transaction = JournalTransaction(self._running())
-        except StoreUnavailable:
-            self._turns.release(_WRITER)
-            raise
-        async with self._ending(transaction):
-            yield transaction
-
-    async def _take_turn(self, busy: Callable[[], Exception], *, wait: bool) -> None:
-        if self._turns.take(_WRITER):
-            return
-        if not wait:
-            raise busy()
-        try:
-            async with asyncio.timeout(self._lock_timeout):
-                await self._turns.wait(_WRITER)
-        except TimeoutError:
-            raise busy() from None
-
-    @asynccontextmanager
-    async def _ending(self, transaction: JournalTransaction) -> AsyncIterator[None]:
-        try:
-            yield
-        except BaseException:
-            # A transaction that was lent may have ended before its block does.
-            if transaction.is_open:
-                transaction.rollback()
-                self._turns.release(_WRITER)
-            raise
-        if transaction.is_open:
-            await self._commit(transaction)
-
-    async def _commit(self, transaction: JournalTransaction) -> None:
-        # A task of its own, held here: the end is reached and the writer is free, even if the caller is cancelled now.
-        task = asyncio.create_task(self._committed(transaction))
-        self._commits.add(task)
-        task.add_done_callback(self._commits.discard)
-        await asyncio.shield(task)
-
-    async def _committed(self, transaction: JournalTransaction) -> None:
-        try:
-            await transaction.commit()
-        finally:
-            self._turns.release(_WRITER)
-        transaction.report()
-
-    @asynccontextmanager
-    async def _inside(self, outside: object) -> AsyncIterator[JournalTransaction]:
-        transaction = self._own(outside)
-        async with transaction.savepoint():
-            yield transaction
+    async def backlog(self, *, tenant: str | None = None, now: datetime | None = None) -> Backlog:
+        """What waits, counted by looking at every row, as the memory store does."""
+        rows = self._database.seen()
+        counted_by = MemoryRows(
+            instances=rows.instances, runs=rows.runs, messages=rows.messages, deliveries=rows.deliveries
+        )
+        return backlog_of(counted_by, tenant, now or self.now())
 
     def _unit(
         self, transaction: JournalTransaction, instance_id: UUID | None, key: ReceiptKey | None, now: datetime | None
@@ -301,29 +233,6 @@ class JournalStore:
         if instance_id and record is None:
             raise InstanceNotFound(instance_id)
         return JournalUnit(transaction, record, transaction.rows.receipt(key, instant), instant)
-
-    def _seen(self, outside: object | None) -> Rows:
-        """What a read sees: everything that is committed, or what the transaction `outside` makes of it."""
-        return self._running().committed if outside is None else self._own(outside).rows
-
-    def _running(self) -> Ledger:
-        if self._ledger is None:
-            raise StoreUnavailable("it is not open")
-        return self._ledger
-
-    def _own(self, outside: object) -> JournalTransaction:
-        ledger = self._running()
-        if isinstance(outside, JournalTransaction) and outside.is_open and outside.belongs_to(ledger):
-            return outside
-        raise ConnectionNotSupported("JournalStore", outside, "an open transaction from this store's begin()")
-
-
-class _PassedOver(Exception):
-    """The writer did not come in time for a sweep."""
-
-
-def _busy() -> StoreUnavailable:
-    return StoreUnavailable("another step holds the journal")
 
 
 def _due(

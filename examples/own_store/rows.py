@@ -1,14 +1,13 @@
-"""The rows of a store, and the operations that change them: a commit is a list of operations, and a line of the journal."""
+"""The rows of a store, by table, and what is read from them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import Field, TypeAdapter
-
 from detent.json_values import JsonValue
-from detent.store.copies import copy_entry, copy_instance, copy_receipt
+from detent.store.copies import copy_entry, copy_instance, copy_message, copy_receipt, copy_run
+from detent.store.messages import Delivery, InboxMessage
 from detent.store.protocol import Existing
 from detent.store.records import (
     ArchiveEntry,
@@ -18,6 +17,7 @@ from detent.store.records import (
     ReceiptKey,
     WorkflowInstance,
 )
+from detent.store.run_records import Run
 
 
 @dataclass(slots=True)
@@ -31,6 +31,14 @@ class Rows:
     definitions: dict[tuple[str, str], DefinitionSnapshot] = field(default_factory=dict)
     values: dict[str, JsonValue] = field(default_factory=dict)
     """What commands put."""
+    runs: dict[UUID, Run] = field(default_factory=dict)
+    messages: dict[UUID, InboxMessage] = field(default_factory=dict)
+    """By rising number: a new one comes last, and one that is put again keeps its place. So do deliveries."""
+    deliveries: dict[UUID, Delivery] = field(default_factory=dict)
+    last_number: int = 0
+    """The highest number that a message or a delivery was given."""
+    claims: dict[str, tuple[datetime, ...]] = field(default_factory=dict)
+    """When runs of a queue with a rate were claimed, as far back as the rate asks for."""
 
     def copy(self) -> "Rows":
         """The same rows in dicts and lists of their own."""
@@ -41,12 +49,22 @@ class Rows:
             dict(self.archive),
             dict(self.definitions),
             dict(self.values),
+            dict(self.runs),
+            dict(self.messages),
+            dict(self.deliveries),
+            self.last_number,
+            dict(self.claims),
         )
 
     def instance(self, instance_id: UUID) -> WorkflowInstance | None:
         """The record of an instance."""
         found = self.instances.get(instance_id)
         return copy_instance(found) if found else None
+
+    def version(self, instance_id: UUID) -> int:
+        """The version of an instance; 0 while there is none."""
+        found = self.instances.get(instance_id)
+        return found.version if found else 0
 
     def page(self, instance_id: UUID, before: int | None, limit: int) -> list[HistoryEntry]:
         """Up to `limit` history entries with a sequence below `before`, the newest first."""
@@ -63,97 +81,17 @@ class Rows:
         receipt = self.receipt(key, now)
         return Existing(receipt, copy_instance(self.instances[receipt.instance_id])) if receipt else None
 
+    def run(self, run_id: UUID) -> Run | None:
+        """The run."""
+        found = self.runs.get(run_id)
+        return copy_run(found) if found else None
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A change was written."""
+    def has_active_run(self, instance_id: UUID) -> bool:
+        """Whether a run of the instance has not ended."""
+        return any(run.instance_id == instance_id and run.is_active for run in self.runs.values())
 
-    instance: WorkflowInstance
-    entries: tuple[HistoryEntry, ...]
-    receipts: tuple[Receipt, ...]
-    kind: Literal["step"] = "step"
-
-    def apply_to(self, rows: Rows) -> None:
-        # A change without entries only brings receipts.
-        if self.entries:
-            rows.instances[self.instance.id] = self.instance
-            rows.history.setdefault(self.instance.id, []).extend(self.entries)
-        rows.receipts.update((receipt.key, receipt) for receipt in self.receipts)
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    """An instance was taken out, with its history and receipts; this is kept of it."""
-
-    entry: ArchiveEntry
-    kind: Literal["remove"] = "remove"
-
-    def apply_to(self, rows: Rows) -> None:
-        removed = self.entry.instance_id
-        del rows.instances[removed], rows.history[removed]
-        rows.receipts = {key: receipt for key, receipt in rows.receipts.items() if receipt.instance_id != removed}
-        rows.archive[removed] = self.entry
-
-
-@dataclass(frozen=True, slots=True)
-class PruneHistory:
-    """The entries of an instance below a sequence were taken out."""
-
-    instance_id: UUID
-    first_kept: int
-    kind: Literal["prune_history"] = "prune_history"
-
-    def apply_to(self, rows: Rows) -> None:
-        entries = rows.history[self.instance_id]
-        rows.history[self.instance_id] = [entry for entry in entries if entry.sequence >= self.first_kept]
-
-
-@dataclass(frozen=True, slots=True)
-class PruneReceipts:
-    """Receipts that had expired were taken out."""
-
-    keys: tuple[ReceiptKey, ...]
-    kind: Literal["prune_receipts"] = "prune_receipts"
-
-    def apply_to(self, rows: Rows) -> None:
-        for key in self.keys:
-            del rows.receipts[key]
-
-
-@dataclass(frozen=True, slots=True)
-class Define:
-    """A version of a workflow was stored for the first time."""
-
-    snapshot: DefinitionSnapshot
-    kind: Literal["define"] = "define"
-
-    def apply_to(self, rows: Rows) -> None:
-        rows.definitions[self.snapshot.workflow, self.snapshot.version] = self.snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """A command, or the application, kept a value."""
-
-    key: str
-    value: JsonValue
-    kind: Literal["put"] = "put"
-
-    def apply_to(self, rows: Rows) -> None:
-        rows.values[self.key] = self.value
-
-
-Operation: TypeAlias = Step | Remove | PruneHistory | PruneReceipts | Define | Put
-"""Something that happened to the rows, told so that doing it again to the same rows leads to the same rows."""
-
-_COMMIT = TypeAdapter[list[Operation]](list[Annotated[Operation, Field(discriminator="kind")]])
-
-
-def to_line(commit: list[Operation]) -> bytes:
-    """A commit as one line of JSON."""
-    return _COMMIT.dump_json(commit) + b"\n"
-
-
-def from_line(line: bytes) -> list[Operation]:
-    """The commit of a line; raises `ValueError` for what is none."""
-    return _COMMIT.validate_json(line)
+    def waiting(self, instance_id: UUID) -> Iterator[InboxMessage]:
+        """The messages to an instance that are not dead, by rising number."""
+        for message in self.messages.values():
+            if message.instance_id == instance_id and message.dead_at is None:
+                yield copy_message(message)

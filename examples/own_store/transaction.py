@@ -1,60 +1,45 @@
-"""One transaction of the journal store, and the ledger that it commits into."""
+"""One transaction of the journal store: what it wrote so far, and who is told when it commits."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
-from detent.errors import OutcomeUnknown, StepRolledBack, StoreError, StoreUnavailable
 from detent.json_values import JsonValue, json_value
 from detent.store.after_commit import AfterCommit
-from detent.store.change import Change, Removal
-from detent.store.copies import copy_archive_entry, copy_entry, copy_instance, copy_receipt, copy_snapshot, copy_value
-from detent.store.local_unit import LocalUnit
-from detent.store.protocol import Existing
+from detent.store.change import Change, PutReceipt, Removal
+from detent.store.copies import (
+    copy_archive_entry,
+    copy_delivery,
+    copy_entry,
+    copy_instance,
+    copy_message,
+    copy_receipt,
+    copy_run,
+    copy_snapshot,
+    copy_value,
+)
+from detent.store.messages import Delivery, InboxMessage
 from detent.store.records import DefinitionSnapshot
-from examples.own_store.journal import Journal, TornWrite
-from examples.own_store.rows import (
+from detent.store.run_records import Run
+from examples.own_store.ledger import Ledger, apply
+from examples.own_store.operations import (
     Define,
+    Drop,
     Operation,
     PruneHistory,
     PruneReceipts,
     Put,
+    PutClaims,
+    PutDelivery,
+    PutMessage,
+    PutRun,
     Remove,
-    Rows,
     Step,
-    from_line,
-    to_line,
 )
-
-
-class Ledger:
-    """An open journal, the rows it tells of, and a draft of them: the same rows and what the one transaction wrote."""
-
-    def __init__(self, path: Path) -> None:
-        """Read the journal; raises `OSError` and `ValueError`."""
-        self.journal = Journal(path)
-        self.committed = Rows()
-        try:
-            for line in self.journal.read():
-                _apply(from_line(line), self.committed)
-        except BaseException:
-            self.journal.close()
-            raise
-        self.draft = self.committed.copy()
-
-    async def commit(self, operations: list[Operation]) -> None:
-        """Write the journal first, and only then let others see it."""
-        if operations:
-            try:
-                await asyncio.to_thread(self.journal.append, to_line(operations))
-            except TornWrite as error:
-                raise _unknown(operations) from error
-            except (OSError, ValueError) as error:  # ValueError: the file was closed
-                raise StoreUnavailable(str(error)) from error
-        _apply(operations, self.committed)
+from examples.own_store.rows import Rows
 
 
 class JournalTransaction:
@@ -101,26 +86,43 @@ class JournalTransaction:
         """Whether it would commit into this ledger."""
         return self._ledger is ledger
 
-    def write(self, change: Change) -> Existing | None:
-        """Write a change; raises `StepRolledBack`, with nothing written, where it lost a race."""
-        for effect in change.effects:
-            # The instant of the step is the new receipt's own: a creation carries no other.
-            taken = self.rows.recall(effect.receipt.key, effect.receipt.created_at)
-            if taken and change.expected_version == 0:
-                return taken
-            if taken:
-                raise StepRolledBack(f"the idempotency key {effect.receipt.key.key!r} was answered meanwhile")
-        version = self._version(change.instance.id)
-        if version != change.expected_version:
-            raise StepRolledBack(f"instance {change.instance.id} has version {version}, not {change.expected_version}")
+    def put_step(self, change: Change) -> None:
+        """Write the instance, the history entries and the receipts of a change."""
         entries = tuple(copy_entry(entry) for entry in change.entries)
-        receipts = tuple(copy_receipt(effect.receipt) for effect in change.effects)
-        self._do(Step(copy_instance(change.instance), entries, receipts))
-        return None
+        receipts = tuple(copy_receipt(effect.receipt) for effect in change.effects_of(PutReceipt))
+        if entries or receipts:
+            self._do(Step(copy_instance(change.instance), entries, receipts))
+
+    def put_run(self, run: Run) -> Run:
+        """Begin a run, or write what it is now; answers it."""
+        self._do(PutRun(copy_run(run)))
+        return run
+
+    def put_message(self, message: InboxMessage) -> None:
+        """Keep a message behind all others, or write what it is now, in its place."""
+        kept = self.rows.messages.get(message.id)
+        self._do(PutMessage(replace(copy_message(message), number=kept.number if kept else self._next_number())))
+
+    def put_delivery(self, delivery: Delivery) -> Delivery:
+        """Keep a delivery behind all others, or write what it is now, in its place; answers it."""
+        kept = self.rows.deliveries.get(delivery.id)
+        stored = replace(copy_delivery(delivery), number=kept.number if kept else self._next_number())
+        self._do(PutDelivery(stored))
+        return copy_delivery(stored)
+
+    def drop(self, table: Literal["runs", "messages", "deliveries"], ids: Sequence[UUID]) -> int:
+        """Take out rows that are there; answers how many."""
+        if ids:
+            self._do(Drop(table, tuple(ids)))
+        return len(ids)
+
+    def put_claims(self, queue: str, instants: tuple[datetime, ...]) -> None:
+        """Remember when runs of a queue were claimed."""
+        self._do(PutClaims(queue, instants))
 
     def remove(self, removal: Removal) -> bool:
         """Take an instance out, if it is there and has the expected version; says whether."""
-        expected = self._version(removal.entry.instance_id) == removal.expected_version
+        expected = self.rows.version(removal.entry.instance_id) == removal.expected_version
         if expected:
             self._do(Remove(copy_archive_entry(removal.entry)))
         return expected
@@ -180,27 +182,7 @@ class JournalTransaction:
         if len(self._operations) > written:
             del self._operations[written:]
             self._ledger.draft = self._ledger.committed.copy()
-            _apply(self._operations, self._ledger.draft)
+            apply(self._operations, self._ledger.draft)
 
-    def _version(self, instance_id: UUID) -> int:
-        found = self.rows.instances.get(instance_id)
-        return found.version if found else 0
-
-
-class JournalUnit(LocalUnit[JournalTransaction]):
-    """One step inside a transaction; see `Unit`."""
-
-    async def _write(self, change: Change) -> Existing | None:
-        return self.connection.write(change)
-
-
-def _apply(operations: list[Operation], rows: Rows) -> None:
-    for operation in operations:
-        operation.apply_to(rows)
-
-
-def _unknown(operations: list[Operation]) -> StoreError:
-    for operation in operations:
-        if isinstance(operation, Step):
-            return OutcomeUnknown(operation.instance.id, operation.instance.version - len(operation.entries))
-    return StoreError("it is not known whether the commit was written", hint="open the store again")
+    def _next_number(self) -> int:
+        return self.rows.last_number + 1

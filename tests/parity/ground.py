@@ -20,6 +20,10 @@ from detent_pg import PgStore
 from packages.pg.tests.waiting import someone_waits
 from packages.pg.tests.wire import Wire
 
+EMPTY = text(
+    "TRUNCATE detent_instances, detent_definitions, detent_archive, detent_outbox, detent_throttles, notes CASCADE"
+)
+
 
 class Backend(ABC):
     """A kind of store. What it opens is closed with the test."""
@@ -169,9 +173,7 @@ class Postgresql(Backend):
         store = PgStore.from_url(self.url, pool_size=6, max_overflow=0, lock_timeout=lock_timeout)
         await self._stack.enter_async_context(opened(store))
         async with store.engine.begin() as connection:
-            await connection.execute(
-                text("TRUNCATE detent_instances, detent_definitions, detent_archive, notes CASCADE")
-            )
+            await connection.execute(EMPTY)
         return store
 
     async def elsewhere(self) -> PgStore:

@@ -1,8 +1,8 @@
 """What duraflows was measured by, as Detent has it: one test for each behaviour, under its number there, on every store.
 
-Here are 1 to 28; 29 to 36 are in `test_duraflows_versions.py` and 42 to 48 in `test_duraflows_edges.py`. Where the two differ
-the docstring says so; the rules that differ on purpose are in the documentation, *Coming from duraflows*. 37 to 41, the durable
-queue, come with the release that has one.
+Here are 1 to 28; 29 to 36 are in `test_duraflows_versions.py`, 37 to 41, the durable queue, in `test_duraflows_durable.py`, and
+42 to 48 in `test_duraflows_edges.py`. Where the two differ the docstring says so; the rules that differ on purpose are in the
+documentation, *Coming from duraflows*.
 """
 
 import asyncio
