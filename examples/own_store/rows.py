@@ -90,8 +90,8 @@ class Rows:
         """Whether a run of the instance has not ended."""
         return any(run.instance_id == instance_id and run.is_active for run in self.runs.values())
 
-    def waiting(self, instance_id: UUID) -> Iterator[InboxMessage]:
-        """The messages to an instance that are not dead, by rising number."""
+    def waiting(self, instance_id: UUID, after: int) -> Iterator[InboxMessage]:
+        """The messages to an instance that are not dead, by rising number and above `after`."""
         for message in self.messages.values():
-            if message.instance_id == instance_id and message.dead_at is None:
+            if message.instance_id == instance_id and message.dead_at is None and message.number > after:
                 yield copy_message(message)

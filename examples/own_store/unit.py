@@ -19,10 +19,10 @@ from detent.store.change import (
     SaveStep,
     TakeMessage,
 )
-from detent.store.local_unit import MESSAGES_OF_A_STEP, LocalUnit
+from detent.store.local_unit import LocalUnit
 from detent.store.memory_run_steps import checkpointed, moved
 from detent.store.messages import InboxMessage
-from detent.store.protocol import Existing
+from detent.store.protocol import MESSAGES_OF_A_PAGE, Existing
 from detent.store.run_records import Run
 from examples.own_store.transaction import JournalTransaction
 
@@ -35,10 +35,10 @@ class JournalUnit(LocalUnit[JournalTransaction]):
         run = self.connection.rows.run(run_id)
         return run if run and self.record and run.instance_id == self.record.id else None
 
-    async def messages(self) -> Sequence[InboxMessage]:
-        """The messages to the instance that are not dead."""
-        waiting = self.connection.rows.waiting(self.record.id) if self.record else ()
-        return list(islice(waiting, MESSAGES_OF_A_STEP))
+    async def messages(self, *, after: int = 0) -> Sequence[InboxMessage]:
+        """The messages to the instance that are not dead: a page of those above `after`."""
+        waiting = self.connection.rows.waiting(self.record.id, after) if self.record else ()
+        return list(islice(waiting, MESSAGES_OF_A_PAGE))
 
     async def _write(self, change: Change) -> Existing | None:
         return await write(self.connection, change, self.now)

@@ -67,6 +67,16 @@ def test_sweep_fires_what_is_due_and_tells(run, store, configured):
     assert run("sweep", store=store, clock=clock).stdout.startswith("0 processed, 0 refused")
 
 
+@pytest.fixture
+def signals_as_before():
+    """A worker that was told to stop leaves it to the next signal to kill, and here the process goes on."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGINT, before[0])
+    signal.signal(signal.SIGTERM, before[1])
+
+
+@pytest.mark.usefixtures("signals_as_before")
 def test_worker_works_until_it_is_told_to_stop(run, store, configured):
     clock = FakeClock()
     asyncio.run(_create(store, clock, configured))

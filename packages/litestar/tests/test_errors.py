@@ -33,7 +33,7 @@ EXPECTED = [
     (errors.RunNotFound(ID), 404),
     (errors.RunNotActive(ID, "completed"), 409),
     (errors.RunParked(ID, ID, "no money"), 409),
-    (errors.WaitTimeout(ID, "new", 5.0), 409),
+    (errors.WaitTimeout(ID, "new", 5.0, "it is paused"), 409),
     (errors.RunStuck(ID, "its worker died"), 500),
     (errors.LeaseLost(ID), 500),
     (errors.CommandTimedOut("charge", 30.0), 500),

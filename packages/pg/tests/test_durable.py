@@ -250,6 +250,22 @@ async def test_effects_alone_that_are_cut_are_written_once(
     assert written == tuple(kind == each for each in EFFECTS)
 
 
+@BOTH
+async def test_a_step_that_is_cut_is_not_taken_for_an_equal_one_before_it(
+    wire: Wire, wired: PgStore, store: PgStore, forward: bool
+) -> None:
+    await accepted(store)
+    held = await claimed(wired)
+    await store.runs.checkpoint(a_checkpoint(held.lease), now=NOW)
+
+    wire.cut(lambda sql: "INSERT INTO detent_receipts" in sql, forward=forward)
+    change = effects_only(held.instance, SaveStep(a_checkpoint(held.lease, position=1)))
+    await wired.apply(held.run.instance_id, lambda *_: (change, None), now=NOW)
+
+    assert wire.was_cut.is_set()
+    assert len((await loaded_run(store, held.run.id)).journal) == 2
+
+
 async def test_a_message_that_is_gone_undoes_the_step_at_once(store: PgStore) -> None:
     record = await created(store)
     gone = TakeMessage(a_message(record).id)

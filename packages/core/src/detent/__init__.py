@@ -1,7 +1,7 @@
 """Detent: durable workflows as rows of the application's own database, moved only by declared events."""
 
 from detent.clock import Clock, SystemClock
-from detent.definition import Branch, Event, OnEnter, State, WorkflowDefinition, validate
+from detent.definition import Branch, CommandRef, Event, OnEnter, State, WorkflowDefinition, validate
 from detent.errors import (
     CommandFailed,
     DefinitionInvalid,
@@ -30,6 +30,7 @@ from detent.errors import (
 from detent.notation import to_mermaid
 from detent.registry import (
     CommandContext,
+    CommandOptions,
     Fail,
     GiveUp,
     Goto,
@@ -85,7 +86,9 @@ __all__ = [
     "Clock",
     "CommandContext",
     "CommandFailed",
+    "CommandOptions",
     "CommandRecord",
+    "CommandRef",
     "DefinitionInvalid",
     "Delivery",
     "DeliveryStatus",

@@ -376,11 +376,17 @@ class WaitTimeout(DetentError):
 
     code = "wait_timeout"
 
-    def __init__(self, instance_id: UUID, state: str, seconds: float) -> None:
-        super().__init__(f"instance {instance_id} is still in {state!r} after {seconds:g} s", hint="does a worker run?")
+    def __init__(self, instance_id: UUID, state: str, seconds: float, held_by: str | None = None) -> None:
+        because = "" if held_by is None else f": {held_by}"
+        super().__init__(
+            f"instance {instance_id} is still in {state!r} after {seconds:g} s{because}",
+            hint="does a worker run?" if held_by is None else "`explain` tells more",
+        )
         self.instance_id = instance_id
         self.state = state
         self.seconds = seconds
+        self.held_by = held_by
+        """What it waits for, in words, where that is known."""
 
 
 class LeaseLost(DetentError):

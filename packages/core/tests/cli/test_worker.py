@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import signal
 import sys
-from collections.abc import Callable, Iterator
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ Detent = Callable[..., Result]
 
 # Each command sends the signals itself: then they come when a run is under way, and not before the worker has begun.
 SHOP = """
-import asyncio, os, signal
+import asyncio, os, signal, threading
 from detent import SqliteStore, WorkflowDefinition, WorkflowRuntime, command
 
 @command("finish", durable=True)
@@ -31,17 +34,23 @@ async def hang(ctx):
     os.kill(os.getpid(), signal.SIGINT)
     await asyncio.Event().wait()
 
+@command("block", durable=True)
+def block(ctx):
+    print("in a thread", flush=True)
+    threading.Event().wait()
+
 order = WorkflowDefinition.from_dict({
     "name": "order", "initial_state": "new",
     "states": {
         "new": {"events": {
             "finish": {"target": "done", "commands": ["finish"]},
             "hang": {"target": "done", "commands": ["hang"]},
+            "block": {"target": "done", "commands": ["block"]},
         }},
         "done": {},
     },
 })
-runtime = WorkflowRuntime(store=SqliteStore("shop.db"), definitions=[order], commands=[finish, hang])
+runtime = WorkflowRuntime(store=SqliteStore("shop.db"), definitions=[order], commands=[finish, hang, block])
 """
 
 
@@ -50,12 +59,16 @@ def shop(detent: Detent) -> Iterator[Detent]:
     """`detent` in a directory with the module `shop`."""
     Path("shop.py").write_text(SHOP)
     sys.modules.pop("shop", None)
+    # A worker that was told to stop leaves it to the next signal to kill, and here the process goes on.
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield detent
+    for number, handler in before.items():
+        signal.signal(number, handler)
     sys.modules.pop("shop", None)
 
 
-def accepted(event: str) -> None:
-    """Leave an order in the shop whose `event` waits for a worker."""
+def accepted(event: str, orders: int = 1) -> None:
+    """Leave orders in the shop whose `event` waits for a worker."""
 
     @command("finish", durable=True)
     async def finish(ctx):
@@ -65,18 +78,23 @@ def accepted(event: str) -> None:
     async def hang(ctx):
         pass
 
+    @command("block", durable=True)
+    def block(ctx):
+        pass
+
     async def work():
         async with WorkflowRuntime(
-            store=SqliteStore("shop.db"), definitions=[order()], commands=[finish, hang]
+            store=SqliteStore("shop.db"), definitions=[order()], commands=[finish, hang, block]
         ) as runtime:
-            made = await runtime.create_instance("order")
-            await runtime.trigger_event(made.id, event)
+            for _ in range(orders):
+                made = await runtime.create_instance("order")
+                await runtime.trigger_event(made.id, event)
 
     asyncio.run(work())
 
 
 def order() -> WorkflowDefinition:
-    events = {name: {"target": "done", "commands": [name]} for name in ("finish", "hang")}
+    events = {name: {"target": "done", "commands": [name]} for name in ("finish", "hang", "block")}
     return WorkflowDefinition.from_dict(
         {"name": "order", "initial_state": "new", "states": {"new": {"events": events}, "done": {}}}
     )
@@ -104,6 +122,7 @@ def test_the_first_signal_lets_work_under_way_end(shop):
         "worker one started: runs, timeouts, inbox, outbox, retention",
         "worker one stopped: runs, timeouts, inbox, outbox, retention",
     ]
+    assert result.stderr.splitlines() == ["stopping: 1 run under way (again to cancel it)"]
     assert [run.status for run in left()] == [RunStatus.COMPLETED]
 
 
@@ -111,7 +130,67 @@ def test_the_second_signal_gives_work_under_way_back_at_once(shop):
     accepted("hang")
     result = shop("worker", "shop:runtime", "--queue", "slow", "--drain", "3600")
     assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines() == [
+        "stopping: 1 run under way (again to cancel it)",
+        "cancelling 1 run (again to kill)",
+    ]
     assert [(run.status, run.attempts) for run in left()] == [(RunStatus.PENDING, 0)]
+
+
+@asynccontextmanager
+async def a_process(*arguments: str) -> AsyncIterator[Process]:
+    """`detent worker` in a process of its own, that is gone in the end."""
+    code = "import sys; from detent.cli.main import main; sys.exit(main())"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, "worker", "shop:runtime", "--name", "one", *arguments, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        async with asyncio.timeout(30):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def line_of(stream: asyncio.StreamReader | None) -> str:
+    assert stream is not None
+    return (await stream.readline()).decode().rstrip()
+
+
+@pytest.mark.parametrize("last", [signal.SIGINT, signal.SIGTERM])
+async def test_the_third_signal_ends_the_process_although_functions_block_threads_of_it(shop, last):
+    await asyncio.to_thread(accepted, "block", orders=2)
+    async with a_process("--drain", "3600") as process:
+        assert (await line_of(process.stdout)).startswith("worker one started")
+        assert [await line_of(process.stdout) for _ in range(2)] == ["in a thread", "in a thread"]
+        process.send_signal(signal.SIGINT)
+        assert await line_of(process.stderr) == "stopping: 2 runs under way (again to cancel them)"
+        process.send_signal(signal.SIGINT)
+        assert await line_of(process.stderr) == "cancelling 2 runs (again to kill)"
+        # The worker ends, and the process waits for the threads.
+        assert (await line_of(process.stdout)).startswith("worker one stopped")
+        process.send_signal(last)
+        assert await process.wait() == -last
+
+
+async def test_when_the_time_to_drain_is_over_one_more_signal_ends_the_process(shop):
+    await asyncio.to_thread(accepted, "block")
+    async with a_process("--drain", "0") as process:
+        assert (await line_of(process.stdout)).startswith("worker one started")
+        assert await line_of(process.stdout) == "in a thread"
+        process.send_signal(signal.SIGTERM)
+        assert (await line_of(process.stdout)).startswith("worker one stopped")
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == -signal.SIGINT
+
+
+async def test_a_worker_with_nothing_to_do_says_that_it_stops_and_ends(shop):
+    async with a_process() as process:
+        assert (await line_of(process.stdout)).startswith("worker one started")
+        process.send_signal(signal.SIGTERM)
+        assert await line_of(process.stderr) == "stopping"
+        assert await process.wait() == 0
 
 
 def test_it_answers_json_and_leaves_out_what_it_is_told_to(shop):

@@ -8,6 +8,7 @@ import pytest
 from detent import Retry, WorkflowDefinition
 from detent.definition import validate
 from detent.definition.fingerprint import fingerprint
+from detent.errors import DefinitionInvalid
 from detent.retry import NEVER
 
 
@@ -67,3 +68,34 @@ def test_publishing_is_part_of_what_a_definition_does(one_event: Any) -> None:
     loud = WorkflowDefinition.from_dict({**silent.to_dict(), "publish": "order"})
     assert loud.publish == "order"
     assert fingerprint(loud) != fingerprint(silent)
+
+
+@pytest.mark.parametrize(
+    ("command", "known", "warned"),
+    [
+        ({"durable": False}, {}, True),
+        ({}, {}, False),
+        ({}, {"commands": ["do"]}, True),
+        ({}, {"commands": ["do"], "durable": ["do"]}, False),
+        ({"durable": True}, {"commands": ["do"]}, False),
+        ({"durable": False}, {"commands": ["do"], "durable": ["do"]}, True),
+    ],
+)
+def test_a_retry_that_nothing_heeds_is_warned_of_as_far_as_that_is_known(
+    one_event: Any, command: dict[str, Any], known: dict[str, Any], warned: bool
+) -> None:
+    definition = one_event(target="end", commands=[{"name": "do", "retry": "never", **command}])
+    found = [problem for problem in validate(definition, **known) if problem.code == "option_without_durable"]
+    assert [(problem.path, problem.severity) for problem in found] == (
+        [("states.start.events.E.commands[0].retry", "warning")] if warned else []
+    )
+
+
+def test_a_retry_beside_a_durable_command_is_heeded(one_event: Any) -> None:
+    commands = [{"name": "note", "retry": "never"}, {"name": "do", "durable": True}]
+    assert codes(one_event(target="end", commands=commands), commands=["note", "do"]) == []
+
+
+def test_a_retry_in_other_words_is_told_the_right_one(one_event: Any) -> None:
+    with pytest.raises(DefinitionInvalid, match="did you mean 'never'"):
+        one_event(target="end", commands=[{"name": "do", "retry": "nevr"}])

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from detent import InboxReport, InstanceBusy, Retry, Settings, Status, command
+from detent import InboxReport, InstanceBusy, InvalidValue, Retry, Settings, Status, command
 
 STEADY = Settings(inbox_retry=Retry(attempts=3, initial=timedelta(minutes=1), jitter=0))
 
@@ -122,6 +122,52 @@ async def test_a_parent_that_waits_for_each_hears_of_every_end(runtime):
     }
     said = (await runtime.get_history(parent.id))[0].trigger_metadata
     assert (said["source"], said["child"]) == ("child", str(two.id))
+
+
+@pytest.mark.parametrize(
+    ("asked", "path", "hint"),
+    [
+        ({"on_end": "endde"}, "on_end", "did you mean 'ended'?"),
+        ({"on_end": 7}, "on_end", None),
+        ({"wait_for": "al"}, "wait_for", "did you mean 'all'?"),
+        ({"wait_for": "all", "on_end": None}, "wait_for", "name the event that the end sends"),
+        ({"group": "g", "on_end": None}, "group", "name the event that the end sends"),
+    ],
+)
+async def test_a_child_whose_end_could_never_be_heard_of_is_not_started(runtime, asked, path, hint):
+    parent = await runtime.create_instance("order")
+    with pytest.raises(InvalidValue) as raised:
+        await runtime.trigger_event(parent.id, "ship", payload=asked)
+    assert raised.value.path == path
+    assert hint is None or raised.value.hint == hint
+    assert await children_of(runtime, parent) == []
+
+
+async def test_a_child_of_which_nobody_is_told_needs_no_event(runtime):
+    _, [child] = await shipping(runtime, 1, "each", on_end=None)
+    assert child.parent_link is None
+
+
+async def test_a_durable_command_that_misspells_the_event_waits_for_an_operator(running):
+    @command("ship", durable=True)
+    async def misspells(ctx):
+        await ctx.start_child("parcel", on_end="moer")
+
+    runtime = await running(order(), PARCEL, commands=[misspells, hear], settings=STEADY)
+    parent = await runtime.create_instance("order")
+    accepted = await runtime.trigger_event(parent.id, "ship")
+    assert (await runtime.process_runs()).parked == 1
+    assert "on_end is 'moer', which no state of 'order' declares" in (await runtime.runs.get(accepted.run_id)).reason
+    assert await children_of(runtime, parent) == []
+
+
+async def test_an_explanation_does_not_tell_how_children_are_counted(runtime):
+    parent, [child] = await shipping(runtime, 1, "all", group="g")
+    await runtime.trigger_event(child.id, "arrive")
+    await settle(runtime)
+    explanation = await runtime.explain(parent.id)
+    assert explanation.last.trigger_metadata["group"] == "g"
+    assert f"(source: child, child: {child.id})" in str(explanation)
 
 
 async def test_a_child_that_ends_as_it_starts_is_heard_of(runtime):
@@ -395,6 +441,43 @@ async def test_a_child_that_is_started_while_its_parent_is_cancelled_is_cancelle
     await settle(runtime)
     [child] = await children_of(runtime, parent)
     assert child.status is Status.CANCELLED
+
+
+async def test_the_order_to_cancel_a_late_child_is_dated_by_the_injected_clock(running, clock):
+    clock.set(datetime(2001, 1, 1, tzinfo=UTC))
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    @command("ship", durable=True)
+    async def ship_slowly(ctx):
+        started.set()
+        waiting = asyncio.create_task(cancelled.wait())
+        await asyncio.shield(waiting)
+        await ctx.start_child("parcel")
+
+    runtime = await running(order(), PARCEL, commands=[ship_slowly, hear], settings=STEADY)
+    parent = await runtime.create_instance("order")
+    await runtime.trigger_event(parent.id, "ship")
+    work = asyncio.create_task(runtime.process_runs())
+    await asyncio.wait_for(started.wait(), 5)
+    await runtime.cancel(parent.id)
+    cancelled.set()
+    await asyncio.wait_for(work, 5)
+    await settle(runtime)
+    [child] = await children_of(runtime, parent)
+    assert child.status is Status.CANCELLED
+
+
+async def test_a_key_of_a_child_is_never_the_number_of_another(running):
+    @command("ship", durable=True)
+    async def ship_two(ctx):
+        await ctx.start_child("parcel")
+        await ctx.start_child("parcel", key="1")
+
+    runtime = await running(order(), PARCEL, commands=[ship_two, hear], settings=STEADY)
+    parent = await runtime.create_instance("order")
+    await runtime.trigger_event(parent.id, "ship")
+    assert (await runtime.process_runs()).completed == 1
+    assert len(await children_of(runtime, parent)) == 2
 
 
 async def test_a_tenants_cancellation_does_not_touch_children_of_another(running):

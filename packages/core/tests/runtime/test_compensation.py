@@ -1,10 +1,11 @@
 """Compensation: what was done is undone in reverse, durably, on the way to the error target."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from detent import Fail, GiveUp, Retry, RunStatus, Status, command
+from detent import Fail, GiveUp, Goto, Retry, RunStatus, Status, command, guard
 from detent.errors import CommandFailed
 
 STEADY = Retry(attempts=2, initial=timedelta(minutes=1), jitter=0)
@@ -41,7 +42,7 @@ def trip(*, durable=True, car_fails=True, undo_answers=None):
     return commands, done
 
 
-TRIP = {
+TRIP: dict[str, Any] = {
     "name": "trip",
     "initial_state": "planned",
     "states": {
@@ -121,6 +122,65 @@ async def test_an_undoing_that_cannot_be_done_waits_for_an_operator(running, ans
     assert done == ["flight", "hotel", "car", "undo hotel", "undo hotel", "undo flight"]
 
 
+async def test_a_run_that_is_parked_while_undoing_says_why_it_undoes_and_what_is_left(running, clock):
+    commands, _ = trip(undo_answers=[None, KeyError("boom"), KeyError("boom"), None])
+    runtime = await running(TRIP, commands=commands)
+    result = await booked(runtime)
+    await runtime.process_runs()
+    explanation = await runtime.explain(result.instance.id)
+    told = "What was done is undone, because command 'car' failed with sold_out: no car left; "
+    assert f"{told}undone: 'hotel'; not yet undone: 'flight'." in explanation.sentences
+    assert (explanation.undoing.undone, explanation.undoing.left) == (("hotel",), ("flight",))
+    clock.advance("1m")
+    assert (await runtime.process_runs()).parked == 1
+    run = await runtime.runs.get(result.run_id)
+    assert run.reason == (
+        "KeyError: 'boom'; it was undoing what was done, because command 'car' failed with sold_out: no car left"
+    )
+    assert run.error == {"code": "KeyError", "message": "'boom'"}
+    explanation = await runtime.explain(result.instance.id)
+    assert run.reason in explanation.problems[0]
+    assert f"{told}undone: 'hotel'; not yet undone: 'flight'." in explanation.sentences
+    assert explanation.last.reason == run.reason
+    await runtime.runs.retry(run.id)
+    assert (await runtime.process_runs()).completed == 1
+    assert (await runtime.explain(result.instance.id)).undoing is None
+
+
+async def test_a_run_that_undoes_nothing_says_nothing_of_it(running):
+    commands, _ = trip(undo_answers=[Fail("stuck")])
+    bare = {**TRIP, "states": {**TRIP["states"], "planned": {"events": {"book": _without_undoing()}}}}
+    runtime = await running(bare, commands=commands)
+    result = await booked(runtime)
+    assert (await runtime.explain(result.instance.id)).undoing is None
+    assert (await runtime.process_runs()).completed == 1
+
+
+def _without_undoing():
+    return {"target": "booked", "error": "failed", "commands": ["flight", "car"]}
+
+
+async def test_what_an_entry_did_before_it_chose_an_event_is_to_be_undone_with_that_event(running):
+    commands, done = trip(undo_answers=[KeyError("boom")])
+
+    @command("choose", durable=True)
+    async def choose(ctx):
+        return Goto("book")
+
+    planned = {
+        **TRIP["states"]["planned"],
+        "on_enter": {"commands": [{"name": "choose", "compensate": ["undo_hotel"]}], "target": "booked"},
+    }
+    planned["on_enter"]["error"] = "failed"
+    chosen = {**TRIP, "states": {**TRIP["states"], "planned": planned}}
+    runtime = await running(chosen, commands=[*commands, choose])
+    made = await runtime.create_instance("trip")
+    assert (await runtime.process_runs()).retrying == 1
+    assert done == ["flight", "hotel", "car", "undo hotel"]
+    undoing = (await runtime.explain(made.id)).undoing
+    assert (undoing.undone, undoing.left) == ((), ("hotel", "flight", "choose"))
+
+
 async def test_a_command_whose_attempts_are_used_up_is_compensated_for_as_well(running, clock):
     commands, done = trip()
 
@@ -167,3 +227,37 @@ async def test_a_transactional_command_with_a_durable_undoing_becomes_a_run(runn
     assert (await booked(runtime)).outcome == "accepted"
     await runtime.process_runs()
     assert done == ["flight", "hotel", "car", "undo hotel", "undo flight outside"]
+
+
+CHOICE = {
+    "name": "choice",
+    "initial_state": "fork",
+    "states": {
+        "fork": {
+            "on_enter": {"commands": [{"name": "flight", "compensate": ["undo_flight"]}, "choose"], "error": "failed"},
+            "events": {"left": {"target": "end", "error": "failed", "guard": "open", "commands": ["car"]}},
+        },
+        "end": {},
+        "failed": {"outcome": "failure"},
+    },
+}
+
+
+@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize("is_open", [True, False], ids=["its command fails", "it is refused"])
+async def test_what_was_done_before_a_chosen_event_is_undone_where_that_fails(running, durable, is_open):
+    commands, done = trip(durable=durable)
+
+    @command("choose")
+    async def choose(ctx):
+        return Goto("left")
+
+    @guard("open")
+    def may(ctx):
+        return is_open
+
+    runtime = await running(CHOICE, commands=[*commands, choose], guards=[may])
+    instance = await runtime.create_instance("choice")
+    await runtime.process_runs()
+    assert (await runtime.get_instance(instance.id)).state == "failed"
+    assert done == ["flight", *(["car"] if is_open else []), "undo flight"]

@@ -27,6 +27,7 @@ from detent import (
     guard,
 )
 from detent.errors import StepRolledBack, StoreUnavailable
+from detent.runtime import judging
 from detent.runtime.runtime import WorkflowRuntime
 from detent.store.messages import InboxQuery
 
@@ -188,6 +189,49 @@ async def test_a_delayed_message_waits_and_holds_up_nobody(runtime, clock):
     clock.advance("2h")
     assert await runtime.process_inbox() == report(applied=1)
     assert (await runtime.get_instance(order.id)).context["notes"] == ["soon", "late"]
+
+
+@pytest.mark.parametrize("early", [{"event": "ship"}, {"event": "pay", "delay": "2h"}])
+async def test_the_last_of_very_many_messages_is_taken_when_it_alone_can_be(runtime, early):
+    order = await runtime.create_instance("order")
+    for _ in range(1499):
+        await runtime.send(order.id, **early)
+    await runtime.send(order.id, "note", "found")
+
+    assert (await runtime.process_inbox()).applied == 1
+    assert (await runtime.get_instance(order.id)).context["notes"] == ["found"]
+
+
+async def test_more_messages_than_are_judged_at_once_are_all_judged_in_one_visit(runtime, monkeypatch):
+    monkeypatch.setattr(judging, "JUDGED_AT_ONCE", 500)
+    order = await runtime.create_instance("order")
+    for _ in range(2500):
+        await runtime.send(order.id, "ship")
+
+    assert await runtime.process_inbox() == report(waiting=2500)
+    assert await runtime.process_inbox() == report()
+    await runtime.cancel(order.id)
+    assert await runtime.process_inbox() == report(dead=2500)
+
+
+async def test_a_message_that_was_put_off_blocks_its_own_event_however_many_are_behind_it(running, clock):
+    @guard("good")
+    def good(ctx):
+        return Refuse("bad") if ctx.payload == "bad" else True
+
+    runtime = await running(_with_guard(), guards=[good], commands=[note], settings=STEADY)
+    door = await runtime.create_instance("door")
+    bad = await runtime.send(door.id, "enter", "bad")
+    for _ in range(1200):
+        await runtime.send(door.id, "enter", "late", delay="2h")
+    await runtime.send(door.id, "enter", "good")
+
+    assert await runtime.process_inbox() == report(postponed=1)
+    last = (await runtime.inbox.list(after=bad.number + 1199))[-1]
+    assert (last.payload, last.available_at) == ("good", clock.now() + _minutes(1))
+    await runtime.inbox.discard(bad.id)
+    clock.advance("1m")
+    assert await runtime.process_inbox() == report(applied=1)
 
 
 async def test_an_expired_message_is_a_dead_letter_that_observers_hear_of(store, clock, caplog):

@@ -20,6 +20,7 @@ from detent import (
     command,
     subscriber,
 )
+from detent.runtime import outbox
 from detent.runtime.outbox import CONCURRENCY, GRACE
 
 STEADY = Settings(outbox_retry=Retry(attempts=3, initial=timedelta(minutes=1), jitter=0))
@@ -213,6 +214,23 @@ async def test_an_attempt_that_takes_too_long_is_cancelled(lit):
     assert (cancelled, delivery.error["code"]) == ([True], "timed_out")
 
 
+async def test_a_subscriber_that_is_cancelled_from_within_fails_and_stops_no_other(lit, clock):
+    async def cancelled():
+        gone = asyncio.create_task(asyncio.Event().wait())
+        gone.cancel()
+        await gone
+
+    torn, other = Post(cancelled, cancelled, name="torn"), Post(name="other")
+    runtime = await lit(torn, other)
+    await runtime.create_instance("lamp")
+    assert await runtime.process_outbox() == report(delivered=1, retrying=1)
+    (waiting,) = await runtime.outbox.list(status="pending")
+    assert (waiting.subscriber, waiting.error["message"]) == ("torn", "it was cancelled from within")
+    clock.advance("1h")
+    assert (await runtime.process_outbox()).retrying == 1
+    assert len(other.taken) == 1
+
+
 async def test_deliveries_are_made_side_by_side_but_not_all_at_once(lit):
     at_once, most = 0, 0
     full = asyncio.Event()
@@ -232,6 +250,57 @@ async def test_deliveries_are_made_side_by_side_but_not_all_at_once(lit):
         await runtime.create_instance("lamp")
     assert await runtime.process_outbox() == report(delivered=3 * CONCURRENCY)
     assert most == CONCURRENCY
+
+
+async def test_a_subscriber_that_hangs_takes_no_other_ones_place(lit):
+    released, told = asyncio.Event(), asyncio.Event()
+    many, hung = 2 * CONCURRENCY, 0
+
+    async def hang():
+        nonlocal hung
+        hung += 1
+        await released.wait()
+
+    async def count():
+        if len(well.taken) == many:
+            told.set()
+
+    stuck = Post(*[hang] * many, name="stuck", patterns=("*created",))
+    well = Post(*[count] * many, name="well", patterns=("*created",))
+    runtime = await lit(stuck, well)
+    for _ in range(many):
+        await runtime.create_instance("lamp")
+
+    sweep = asyncio.create_task(runtime.process_outbox())
+    await asyncio.wait_for(told.wait(), WAIT)
+    assert hung <= CONCURRENCY
+    assert not sweep.done()
+    released.set()
+    assert await asyncio.wait_for(sweep, WAIT) == report(delivered=2 * many)
+
+
+async def test_what_is_published_while_a_subscriber_hangs_is_delivered_to_others(lit, monkeypatch):
+    monkeypatch.setattr(outbox, "LOOK_AGAIN", timedelta(milliseconds=1))
+    released, hanging, told = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def hang():
+        hanging.set()
+        await released.wait()
+
+    async def hear():
+        told.set()
+
+    stuck = Post(hang, name="stuck", patterns=("*created",))
+    well = Post(hear, name="well", patterns=("*switch",))
+    runtime = await lit(stuck, well)
+    lamp = await runtime.create_instance("lamp")
+    sweep = asyncio.create_task(runtime.process_outbox())
+    await asyncio.wait_for(hanging.wait(), WAIT)
+    await switched(runtime, lamp=lamp)
+    await asyncio.wait_for(told.wait(), WAIT)
+    assert not sweep.done()
+    released.set()
+    assert await asyncio.wait_for(sweep, WAIT) == report(delivered=2)
 
 
 async def test_a_sweep_makes_no_more_deliveries_than_it_was_asked_to(lit):

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from detent import Ok, Outcome, Retry, RunStatus, Settings, command
-from detent.errors import LeaseLost, OutcomeUnknown, StoreUnavailable
+from detent import GiveUp, Ok, Outcome, Retry, RunStatus, Settings, command
+from detent.errors import InstanceBusy, LeaseLost, OutcomeUnknown, StoreUnavailable
 from detent.ids import new_id
 from detent.store.change import Change
 
@@ -184,6 +184,41 @@ async def test_at_most_once_holds_when_the_worker_is_stopped_in_between(running)
     assert ran == [True]
 
 
+async def test_at_most_once_holds_when_the_command_finds_another_instance_busy(running, clock):
+    ran = []
+
+    @command("launch", durable=True, retry="never")
+    async def launch(ctx):
+        ran.append(True)
+        raise InstanceBusy(new_id())
+
+    runtime = await running(order("launch"), commands=[launch])
+    await accepted(runtime)
+    assert (await runtime.process_runs()).parked == 1
+    clock.advance(LEASE)
+    assert (await runtime.process_runs()).worked_on == 0
+    assert ran == [True]
+
+
+@pytest.mark.parametrize(
+    "error", [InstanceBusy(new_id()), StoreUnavailable("another one"), OutcomeUnknown(new_id(), 1), LeaseLost(new_id())]
+)
+async def test_what_a_command_raises_about_something_else_is_a_failed_attempt_of_it(running, clock, error):
+    ran = []
+
+    @command("charge", durable=True, retry=Retry(attempts=2, jitter=0))
+    async def charge(ctx):
+        ran.append(ctx.run.attempt)
+        raise error
+
+    runtime = await running(order("charge", error="failed"), commands=[charge])
+    result = await accepted(runtime)
+    assert (await runtime.process_runs()).retrying == 1
+    clock.advance(timedelta(seconds=1))
+    assert (await runtime.process_runs()).completed == 1
+    assert (ran, (await runtime.get_instance(result.instance.id)).state) == ([1, 2], "failed")
+
+
 async def test_a_worker_that_is_stopped_gives_its_run_back_uncounted(running):
     begun, ran = asyncio.Event(), []
 
@@ -350,6 +385,155 @@ async def test_a_cancelled_instance_takes_its_run_along(running):
     assert (run.status, run.reason) == (RunStatus.CANCELLED, "changed my mind")
     history = await runtime.get_history(result.instance.id)
     assert [entry.event for entry in history] == ["$cancelled", "pay", "$created"]
+
+
+async def test_a_cancellation_is_heard_of_while_a_sign_of_life_is_under_way(running, store, monkeypatch):
+    begun, beating, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @command("charge", durable=True)
+    async def charge(ctx):
+        begun.set()
+        await asyncio.Event().wait()
+
+    runtime = await running(order("charge"), commands=[charge])
+    result = await accepted(runtime)
+    leases, heartbeat = runtime.running().runs.leases, store.runs.heartbeat
+
+    async def slow(*args, **options):
+        kept = await heartbeat(*args, **options)
+        beating.set()
+        await go_on.wait()
+        return kept
+
+    work = asyncio.create_task(runtime.process_runs())
+    async with asyncio.timeout(5):
+        await begun.wait()
+        monkeypatch.setattr(store.runs, "heartbeat", slow)
+        leases.doubt(result.run_id)
+        await beating.wait()
+        await runtime.cancel(result.instance.id)
+        leases.doubt(result.run_id)
+        go_on.set()
+        assert (await work).lost == 1
+
+
+async def test_whatever_a_sign_of_life_raises_the_next_one_is_given(running, store, monkeypatch):
+    begun, go_on, again, said = asyncio.Event(), asyncio.Event(), asyncio.Event(), []
+
+    @command("charge", durable=True)
+    async def charge(ctx):
+        begun.set()
+        await go_on.wait()
+
+    runtime = await running(order("charge"), commands=[charge])
+    result = await accepted(runtime)
+    leases, heartbeat = runtime.running().runs.leases, store.runs.heartbeat
+
+    async def refused_once(*args, **options):
+        said.append(True)
+        if len(said) == 1:
+            leases.doubt(result.run_id)
+            raise InstanceBusy(result.instance.id)
+        again.set()
+        return await heartbeat(*args, **options)
+
+    monkeypatch.setattr(store.runs, "heartbeat", refused_once)
+    work = asyncio.create_task(runtime.process_runs())
+    async with asyncio.timeout(5):
+        await begun.wait()
+        leases.doubt(result.run_id)
+        await again.wait()
+        go_on.set()
+        assert (await work).completed == 1
+
+
+async def test_a_lease_is_given_up_in_time_when_a_sign_of_life_hangs(running, store, monkeypatch):
+    length, stopped, asked = 0.9, [], []
+    time = asyncio.get_running_loop().time
+
+    @command("charge", durable=True)
+    async def charge(ctx):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append(time())
+
+    async def away(*args, **options):
+        asked.append(time())
+        if len(asked) == 1:
+            raise StoreUnavailable("the connection was refused")
+        await asyncio.Event().wait()
+
+    runtime = await running(order("charge"), commands=[charge], settings=Settings(lease=timedelta(seconds=length)))
+    await accepted(runtime)
+    monkeypatch.setattr(store.runs, "heartbeat", away)
+    begun = time()
+    async with asyncio.timeout(5):
+        await runtime.process_runs()
+    assert stopped[0] - begun < length
+
+
+async def test_a_run_whose_instance_was_deleted_is_lost(running):
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    @command("charge", durable=True)
+    async def charge(ctx):
+        begun.set()
+        await go_on.wait()
+        raise GiveUp("no such account")
+
+    runtime = await running(order("charge"), commands=[charge])
+    result = await accepted(runtime)
+    work = asyncio.create_task(runtime.process_runs())
+    async with asyncio.timeout(5):
+        await begun.wait()
+        await runtime.delete(result.instance.id, force=True)
+        go_on.set()
+        assert (await work).lost == 1
+
+
+async def test_what_stops_one_run_of_a_sweep_leaves_none_of_the_others_behind(running, store, monkeypatch):
+    blocked, go_on, ended = asyncio.Event(), asyncio.Event(), []
+
+    @command("charge", durable=True)
+    async def charge(ctx):
+        if ctx.context.get("slow"):
+            blocked.set()
+            await go_on.wait()
+            ended.append(True)
+
+    async def away(*args, **options):
+        await blocked.wait()
+        go_on.set()
+        raise StoreUnavailable("it is away")
+
+    runtime = await running(order("charge"), commands=[charge], settings=Settings(lease=timedelta(milliseconds=100)))
+    for context in ({}, {"slow": True}):
+        created = await runtime.create_instance("order", context=context)
+        await runtime.trigger_event(created.id, "pay")
+    monkeypatch.setattr(store.runs, "checkpoint", away)
+    with pytest.raises((StoreUnavailable, LeaseLost)):
+        await runtime.process_runs()
+    assert runtime.running().runs.leases.held == []
+
+
+async def test_the_lease_holds_its_whole_length_from_the_end_of_a_transactional_command(running, clock):
+    left: list[timedelta] = []
+
+    @command("note")
+    async def note(ctx):
+        pass
+
+    @command("charge", durable=True)
+    async def charge(ctx):
+        run = await runtime.runs.get(ctx.run.id)
+        left.append(run.lease_until - clock.now())
+
+    runtime = await running(order("note", "charge"), commands=[note, charge])
+    await accepted(runtime)
+    assert (await runtime.process_runs()).completed == 1
+    # The clock of the store stands still; what the command took is measured, and added.
+    assert LEASE < left[0] < LEASE + timedelta(seconds=5)
 
 
 async def test_a_paused_instance_may_save_an_answer_and_starts_no_next_command(running):

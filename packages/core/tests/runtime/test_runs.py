@@ -7,7 +7,15 @@ from datetime import timedelta
 import pytest
 
 from detent import Fail, GiveUp, Goto, Ok, Outcome, Retry, RetryAfter, RunStatus, Settings, Status, command, guard
-from detent.errors import DefinitionInvalid, InstanceBusy, InvalidValue, RegistrationInvalid
+from detent.errors import (
+    DefinitionInvalid,
+    InstanceBusy,
+    InvalidValue,
+    LeaseLost,
+    RegistrationInvalid,
+    StoreUnavailable,
+)
+from detent.ids import new_id
 
 STEADY = Retry(attempts=3, initial=timedelta(minutes=1), jitter=0)
 
@@ -218,11 +226,13 @@ async def test_used_up_attempts_without_an_error_target_park_the_run(running, cl
     after = await runtime.get_instance(order.id)
     assert (after.state, after.parked_at) == ("new", clock.now() - timedelta(minutes=2))
     run = await runtime.runs.get(accepted.run_id)
-    assert (run.status, run.reason, run.attempts) == (RunStatus.PARKED, "3", 3)
+    assert (run.status, run.reason, run.attempts) == (RunStatus.PARKED, "OSError: 3", 3)
     last = (await runtime.get_history(order.id))[0]
-    assert (last.event, last.outcome, last.reason) == ("$parked", Outcome.FAILED, "3")
+    assert (last.event, last.outcome, last.reason) == ("$parked", Outcome.FAILED, "OSError: 3")
     assert [found.id for found in (await runtime.find_instances(parked=True)).instances] == [order.id]
-    assert "is parked at command 'charge'" in str(await runtime.explain(order.id))
+    assert run.error == {"code": "OSError", "message": "3"}
+    told = str(await runtime.explain(order.id))
+    assert "is parked at command 'charge' and waits for an operator (retry, cancel): OSError: 3." in told
     assert (await runtime.process_runs()).worked_on == 0
 
     retried = await runtime.retry(order.id, trigger_metadata={"actor": "ops"})
@@ -332,6 +342,22 @@ async def test_a_best_effort_command_changes_nothing_by_failing(running, clock):
     assert (after.state, after.context) == ("paid", {"noted": 1, "paid": True})
     last = (await runtime.get_history(order.id))[0]
     assert [(c.name, c.ok, c.best_effort) for c in last.commands] == [("mail", False, True), ("note", True, False)]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_best_effort_command_that_breaks_the_context_model_has_failed(running, durable):
+    @command("guess", durable=durable, best_effort=True)
+    async def guess(ctx):
+        ctx.context["amount"] = "many"
+
+    charge, _ = charging(Ok())
+    model = {"type": "object", "properties": {"amount": {"type": "integer"}}}
+    runtime = await running({**paying("charge", "guess"), "context_model": model}, commands=[charge, guess])
+    order = await runtime.create_instance("order", context={"amount": 1})
+    await runtime.trigger_event(order.id, "pay")
+    assert (await runtime.process_runs()).completed == 1
+    after, (entry, *_) = await runtime.get_instance(order.id), await runtime.get_history(order.id)
+    assert (after.context["amount"], [record.ok for record in entry.commands]) == (1, [True, False])
 
 
 async def test_commands_of_one_list_share_the_transaction_only_where_they_are_transactional(running, store):
@@ -652,3 +678,40 @@ async def test_compensation_without_an_error_target_is_a_definition_error(runnin
     charge, _ = charging(Ok())
     with pytest.raises(DefinitionInvalid, match="never undone"):
         await running(paying({"name": "charge", "compensate": ["note"]}), commands=[charge, note])
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_context_that_breaks_the_model_parks_before_the_last_answer_is_saved(running, durable):
+    broken = [True]
+
+    @command("work", durable=durable)
+    async def work(ctx):
+        ctx.context["total"] = "many" if broken else 7
+
+    definition = paying("work") | {"context_model": {"type": "object", "properties": {"total": {"type": "integer"}}}}
+    runtime = await running(definition, commands=[work])
+    order = await runtime.create_instance("order")
+    accepted = await runtime.enqueue_event(order.id, "pay")
+    assert (await runtime.process_runs()).parked == 1
+    run = await runtime.runs.get(accepted.run_id)
+    assert (run.journal, run.command, "context" in run.reason) == ((), "work", True)
+    broken.clear()
+    await runtime.runs.retry(run.id)
+    assert (await runtime.process_runs()).completed == 1
+    assert (await runtime.get_instance(order.id)).context["total"] == 7
+
+
+@pytest.mark.parametrize("error", [InstanceBusy(new_id()), StoreUnavailable("of another"), LeaseLost(new_id())])
+async def test_what_a_transactional_command_raises_of_another_instance_or_store_is_a_failed_attempt(running, error):
+    attempts = []
+
+    @command("work")
+    async def work(ctx):
+        attempts.append(True)
+        raise error
+
+    runtime = await running(paying("work", error="failed"), commands=[work], settings=Settings(run_retry=STEADY))
+    order = await runtime.create_instance("order")
+    accepted = await runtime.enqueue_event(order.id, "pay")
+    assert (await runtime.process_runs()).retrying == 1
+    assert (await runtime.runs.get(accepted.run_id)).attempts == len(attempts) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -155,6 +156,89 @@ async def test_what_does_not_come_in_time_is_told_with_the_state_it_is_in(runnin
     made = await runtime.create_instance("case")
     with pytest.raises(WaitTimeout, match=r"still in 'open' after 0\.01 s"):
         await runtime.wait(made.id, "seen", timeout="0.01s")
+
+
+@pytest.mark.parametrize("state", ["sen", ["closed", "sen"]])
+async def test_a_state_that_there_is_not_is_not_waited_for(running, state):
+    runtime = await running(CASE, commands=[charge])
+    made = await runtime.create_instance("case")
+    for timeout in (0, 5):
+        with pytest.raises(InvalidValue, match="state is 'sen', which 'case' does not have") as raised:
+            await runtime.wait(made.id, state, timeout=timeout)
+        assert raised.value.hint == "did you mean 'seen'?"
+
+
+async def late(runtime, made):
+    with pytest.raises(WaitTimeout) as raised:
+        await runtime.wait(made.id, "seen", timeout=0)
+    assert raised.value.held_by is not None
+    assert raised.value.held_by in str(raised.value)
+    return raised.value.held_by
+
+
+async def test_what_does_not_come_in_time_is_told_with_what_holds_it(running, clock):
+    failing, inside = [], []
+
+    @command("charge", durable=True, queue="pay", retry=Retry(initial=timedelta(seconds=4), jitter=0))
+    async def flaky(ctx):
+        inside.append(await late(runtime, made))
+        failing.append(1)
+        if len(failing) == 1:
+            raise KeyError("boom")
+        if len(failing) == 2:
+            raise RuntimeError
+
+    runtime = await running(CASE, commands=[flaky])
+    made = await runtime.create_instance("case")
+    assert await late(runtime, made) == "no run is under way, and it takes 'look', 'charge', 'drop'"
+    await runtime.trigger_event(made.id, "charge")
+    run = "its run of event 'charge' is under way: "
+    assert await late(runtime, made) == f"{run}command 'charge' waits for a worker of queue 'pay'"
+    await runtime.process_runs()
+    assert inside[0].startswith(run)
+    assert inside[0].endswith(" is at command 'charge', attempt 1")
+    boom = f"{run}command 'charge' is tried again in 4s, after 1 attempt in vain: KeyError: 'boom'"
+    assert await late(runtime, made) == boom
+    clock.advance("3.5s")
+    assert "is tried again now, after 1 attempt in vain" in await late(runtime, made)
+    clock.advance("0.5s")
+    await runtime.process_runs()
+    assert (await late(runtime, made)).endswith(", after 2 attempts in vain: RuntimeError")
+    await runtime.pause(made.id)
+    assert (await late(runtime, made)).startswith("it is paused, and its run of event")
+
+
+async def test_a_paused_instance_and_a_timeout_to_come_are_told_to_those_who_waited(running, clock):
+    states = {"open": {"events": {"look": {"target": "seen", "timeout": "2h"}}}, "seen": {}}
+    runtime = await running({"name": "case", "initial_state": "open", "states": states})
+    made = await runtime.create_instance("case")
+    assert (await late(runtime, made)).endswith("it takes 'look'; timeout 'look' fires in 2h")
+    clock.advance("3h")
+    assert (await late(runtime, made)).endswith("timeout 'look' has been due for 1h")
+    await runtime.pause(made.id)
+    assert await late(runtime, made) == "it is paused"
+
+
+async def test_what_holds_it_is_left_out_where_the_store_cannot_say(running):
+    store = MemoryStore()
+    runtime = await running(CASE, commands=[charge], store=store)
+    made = await runtime.create_instance("case")
+    await runtime.trigger_event(made.id, "charge")
+
+    class Away:
+        async def load(self, run_id, **options):
+            raise StoreUnavailable("away")
+
+    class Runless(MemoryStore):
+        runs: Any = Away()
+
+    store.__class__ = Runless
+    try:
+        with pytest.raises(WaitTimeout, match="does a worker run") as raised:
+            await runtime.wait(made.id, "seen", timeout=0)
+    finally:
+        store.__class__ = MemoryStore
+    assert raised.value.held_by is None
 
 
 async def test_an_instance_that_is_not_there_is_not_waited_for(running):

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Coroutine
@@ -150,11 +151,15 @@ async def test_a_store_that_was_never_opened_says_so(path: Path):
     assert (await store.health()).ok is False
 
 
-async def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path):
-    store = SqliteStore(tmp_path / "no such folder" / "orders.db")
+async def test_a_file_that_cannot_be_opened_is_named_and_nobody_is_told_to_try_again(tmp_path: Path):
+    path = tmp_path / "no such folder" / "orders.db"
+    store = SqliteStore(path)
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable) as raised:
         await store.open()
+    assert str(path) in str(raised.value)
+    assert "whether its folder exists" in str(raised.value.hint)
+    assert "tried again" not in str(raised.value)
     await store.close()
 
 
@@ -164,9 +169,21 @@ def no_database(path: Path) -> Path:
     return path
 
 
-async def test_a_file_that_is_no_database_is_unavailable(no_database: Path):
-    with pytest.raises(StoreUnavailable):
+async def test_a_file_that_is_no_database_is_named_and_nobody_is_told_to_try_again(no_database: Path):
+    with pytest.raises(StoreUnavailable, match=re.escape(str(no_database))) as raised:
         await SqliteStore(no_database).open()
+    assert "tried again" not in str(raised.value.hint)
+
+
+async def test_a_file_that_another_process_holds_may_be_tried_again(path: Path):
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(StoreUnavailable, match=re.escape(str(path))) as raised:
+            await SqliteStore(path, busy_timeout=0.01).open()
+    finally:
+        holder.close()
+    assert "tried again" in str(raised.value.hint)
 
 
 async def test_tables_of_a_newer_release_are_refused(path: Path):

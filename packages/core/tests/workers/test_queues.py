@@ -39,14 +39,15 @@ def test_what_holds_over_all_workers_is_a_throttle():
     assert Queue("pay", global_concurrency=2, rate=5, per=minute).throttle == Throttle(2, 5, minute)
 
 
-@pytest.mark.parametrize("queues", [[], "mail", ["mail", Queue("mail", rate=1)], [""], ["q" * 1000]])
+@pytest.mark.parametrize("queues", [[], "mail", ["mail", Queue("mail", rate=1)], [""], ["q" * 1000], 3])
 def test_queues_that_mean_nothing_are_refused(queues):
     with pytest.raises(InvalidValue):
         Served.of(queues)
 
 
 @pytest.mark.parametrize(
-    "limits", [{"concurrency": 0}, {"global_concurrency": -1}, {"rate": True}, {"rate": 1, "per": timedelta(0)}]
+    "limits",
+    [{"concurrency": 0}, {"global_concurrency": -1}, {"rate": True}, {"rate": 1, "per": timedelta(0)}, {"per": 60}],
 )
 def test_limits_that_mean_nothing_are_refused(limits):
     with pytest.raises(InvalidValue):

@@ -214,7 +214,15 @@ async def test_it_is_entered_once_and_only_over_a_runtime_at_work(started):
 
 
 @pytest.mark.parametrize(
-    "options", [{"concurrency": 0}, {"poll": timedelta(0)}, {"drain": timedelta(-1)}, {"queues": []}]
+    "options",
+    [
+        {"concurrency": 0},
+        {"poll": timedelta(0)},
+        {"drain": timedelta(-1)},
+        {"poll": 1},
+        {"drain": 30.0},
+        {"queues": []},
+    ],
 )
 async def test_settings_that_mean_nothing_are_refused(started, options):
     with pytest.raises(InvalidValue):

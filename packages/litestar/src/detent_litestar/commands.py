@@ -93,7 +93,11 @@ def _for_people(error: Exception) -> Exception:
 
 
 async def _worked(worker: Worker) -> None:
-    await run_until_signal(worker, lambda: click.echo(f"worker {worker.name} started: {', '.join(worker.loops)}"))
+    await run_until_signal(
+        worker,
+        lambda: click.echo(f"worker {worker.name} started: {', '.join(worker.loops)}"),
+        lambda sentence: click.echo(sentence, err=True),
+    )
     click.echo(f"worker {worker.name} stopped")
 
 

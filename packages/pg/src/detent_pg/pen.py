@@ -158,10 +158,11 @@ class Pen:
         row = await self._row(connection, runs.lock(self._tables), asked, instance_id)
         return None if row is None else run_of(row)
 
-    async def messages(self, connection: AsyncConnection, instance_id: UUID) -> Sequence[InboxMessage]:
-        """The messages to an instance that are not dead, by rising number."""
+    async def messages(self, connection: AsyncConnection, instance_id: UUID, after: int) -> Sequence[InboxMessage]:
+        """The messages to an instance that are not dead, by rising number: a page of those above `after`."""
+        asked = {"instance_id": instance_id, "after": after}
         with translated(instance_id):
-            found = await connection.execute(inbox.of_instance(self._tables), {"instance_id": instance_id})
+            found = await connection.execute(inbox.of_instance(self._tables), asked)
         return [message_of(row) for row in found.mappings()]
 
     async def find(

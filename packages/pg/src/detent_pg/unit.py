@@ -106,10 +106,12 @@ class PgUnit:
             return None
         return await unbroken(self._pen.lock_run(self._connection, run_id, self.record.id))
 
-    async def messages(self) -> Sequence[InboxMessage]:
-        """The messages to the locked instance that are not dead, by rising number."""
+    async def messages(self, *, after: int = 0) -> Sequence[InboxMessage]:
+        """The messages to the locked instance that are not dead, by rising number: a page of those above `after`."""
         self.check()
-        return await unbroken(self._pen.messages(self._connection, self.record.id)) if self.record else []
+        if self.record is None:
+            return []
+        return await unbroken(self._pen.messages(self._connection, self.record.id, after))
 
     async def write(self, change: Change) -> Existing | None:
         """Write `change`; for an insert whose receipt's key is taken, what exists."""

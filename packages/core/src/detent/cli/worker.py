@@ -62,7 +62,7 @@ def worker(
     """Work for the WorkflowRuntime at MODULE:RUNTIME until SIGINT or SIGTERM.
 
     MODULE:RUNTIME may also name a function that returns a runtime or, as an async context manager, opens one. Told to stop,
-    it takes nothing new and lets work under way end; a second signal cancels that and gives it back to others.
+    it takes nothing new and lets work under way end; a second signal cancels that and gives it back to others; a third kills.
     """
 
     async def work(runtime: WorkflowRuntime) -> None:
@@ -78,7 +78,7 @@ def worker(
             retention=not no_retention,
             name=name,
         )
-        await run_until_signal(working, lambda: _tell("started", working, as_json=as_json))
+        await run_until_signal(working, lambda: _tell("started", working, as_json=as_json), _tell_people)
         _tell("stopped", working, as_json=as_json)
 
     with_runtime(source, work)
@@ -89,3 +89,8 @@ def _tell(what: str, working: Worker, *, as_json: bool) -> None:
         click.echo(json.dumps({"worker": what, "name": working.name, "loops": working.loops}))
     else:
         click.echo(one_line(f"worker {working.name} {what}: {', '.join(working.loops)}"))
+
+
+def _tell_people(sentence: str) -> None:
+    # Beside the output, which programs read.
+    click.echo(sentence, err=True)

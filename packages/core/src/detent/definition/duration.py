@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError, WithJsonSchema
 
-from detent.definition.shape import fault
+from detent.definition.shape import fault, hint_of
+from detent.errors import InvalidValue
 
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
@@ -50,14 +51,38 @@ def read_duration(value: object) -> timedelta:
     raise fault("unreadable_duration", f"{reprlib.repr(value)} is not a duration", hint=_HINT)
 
 
+def duration_argument(value: object, path: str, *, least: timedelta | None = None) -> timedelta:
+    """The length of time that an argument is or says, `least` or longer. Raises `InvalidValue` with a hint for callers."""
+    try:
+        length = read_duration(value)
+    except ValueError as error:
+        raise InvalidValue(path, str(error), hint=hint_for_arguments(value, error)) from None
+    if least is not None and length < least:
+        raise InvalidValue(path, f"must not be {'negative' if not least else 'less than ' + duration_text(least)}")
+    return length
+
+
+def hint_for_arguments(value: object, error: ValueError) -> str | None:
+    """What to pass instead of `value`, which `read_duration` refused with `error`."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f'a number has no unit: write "{value}s", or pass timedelta(seconds={value})'
+    hint = hint_of(error)
+    return hint and f"{hint}, or pass a timedelta"
+
+
 def _short(text: str) -> timedelta:
     found = _SHORT.fullmatch(text.replace(" ", ""))
     numbers = found.groupdict(default="") if found else {"sign": ""}
     sign = -1 if numbers.pop("sign") else 1
     amounts = {unit: float(number) for unit, number in numbers.items() if number}
     if not amounts:
-        raise fault("unreadable_duration", f"{reprlib.repr(text)} is not a duration", hint=_HINT)
+        raise fault("unreadable_duration", f"{reprlib.repr(text)} is not a duration", hint=_hint_for(text))
     return timedelta(**amounts) * sign
+
+
+def _hint_for(text: str) -> str:
+    milliseconds = re.fullmatch(rf"\s*({_NUMBER})\s*ms\s*", text)
+    return f"write {float(milliseconds[1]) / 1000:g}s" if milliseconds else _HINT
 
 
 def _iso(text: str) -> timedelta:

@@ -1,5 +1,6 @@
 """The retry policy of a command as it is written: durations as text, everything optional."""
 
+import reprlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeAlias
@@ -8,6 +9,8 @@ from pydantic import Field, PlainSerializer, PlainValidator
 
 from detent.definition.duration import Duration
 from detent.definition.part import Part
+from detent.definition.shape import fault
+from detent.problems import did_you_mean
 from detent.retry import NEVER, Retry
 
 _DEFAULT = Retry()
@@ -29,11 +32,14 @@ class WrittenRetry(Part):
 
 
 def read_retry(written: object) -> Retry:
-    """The policy that `written` is or says. Raises `ValidationError`."""
+    """The policy that `written` is or says. Raises `ValueError`, of which `ValidationError` is one."""
     if isinstance(written, Retry):
         return written
     if written == "never":
         return NEVER
+    if isinstance(written, str):
+        message = f"must be 'never' or an object, not {reprlib.repr(written)}"
+        raise fault("unknown_value", message, hint=did_you_mean(written, ["never"]))
     fields = WrittenRetry.model_validate(written)
     return Retry(**{name: getattr(fields, name) for name in WrittenRetry.model_fields})
 

@@ -39,6 +39,12 @@ def fault(code: LiteralString, message: str, *, hint: str | None = None, inside:
     return PydanticCustomError(code, "{message}", {"message": message, "hint": hint, "inside": inside})
 
 
+def hint_of(error: ValueError) -> str | None:
+    """The hint of an error that `fault` made; `None` for any other."""
+    context = error.context if isinstance(error, PydanticCustomError) else None
+    return None if context is None else context.get("hint")
+
+
 def shape_problems(error: ValidationError) -> list[Problem]:
     """What pydantic found, one problem per fault, in its order."""
     return [_problem(details) for details in error.errors(include_url=False)]
@@ -72,7 +78,11 @@ def shown(value: object) -> str:
     if isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() <= 64):
         return repr(value)
     names: dict[type, str] = {int: "a number", str: "text", dict: "an object", list: "a list", tuple: "a list"}
-    return names.get(type(value), f"a {type(value).__name__}")
+    return names.get(type(value), _with_article(type(value).__name__))
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
 def _unknown_key(details: ErrorDetails) -> bool:

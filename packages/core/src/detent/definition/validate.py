@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from detent.definition.checks import CHECKS
+from detent.definition.checks.commands import retries_can_happen
 from detent.definition.checks.names import unknown_commands, unknown_guards
 from detent.definition.checks.states import entries_come_to_rest
 from detent.definition.workflow import Workflow
@@ -23,6 +24,7 @@ def validate(
     """
     problems = [problem for check in CHECKS for problem in check(definition)]
     problems += entries_come_to_rest(definition, durable)
+    problems += retries_can_happen(definition, commands, durable)
     if commands is not None:
         problems += unknown_commands(definition, commands)
     if guards is not None:

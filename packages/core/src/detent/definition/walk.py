@@ -46,9 +46,26 @@ def each_target(definition: Workflow) -> Iterator[tuple[str, str, str]]:
 def each_command(definition: Workflow) -> Iterator[tuple[str, CommandRef]]:
     """The path and the reference of every command, those that compensate for another included."""
     for path, _, _, event in each_event(definition):
-        yield from _commands(f"{path}.commands", event.commands)
+        yield from commands_among(f"{path}.commands", event.commands)
     for path, _, on_enter in each_on_enter(definition):
-        yield from _commands(f"{path}.commands", on_enter.commands)
+        yield from commands_among(f"{path}.commands", on_enter.commands)
+
+
+def each_series(definition: Workflow) -> Iterator[tuple[str, tuple[CommandRef, ...]]]:
+    """The path and the commands of every event and entry that has some: what runs one after another."""
+    for path, _, _, event in each_event(definition):
+        if event.commands:
+            yield f"{path}.commands", event.commands
+    for path, _, on_enter in each_on_enter(definition):
+        if on_enter.commands:
+            yield f"{path}.commands", on_enter.commands
+
+
+def commands_among(path: str, commands: tuple[CommandRef, ...]) -> Iterator[tuple[str, CommandRef]]:
+    """The path and the reference of each of these commands, those that compensate for another included."""
+    for index, command in enumerate(commands):
+        yield f"{path}[{index}]", command
+        yield from commands_among(f"{path}[{index}].compensate", command.compensate)
 
 
 def each_guard(definition: Workflow) -> Iterator[tuple[str, GuardRef]]:
@@ -70,9 +87,3 @@ def _ways(path: str, source: str, part: Event | OnEnter) -> Iterator[tuple[str, 
         yield f"{path}.target", source, part.target
     if part.error is not None:
         yield f"{path}.error", source, part.error
-
-
-def _commands(path: str, commands: tuple[CommandRef, ...]) -> Iterator[tuple[str, CommandRef]]:
-    for index, command in enumerate(commands):
-        yield f"{path}[{index}]", command
-        yield from _commands(f"{path}[{index}].compensate", command.compensate)

@@ -7,16 +7,14 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from detent.definition.duration import read_duration
-from detent.definition.retries import RetryLike, read_retry
+from detent.definition.retries import RetryLike
 from detent.errors import RegistrationInvalid
 from detent.registry.context import CommandContext, GuardContext
+from detent.registry.options import retry_option, timeout_option
 from detent.registry.signature import Parameter, Signature, constructor_parameters, read_signature
 from detent.retry import Retry
 
 Target = TypeVar("Target", bound=Callable[..., Any])
-
-Read = TypeVar("Read")
 
 _MARK = "__detent_declared__"
 
@@ -162,8 +160,8 @@ def command(
     options = CommandOptions(
         best_effort=best_effort,
         durable=durable,
-        retry=_read(name, "retry", read_retry, retry),
-        timeout=_read(name, "timeout", _positive, timeout),
+        retry=retry_option(name, retry),
+        timeout=timeout_option(name, timeout),
         queue=_queue_name(name, queue),
         priority=priority,
     )
@@ -180,22 +178,6 @@ def _check_named(kind: str, name: object) -> None:
     if not isinstance(name, str) or not name.strip():
         shown = getattr(name, "__name__", None) or repr(name)
         raise RegistrationInvalid(shown, "it has no name to be called by", hint=f'write @{kind}("name")')
-
-
-def _read(name: str, option: str, read: Callable[[object], Read], written: object) -> Read | None:
-    if written is None:
-        return None
-    try:
-        return read(written)
-    except ValueError as error:
-        raise RegistrationInvalid(name, f"its {option} is {written!r}, which cannot be read: {error}") from None
-
-
-def _positive(written: object) -> timedelta:
-    duration = read_duration(written)
-    if duration <= timedelta(0):
-        raise ValueError("it must be longer than nothing")
-    return duration
 
 
 def _queue_name(name: str, queue: object) -> str:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeGuard
 from uuid import UUID
 
-from detent.definition.duration import read_duration
+from detent.definition.duration import duration_argument
 from detent.errors import InvalidValue
 from detent.ids import as_id
 from detent.store.records import WorkflowInstance
@@ -44,10 +44,15 @@ def check_instant(value: Any, path: str) -> datetime | None:
 
 def check_duration(value: timedelta | str, path: str) -> timedelta:
     """The length of time that `value` is or says. Raises `InvalidValue`."""
-    try:
-        return read_duration(value)
-    except ValueError as error:
-        raise InvalidValue(path, str(error)) from None
+    return duration_argument(value, path)
+
+
+def check_period(value: timedelta | str, path: str) -> timedelta:
+    """The length of time that `value` is or says, longer than nothing. Raises `InvalidValue`."""
+    length = check_duration(value, path)
+    if length <= timedelta(0):
+        raise InvalidValue(path, "must be longer than nothing")
+    return length
 
 
 def is_whole(value: object) -> TypeGuard[int]:

@@ -2,9 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import get_args
 from uuid import UUID
 
+from detent.clock import Clock
+from detent.errors import InvalidValue
 from detent.json_values import JsonObject
+from detent.machine.machine import Machine
+from detent.problems import did_you_mean
 from detent.runtime.caller import Caller
 from detent.runtime.creation_order import CreationOrder
 from detent.runtime.machines import Machines
@@ -13,20 +18,29 @@ from detent.store.protocol import Store
 from detent.store.records import ParentLink, Status, WaitFor, WorkflowInstance
 from detent.store.signals import INBOX
 
+_WAIT_FOR: tuple[WaitFor, ...] = get_args(WaitFor)
+
 
 class Children:
     """Starts children. One per runtime."""
 
     def __init__(
-        self, create: Callable[[CreationOrder], Awaitable[WorkflowInstance]], machines: Machines, store: Store
+        self,
+        create: Callable[[CreationOrder], Awaitable[WorkflowInstance]],
+        machines: Machines,
+        store: Store,
+        clock: Clock | None,
     ) -> None:
         self._create = create
         self._machines = machines
         self._store = store
+        self._clock = clock
 
-    def of(self, parent: WorkflowInstance, caller: Caller, *, key: str | None = None) -> "Starter":
-        """Starts children of `parent`: in the transaction that `caller` lends, or each once under `key`."""
-        return Starter(self, parent, caller, key)
+    def of(self, parent: WorkflowInstance, machine: Machine, caller: Caller, *, key: str | None = None) -> "Starter":
+        """Starts children of `parent`, which `machine` governs: in the transaction that `caller` lends, or each once under
+        `key`.
+        """
+        return Starter(self, parent, machine, caller, key)
 
     async def start(self, order: CreationOrder) -> WorkflowInstance:
         """The child, or the one that was made under its key before."""
@@ -43,7 +57,8 @@ class Children:
         """
         parent = await self._store.load(parent_id)
         if parent is not None and parent.status is Status.CANCELLED:
-            await self._store.inbox.put(order_to_cancel(parent, None, self._store.now()))
+            now = self._store.now() if self._clock is None else self._clock.now()
+            await self._store.inbox.put(order_to_cancel(parent, None, now))
             self._store.signals.announce([INBOX])
 
     def order(
@@ -79,6 +94,8 @@ class Starter:
 
     children: Children
     parent: WorkflowInstance
+    machine: Machine
+    """What governs the parent."""
     caller: Caller
     key: str | None
     """Under what the command starts each child once; `None` where its transaction sees to that."""
@@ -95,12 +112,26 @@ class Starter:
         group: str,
         key: str | None,
     ) -> UUID:
-        """The id of the child."""
+        """The id of the child. Raises `InvalidValue` for an end that the parent could never hear of."""
+        link = self._link(on_end, wait_for, group)
         self.started += 1
-        link = None if on_end is None else ParentLink(on_end, wait_for, group, since=self.parent.version)
         # Told apart, so that a key of the caller's is never the number of another child.
         unique = None if self.key is None else f"{self.key}:{self.started if key is None else f'={key}'}"
         order = self.children.order(
             workflow, self.parent, self.caller, context=context, metadata=metadata, link=link, key=unique
         )
         return (await self.children.start(order)).id
+
+    def _link(self, on_end: str | None, wait_for: WaitFor, group: str) -> ParentLink | None:
+        if wait_for not in _WAIT_FOR:
+            raise InvalidValue("wait_for", f"is {wait_for!r}", hint=did_you_mean(str(wait_for), _WAIT_FOR))
+        if on_end is None:
+            if wait_for != "each" or group:
+                given = "group" if wait_for == "each" else "wait_for"
+                raise InvalidValue(given, "says nothing without on_end", hint="name the event that the end sends")
+            return None
+        declared = [event for state in self.machine.definition.states.values() for event in state.events]
+        if on_end not in declared:
+            reason = f"is {on_end!r}, which no state of {self.machine.workflow!r} declares"
+            raise InvalidValue("on_end", reason, hint=did_you_mean(str(on_end), set(declared)))
+        return ParentLink(on_end, wait_for, group, since=self.parent.version)

@@ -21,7 +21,7 @@ class Creation:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self.children = Children(self.create, parts.machines, parts.store)
+        self.children = Children(self.create, parts.machines, parts.store, parts.clock)
         """Starts instances on behalf of commands."""
 
     async def create(self, order: CreationOrder) -> WorkflowInstance:

@@ -7,8 +7,11 @@ from datetime import datetime, timedelta
 from detent.machine.machine import Machine
 from detent.runtime import sentences
 from detent.runtime.availability import AvailableEvent
+from detent.runtime.correspondence import NOTHING, Correspondence
 from detent.runtime.event_names import CANCELLED, IN_PLACE, ON_ENTER, PAUSED
 from detent.runtime.live_versions import why_not
+from detent.runtime.undoing import Undoing, undoing_of
+from detent.store.messages import Delivery, InboxMessage
 from detent.store.records import FINISHED, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
 from detent.store.run_records import Run, RunStatus
 
@@ -52,6 +55,16 @@ class Explanation:
     """What holds it up, in one sentence each; empty when all is well."""
     run: Run | None = None
     """The run that is under way, if any."""
+    undoing: Undoing | None = None
+    """What that run has undone and what it has not, if it does so."""
+    messages: tuple[InboxMessage, ...] = ()
+    """What was sent to it and not taken, dead letters included; the oldest 20, as for the next two."""
+    children: tuple[WorkflowInstance, ...] = ()
+    """Those of its children that have not ended."""
+    deliveries: tuple[Delivery, ...] = ()
+    """What it has published and a subscriber has not got yet, dead ones included."""
+    declared: tuple[str, ...] | None = None
+    """The names of the events that its state declares; `None` where its version cannot be looked at."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -69,10 +82,14 @@ class Explanation:
         yield from filter(None, [sentences.ending(self.instance)])
         if self.run is not None and self.run.status is not RunStatus.PARKED:
             yield sentences.running(self.run, self.at)
+        if self.undoing is not None:
+            yield sentences.undoing(self.undoing)
         yield from map(sentences.possibility, self.events)
         for outlook in self.timers:
             if not (outlook.timer.parked or _is_missed(outlook, held=self.held)):
                 yield sentences.deadline(outlook.timer, outlook.left, held=self.held)
+        others = Correspondence(self.messages, self.children, self.deliveries)
+        yield from others.told(self.instance, self.declared, self.at)
         yield from self.problems
 
 
@@ -85,11 +102,14 @@ def explained(
     machine: Machine | Exception,
     withdrawn: Sequence[str] = (),
     run: Run | None = None,
+    others: Correspondence = NOTHING,
 ) -> Explanation:
     """The explanation of `record`, from its newest `entries`, newest first, and what its events would do now.
 
-    `machine` governs it, or is the error that says why none can; `withdrawn` are the problems of its workflow.
+    `machine` governs it, or is the error that says why none can; `withdrawn` are the problems of its workflow; `others` is
+    what it has to do with others.
     """
+    declared = None if isinstance(machine, Exception) else tuple(machine.events(record.state))
     arrived_by = arrival_of(record, entries, machine)
     timers = tuple(TimerOutlook(timer, timer.due - now) for timer in record.timers)
     stopped = record.status is Status.PAUSED or bool(withdrawn) or isinstance(machine, Exception)
@@ -106,8 +126,20 @@ def explained(
         problems=(
             *_problems(record, entries, events, machine, withdrawn, timers, held=held),
             *_run_problems(run, now),
+            *others.problems(
+                () if record.status in FINISHED else declared,
+                now,
+                held=held,
+                since=record.updated_at,
+                grace=SWEEP_GRACE,
+            ),
         ),
         run=run,
+        undoing=None if run is None else undoing_of(run, machine),
+        messages=others.messages,
+        children=others.children,
+        deliveries=others.deliveries,
+        declared=declared,
     )
 
 

@@ -5,14 +5,19 @@ from uuid import UUID
 from detent.errors import IncompatibleState, StoreError
 from detent.machine.machine import Machine
 from detent.runtime.availability import AvailableEvent, available_events
+from detent.runtime.correspondence import LIMIT, Correspondence
 from detent.runtime.explanation import Explanation, arrival_of, explained
 from detent.runtime.instance_verbs import InstanceVerbs
-from detent.store.records import HistoryEntry, WorkflowInstance
+from detent.store.messages import DeliveryQuery, DeliveryStatus, InboxQuery
+from detent.store.query import InstanceQuery, Order
+from detent.store.records import FINISHED, LIVE, HistoryEntry, WorkflowInstance
 
 PAGE = 100
 """How many history entries are read at a time."""
 LOOK_BACK = 2000
 """How many are read at most, to find how an instance came into its state."""
+
+_BY_ID = Order("id", descending=False)
 
 
 class ExplanationVerbs(InstanceVerbs):
@@ -38,6 +43,7 @@ class ExplanationVerbs(InstanceVerbs):
             machine=machine,
             withdrawn=parts.machines.unavailable.get(record.workflow, ()),
             run=await parts.store.runs.load(record.run_id, outside=lent) if record.run_id else None,
+            others=await self._others(record, lent),
         )
 
     async def _looked_at(self, record: WorkflowInstance) -> tuple[Machine | Exception, list[AvailableEvent]]:
@@ -55,6 +61,20 @@ class ExplanationVerbs(InstanceVerbs):
         except Exception as error:
             # A version that cannot run is what an explanation is asked for: it is told, and not raised.
             return error, []
+
+    async def _others(self, record: WorkflowInstance, connection: object | None) -> Correspondence:
+        """What the record has to do with others, at one question for each kind."""
+        store = self.running().parts.store
+        undelivered = (DeliveryStatus.PENDING, DeliveryStatus.DEAD)
+        deliveries = DeliveryQuery(statuses=undelivered, instance_id=record.id)
+        children = InstanceQuery(parent_id=record.id, statuses=tuple(LIVE))
+        return Correspondence(
+            messages=tuple(await store.inbox.find(InboxQuery(instance_id=record.id), limit=LIMIT, outside=connection)),
+            children=()
+            if record.status in FINISHED
+            else tuple(await store.find(children, order=_BY_ID, limit=LIMIT, outside=connection)),
+            deliveries=tuple(await store.outbox.find(deliveries, limit=LIMIT, outside=connection)),
+        )
 
     async def _back_to_arrival(
         self, record: WorkflowInstance, machine: Machine | Exception, connection: object | None

@@ -39,6 +39,8 @@ class HeldRun:
         self._started = perf_counter()
         self.only_once = False
         """Whether an attempt is under way that must not be made again."""
+        self.due_in: timedelta | None = None
+        """After what time it may be claimed again, once it was given back with a delay."""
 
     @property
     def attempts(self) -> int:
@@ -58,8 +60,14 @@ class HeldRun:
         )
         self._require(held)
 
-    def checkpoint(self, entry: JsonObject, following: NextCommand, *, stays: bool) -> Checkpoint:
-        """What is saved of an answer; the lease is kept where the next command `stays` here."""
+    def checkpoint(
+        self, entry: JsonObject, following: NextCommand, *, stays: bool, took: timedelta = timedelta(0)
+    ) -> Checkpoint:
+        """What is saved of an answer; the lease is kept where the next command `stays` here.
+
+        `took` is how long the step has held the run that saves it: its instant is when that began, and the lease is to hold
+        as long from its end.
+        """
         return Checkpoint(
             lease=self.lease,
             entry=entry,
@@ -68,7 +76,7 @@ class HeldRun:
             queue=following["queue"],
             priority=following["priority"],
             release=None if stays else timedelta(0),
-            extend=self._parts.settings.lease,
+            extend=self._parts.settings.lease + took,
         )
 
     def checkpoint_saved_in(self, run: Run) -> Checkpoint:
@@ -108,6 +116,7 @@ class HeldRun:
         runs, given = self._parts.store.runs, Release(self.lease, delay, error, uncount)
         back: Collection[object] = await self.persistently(lambda: runs.release([given], now=self._parts.now))
         self._require(bool(back))
+        self.due_in = delay or None
 
     async def locked(self, unit: Unit) -> Run:
         """The run as it is, held with its instance until the end of the step."""

@@ -26,6 +26,18 @@ def error_facts(error: BaseException, raised_in: str | None) -> JsonObject:
     return facts if raised_in is None else {**facts, "raised_in": raised_in}
 
 
+def typed(error: BaseException) -> str:
+    """An error in one line, with its type: `KeyError: 'boom'`."""
+    text = str(error)
+    return cleaned(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def facts_told(facts: JsonObject) -> str:
+    """What `error_facts` say, in one line: `KeyError: 'boom'`; the code alone where the message says no more."""
+    code, message = str(facts.get("code")), str(facts.get("message") or "")
+    return code if message in ("", f"{code}()") else f"{code}: {message}"
+
+
 def noted(
     before: WorkflowInstance,
     after: WorkflowInstance,

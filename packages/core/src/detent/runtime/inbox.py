@@ -34,8 +34,9 @@ from detent.runtime.draft import Draft
 from detent.runtime.execution import Execution, locked_record
 from detent.runtime.failure import failure_change
 from detent.runtime.history import cleaned
+from detent.runtime.inbox_pages import judged, pages, seen_again
 from detent.runtime.intent import TakeEvent
-from detent.runtime.judging import Judgement, died, judge, put_behind_all, put_off
+from detent.runtime.judging import Judgement, died, put_behind_all, put_off
 from detent.runtime.message_reports import InboxReport
 from detent.runtime.parts import Parts
 from detent.runtime.receipts import Idempotency
@@ -125,13 +126,13 @@ class Inbox:
                 record = trial.record = locked_record(unit)
                 if record.run_id is not None or record.status is Status.PAUSED:
                     return
-                judgement = judge(record, await unit.messages(), self._events_of(record), unit.now)
+                judgement = await judged(record, unit, self._events_of(record))
                 if judgement.chosen is not None:
                     trial.message = judgement.chosen
                     await self._take(judgement.chosen, unit, trial, traced)
                 else:
                     await self._settle(judgement, unit)
-                    trial.order = judgement.order
+                    trial.order, trial.goes_on = judgement.order, judgement.more
                     trial.counted(
                         applied=len(judgement.dropped), waiting=len(judgement.waiting), dead=len(judgement.dead)
                     )
@@ -214,7 +215,7 @@ class Inbox:
         trial.counted(skipped=1)
         try:
             async with self._parts.store.transaction(message.instance_id, now=self._parts.now) as unit:
-                current = next((one for one in await unit.messages() if one.id == message.id), None)
+                current = await seen_again(message, unit)
                 if current is None:
                     return
                 if isinstance(error, IdempotencyConflict) or (
@@ -243,8 +244,9 @@ class Inbox:
         logger.warning("messages to instance %s are left to other processes: %s", instance_id, reason)
         try:
             async with self._parts.store.transaction(instance_id, now=self._parts.now, wait=False) as unit:
-                later = put_behind_all(await unit.messages(), reason, unit.now + ELSEWHERE)
-                await _write(unit, *map(PutBack, later))
+                async for page in pages(unit):
+                    later = put_behind_all(page, reason, unit.now + ELSEWHERE)
+                    await _write(unit, *map(PutBack, later))
         except (InstanceBusy, InstanceNotFound, StepRolledBack):
             return
 

@@ -1,7 +1,7 @@
 """What becomes of the messages to an instance: decided from its record, in the order they arrived. Nothing here waits."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from detent.retry import Retry
@@ -10,6 +10,8 @@ from detent.runtime.event_names import CANCEL_CHILDREN
 from detent.store.messages import InboxMessage
 from detent.store.records import FINISHED, Status, WorkflowInstance
 
+JUDGED_AT_ONCE = 10_000
+"""About how many judgements of messages are written in one commit; there may be more messages than fit into memory."""
 BEHIND = "an earlier message of this event is tried first"
 """The reason of a message that waits for one before it."""
 
@@ -30,22 +32,51 @@ class Judgement:
     """Messages whose event the state does not declare, marked as seen at this version."""
     behind: tuple[InboxMessage, ...] = ()
     """Messages behind one that was put off, put off as long."""
+    put_off_until: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
+    """The events that wait for one that was put off, and until when."""
+    more: bool = False
+    """Whether there is more to write than this; it is judged again, when this is written."""
 
     @property
     def kept(self) -> tuple[InboxMessage, ...]:
         """All that are to be written."""
         return (*self.dead, *self.waiting, *self.behind)
 
+    def followed_by(self, later: "Judgement") -> "Judgement":
+        """This and what was judged over the messages behind it, unless one of those is to be taken."""
+        if later.chosen is not None:
+            return later
+        order = self.order or later.order
+        if len(self.kept) + len(self.dropped) >= JUDGED_AT_ONCE:
+            more = self.more or bool(later.kept or later.dropped)
+            return replace(self, order=order, put_off_until=later.put_off_until, more=more)
+        return replace(
+            later,
+            order=order,
+            dropped=self.dropped + later.dropped,
+            dead=self.dead + later.dead,
+            waiting=self.waiting + later.waiting,
+            behind=self.behind + later.behind,
+        )
+
 
 def judge(
-    record: WorkflowInstance, messages: Sequence[InboxMessage], declared: Collection[str], now: datetime
+    record: WorkflowInstance,
+    messages: Sequence[InboxMessage],
+    declared: Collection[str],
+    now: datetime,
+    before: Judgement | None = None,
 ) -> Judgement:
-    """What to do with `messages`, by rising number and none of them dead, in a state that declares these events."""
+    """What to do with `messages`, by rising number and none of them dead, in a state that declares these events.
+
+    `before` is what is to be done with those of lower numbers, none of which can be taken; it is in the answer.
+    """
+    before = before or Judgement()
     orders = [message for message in messages if message.event == CANCEL_CHILDREN]
     others = [message for message in messages if message.event != CANCEL_CHILDREN]
     if record.status in FINISHED:
-        return _judge_finished(record, orders, others, now)
-    return _judge_live(record, orders, others, declared, now)
+        return before.followed_by(_judge_finished(record, orders, others, now))
+    return before.followed_by(_judge_live(record, orders, others, declared, now, before.put_off_until))
 
 
 def put_off(message: InboxMessage, *, reason: str, now: datetime, retry: Retry) -> InboxMessage:
@@ -81,13 +112,14 @@ def _judge_live(
     others: list[InboxMessage],
     declared: Collection[str],
     now: datetime,
+    put_off_before: Mapping[str, datetime],
 ) -> Judgement:
-    expired = [message for message in others if message.expires_at is not None and message.expires_at <= now]
-    current = [message for message in others if message not in expired]
-    put_off_until = dict[str, datetime]()
-    waiting, behind = list[InboxMessage](), list[InboxMessage]()
-    for message in current:
-        if message.event not in declared:
+    put_off_until = dict(put_off_before)
+    expired, waiting, behind = list[InboxMessage](), list[InboxMessage](), list[InboxMessage]()
+    for message in others:
+        if message.expires_at is not None and message.expires_at <= now:
+            expired.append(message)
+        elif message.event not in declared:
             if message.available_at <= now and message.seen_version != record.version:
                 waiting.append(replace(message, seen_version=record.version))
         elif message.event in put_off_until:
@@ -105,6 +137,7 @@ def _judge_live(
         dead=tuple(died(message, "it expired", now) for message in expired),
         waiting=tuple(waiting),
         behind=tuple(behind),
+        put_off_until=put_off_until,
     )
 
 

@@ -98,17 +98,18 @@ class Leases:
 
     async def _extend(self, leases: list[Lease]) -> None:
         loop, third = asyncio.get_running_loop(), self._length.total_seconds() / 3
-        asked = loop.time()
+        asked, given_up = loop.time(), self._heard + 2 * third
         try:
-            # No answer is waited for beyond the instant at which the leases are given up.
-            async with asyncio.timeout_at(min(asked + third, max(self._heard + 2 * third, asked))):
+            # No answer is waited for beyond that, but for a moment: a loop that stood still may ask once more.
+            async with asyncio.timeout_at(min(asked + third, max(given_up, asked + third / 4))):
                 kept = await self._store.runs.heartbeat(
                     leases, extend=self._length, now=None if self._clock is None else self._clock.now()
                 )
         except Exception:
             # Whatever it was: were this task to end, the leases of all runs here would.
             logger.warning("the leases of %d runs could not be extended", len(leases), exc_info=True)
-            if loop.time() - self._heard >= 2 * third:
+            # A timer may go off a little early, and the next look comes too late.
+            if loop.time() >= given_up - third / 100:
                 self._drop(leases)
             return
         self._heard = asked

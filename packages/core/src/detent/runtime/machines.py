@@ -1,5 +1,6 @@
 """The machines of a runtime, by workflow and version: compiled at start-up, or on demand from stored snapshots."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -15,11 +16,14 @@ from detent.errors import (
     WorkflowUnavailable,
 )
 from detent.machine.compile import compile_definition
+from detent.machine.idle_options import idle_options, idle_retries
 from detent.machine.machine import Machine
 from detent.problems import Problem, did_you_mean
 from detent.registry.registry import Registry
 from detent.store.protocol import Store
 from detent.store.records import DefinitionSnapshot, WorkflowInstance
+
+logger = logging.getLogger("detent.runtime")
 
 
 class VersionNotLoaded(Exception):
@@ -42,6 +46,7 @@ class Machines:
         for definition in definitions:
             self._add(definition)
         self._registered = frozenset(self._compiled)
+        self._warn()
 
     def _add(self, definition: WorkflowDefinition) -> None:
         key = (definition.name, definition.version)
@@ -52,6 +57,15 @@ class Machines:
         latest = self._latest.get(definition.name)
         if latest is None or latest.definition.version_key < definition.version_key:
             self._latest[definition.name] = machine
+
+    def _warn(self) -> None:
+        """Log what is said about commands and comes to nothing."""
+        definitions = [machine.definition for machine in self._compiled.values()]
+        for definition in definitions:
+            for problem in idle_retries(definition, self._registry):
+                logger.warning("workflow %r v%s: %s", definition.name, definition.version, problem)
+        for problem in idle_options(definitions, self._registry):
+            logger.warning("%s", problem)
 
     @property
     def workflows(self) -> list[str]:

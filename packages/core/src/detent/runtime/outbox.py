@@ -7,7 +7,7 @@ them to others, who make them again when the lease has ended.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,12 +18,15 @@ from detent.runtime.history import cleaned
 from detent.runtime.message_reports import OutboxReport
 from detent.runtime.parts import Parts
 from detent.runtime.repetition import delay_of, facts_of
+from detent.runtime.subscribers import Subscriber
 from detent.store.messages import Delivery, DeliveryResult, DeliveryStatus
 
 logger = logging.getLogger("detent.outbox")
 
 CONCURRENCY = 16
-"""How many deliveries one sweep makes at a time."""
+"""How many deliveries to each subscriber one sweep makes at a time, so that one who hangs takes no other's place."""
+LOOK_AGAIN = timedelta(seconds=1)
+"""After what time a sweep that waits for its deliveries looks for others that have become due."""
 GRACE = timedelta(seconds=5)
 """For how long a lease outlasts the longest attempt, so that its outcome can be noted."""
 
@@ -57,31 +60,42 @@ class Outbox:
         left, more = limit, True
         try:
             while True:
-                if more and left > 0 and len(under_way) <= CONCURRENCY // 2:
-                    asked = min(CONCURRENCY - len(under_way), left)
-                    claimed = await self._claim(asked, tenant)
+                while more and left > 0:
+                    names, room = self._with_room(under_way.values())
+                    if not names:
+                        break
+                    asked = min(room, left)
+                    claimed = await self._claim(names, asked, tenant)
                     under_way.update((asyncio.create_task(self._make(delivery)), delivery) for delivery in claimed)
                     left -= len(claimed)
                     more = len(claimed) == asked
                 if not under_way:
                     return
-                done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                await self._settle([task.result() for task in done], counts)
+                done, _ = await asyncio.wait(
+                    under_way, timeout=LOOK_AGAIN.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+                )
+                if done:
+                    await self._settle([task.result() for task in done], counts)
                 for task in done:
                     del under_way[task]
-                # What was behind one of these may be made now.
+                # What was behind one of these may be made now, and what was published meanwhile.
                 more = True
         finally:
             if under_way:
                 await self._parts.unbroken(self._give_back(under_way, counts))
 
-    async def _claim(self, limit: int, tenant: str | None) -> Collection[Delivery]:
+    def _with_room(self, under_way: Iterable[Delivery]) -> tuple[Sequence[str], int]:
+        """The subscribers to whom more deliveries may be made, and how many of them whoever they are for."""
+        busy = Counter(delivery.subscriber for delivery in under_way)
+        # Who is more than half full is left out: it would make the claims for all others small.
+        names = [name for name in self._parts.outgoing.subscribers.names if busy[name] <= CONCURRENCY // 2]
+        return names, CONCURRENCY - max((busy[name] for name in names), default=0)
+
+    async def _claim(self, names: Sequence[str], limit: int, tenant: str | None) -> Collection[Delivery]:
         subscribers = self._parts.outgoing.subscribers
         longest = max(subscribers[name].timeout for name in subscribers.names)
         lease = max(self._parts.settings.lease, longest + GRACE)
-        return await self._parts.store.outbox.claim(
-            subscribers.names, lease=lease, limit=limit, tenant=tenant, now=self._parts.now
-        )
+        return await self._parts.store.outbox.claim(names, lease=lease, limit=limit, tenant=tenant, now=self._parts.now)
 
     async def _make(self, delivery: Delivery) -> _Made:
         """One attempt, which never raises."""
@@ -90,7 +104,7 @@ class Outbox:
         try:
             with self._traced(delivery):
                 async with timer:
-                    await subscriber.deliver(delivery)
+                    await _deliver(subscriber, delivery)
         except Exception as error:
             facts = facts_of(error)
             if timer.expired() and isinstance(error, TimeoutError):
@@ -150,6 +164,17 @@ class Outbox:
             await self._settle(made, counts)
         except Exception:
             logger.warning("%d deliveries could not be given back; their leases will end", len(made), exc_info=True)
+
+
+async def _deliver(subscriber: Subscriber, delivery: Delivery) -> None:
+    """Call a subscriber. A cancellation of its own making is a failure like any other, and stops nothing else."""
+    try:
+        await subscriber.deliver(delivery)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("it was cancelled from within") from None
 
 
 def _made(delivery: Delivery, status: DeliveryStatus) -> _Made:

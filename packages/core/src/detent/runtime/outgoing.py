@@ -10,7 +10,7 @@ from detent.json_values import JsonObject, json_value
 from detent.registry.message import Message
 from detent.runtime.child_news import news_of
 from detent.runtime.draft import Draft
-from detent.runtime.event_names import CANCEL_CHILDREN, CANCELLED
+from detent.runtime.event_names import CANCEL_CHILDREN, CANCELLED, IN_PLACE
 from detent.runtime.subscribers import Subscribers
 from detent.store.change import AddMessage, AddRun, Change, Effect, MoveRun, Publish
 from detent.store.messages import Delivery, InboxMessage
@@ -110,7 +110,8 @@ def _delivery(change: Change, message: Message, message_id: UUID, subscriber: st
 
 def _ends(change: Change) -> bool:
     """Whether this very change ended its instance."""
-    return change.instance.finished_at == change.entries[-1].created_at
+    last = change.entries[-1]
+    return last.event not in IN_PLACE and change.instance.finished_at == last.created_at
 
 
 def cancellation_id(instance: WorkflowInstance) -> UUID:

@@ -1,15 +1,17 @@
 """What the executions of one runtime share."""
 
 import asyncio
+import reprlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 from uuid import UUID
 
 from detent.clock import Clock
+from detent.definition.duration import duration_text
 from detent.errors import InvalidValue, StepRolledBack, StoreUnavailable
 from detent.json_values import JsonObject
 from detent.problems import did_you_mean
@@ -37,7 +39,7 @@ Unresolvable: TypeAlias = Literal["withdraw", "warn", "raise"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The limits of a runtime."""
+    """The limits of a runtime. Raises `InvalidValue`."""
 
     max_chain: int = 10
     """How many automatic hops one event may cause in one commit."""
@@ -58,7 +60,7 @@ class Settings:
     max_crashes: int = 3
     """After how many attempts that ended with their worker and not with an answer a run is parked."""
     lease: timedelta = timedelta(seconds=30)
-    """After what time without a sign of life a worker's runs and deliveries are taken over by others."""
+    """After what time without a sign of life a worker's runs and deliveries are taken over by others; 100 ms at least."""
     inbox_retry: Retry = field(default_factory=lambda: Retry(attempts=20, initial=timedelta(seconds=1)))
     """When a message to an instance is tried again that was refused or failed, and after how many attempts it is dead."""
     outbox_retry: Retry = field(default_factory=lambda: Retry(attempts=20, initial=timedelta(seconds=1)))
@@ -82,6 +84,33 @@ class Settings:
         if self.unresolvable not in get_args(Unresolvable):
             hint = did_you_mean(str(self.unresolvable), get_args(Unresolvable))
             raise InvalidValue("unresolvable", f"is {self.unresolvable!r}", hint=hint)
+        for setting in fields(self):
+            _check(setting.name, setting.type, getattr(self, setting.name))
+
+
+_MAY_BE_NOTHING = frozenset({"step_budget", "drain"})
+_LEAST_LEASE = timedelta(milliseconds=100)
+
+
+def _check(name: str, kind: Any, value: object) -> None:
+    if kind is Retry and not isinstance(value, Retry):
+        raise InvalidValue(
+            name, f"is {reprlib.repr(value)}", hint="pass Retry(attempts=5, initial=timedelta(seconds=1))"
+        )
+    if kind is int and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise InvalidValue(name, f"is {reprlib.repr(value)}", hint="pass a whole number from 1")
+    if kind == timedelta or (kind == timedelta | None and value is not None):
+        _check_length(name, value)
+
+
+def _check_length(name: str, value: object) -> None:
+    if not isinstance(value, timedelta):
+        raise InvalidValue(name, f"is {reprlib.repr(value)}", hint="pass a timedelta such as timedelta(seconds=30)")
+    if value < timedelta(0) or (value == timedelta(0) and name not in _MAY_BE_NOTHING):
+        raise InvalidValue(name, f"is {duration_text(value)}, and must be longer than nothing")
+    if name == "lease" and value < _LEAST_LEASE:
+        # Heartbeats come three in a lease: shorter ones are lost to any pause of the process.
+        raise InvalidValue(name, f"is {duration_text(value)}", hint=f"pass {duration_text(_LEAST_LEASE)} or longer")
 
 
 @dataclass(frozen=True, slots=True)

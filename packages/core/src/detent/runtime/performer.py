@@ -112,10 +112,7 @@ class Performer:
         context = self._command_context(request)
         answer = await self.calls.run(request.command.name, context, self.scope)
         await self.unit.flush()
-        ran = ran_of(request, answer, context)
-        if request.command.best_effort and ran.record.ok:
-            _check_kept(request)
-        return ran
+        return ran_of(request, answer, context)
 
     async def _try(self, request: RunCommand) -> Ran:
         """A best-effort command: what it wrote is kept only if it succeeds, and nothing it does harms the step."""
@@ -144,7 +141,7 @@ class Performer:
             attempt,
             transition_id=attempt.transition_id,
             connection=self.unit.connection,
-            children=self.children.of(draft.instance, caller),
+            children=self.children.of(draft.instance, draft.machine, caller),
         )
 
 
@@ -189,12 +186,17 @@ def command_context(
 
 
 def ran_of(request: RunCommand, answer: Ok | Fail | Goto, context: CommandContext) -> Ran:
-    """What came of a command that has answered; its answer is put where the reference names an `output`."""
+    """What came of a command that has answered; its answer is put where the reference names an `output`.
+
+    Raises `InvalidValue` where what a best-effort one wrote may not be kept.
+    """
     command = request.command
     record = command_record(command.name, answer, best_effort=command.best_effort, compensates=request.compensates)
     if record.ok and command.ref.output is not None:
         put(request.context, command.ref.output, json_value(record.data, command.ref.output))
         request.context.touch(command.ref.output.split(".")[0])
+    if record.ok and command.best_effort:
+        check_kept(request)
     return Ran(record, answer if isinstance(answer, Goto) else None, tuple(context.published))
 
 
@@ -220,8 +222,8 @@ def _asked(request: AskGuard, attempt: Attempt) -> GuardContext:
     return guard_context(request.draft, request.guard, request.event, request.payload, attempt)
 
 
-def _check_kept(request: RunCommand) -> None:
-    """Raise now, inside the savepoint, where what a best-effort command wrote would fail the step later."""
+def check_kept(request: RunCommand) -> None:
+    """Raise `InvalidValue` now, while the command can be undone, where what it wrote would fail the step later."""
     machine = request.draft.machine
     written = json_object(request.context, "context")
     machine.check_context({**machine.state(request.to_state).context, **written})

@@ -14,7 +14,7 @@ from detent.errors import (
 from detent.json_values import JsonObject
 from detent.registry.raises import GiveUp, RetryAfter
 from detent.retry import Retry
-from detent.runtime.history import cleaned, error_facts
+from detent.runtime.history import cleaned, error_facts, typed
 from detent.store.records import CommandRecord
 
 _NO_USE = (GiveUp, AnswerInvalid, InvalidValue, GotoNotAllowed, CommandFailed, RunStuck)
@@ -37,7 +37,7 @@ def failure_record(name: str, error: Exception, *, best_effort: bool, compensate
     elif isinstance(error, CommandTimedOut):
         code, message = error.code, error.message
     else:
-        code, message = "raised", f"{type(error).__name__}: {error}"
+        code, message = "raised", typed(error)
     return CommandRecord(
         name, ok=False, code=code, message=cleaned(message), best_effort=best_effort, compensates=compensates
     )

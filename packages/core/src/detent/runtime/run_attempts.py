@@ -33,7 +33,7 @@ class RunAttempts:
             attempt,
             transition_id=attempt.transition_id,
             connection=None,
-            children=self._children.of(request.draft.instance, caller, key=run.key),
+            children=self._children.of(request.draft.instance, request.draft.machine, caller, key=run.key),
             run=run,
         )
         with self._parts.instrument.command(

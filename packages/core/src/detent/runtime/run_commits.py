@@ -3,27 +3,41 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
+from time import perf_counter
 from typing import TypeAlias, TypeVar
 
+from detent.errors import (
+    DetentError,
+    InstanceBusy,
+    InstanceNotFound,
+    InvalidValue,
+    LeaseLost,
+    OutcomeUnknown,
+    RunStuck,
+    StoreUnavailable,
+)
 from detent.json_values import JsonObject
 from detent.machine.machine import Machine
+from detent.registry.raises import GiveUp
 from detent.runtime.children import Children
 from detent.runtime.draft import Draft, NextCommand
 from detent.runtime.event_names import PARKED
 from detent.runtime.execution import locked_record
 from detent.runtime.held_run import HeldRun
-from detent.runtime.history import cleaned, noted
+from detent.runtime.history import cleaned, facts_told, noted
 from detent.runtime.injection import Transition
 from detent.runtime.journal import Before, Diverged, command_entry
 from detent.runtime.leases import Leases
 from detent.runtime.parts import Parts
-from detent.runtime.performer import Performer
+from detent.runtime.performer import Performer, check_kept
 from detent.runtime.reentrancy import step_of
 from detent.runtime.repetition import facts_of
 from detent.runtime.run_attempts import require_taken
 from detent.runtime.run_report import Advanced
-from detent.runtime.run_steps import led
+from detent.runtime.run_steps import InstanceMoved, led
 from detent.runtime.step import LastPart, Ran, Request, RunCommand
+from detent.runtime.undoing import failure_in, failure_told
 from detent.store.change import Change, MoveRun, SaveStep
 from detent.store.protocol import Unit
 from detent.store.records import Outcome, Status, WorkflowInstance
@@ -35,6 +49,13 @@ T = TypeVar("T")
 
 Following: TypeAlias = Callable[[Request], tuple[NextCommand, bool]]
 """What comes next after a request, and whether this worker does it."""
+
+
+class OfCommand(Exception):
+    """What a command raised: of another instance or store, if it speaks of one, and never of its own run."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 class RunCommits:
@@ -49,6 +70,7 @@ class RunCommits:
         """Run a transactional command and save its answer, in one commit; `None` when the instance is paused."""
 
         async def commit(unit: Unit, run: Run, record: WorkflowInstance) -> Checkpoint | None:
+            began = perf_counter()
             if len(run.journal) > len(held.run.journal):
                 # The commit before was cut off, and nobody knew that it is there.
                 return held.checkpoint_saved_in(run)
@@ -61,9 +83,11 @@ class RunCommits:
             ran = await self._traced(held, request, unit)
             require_taken(request, ran)
             entry = command_entry(request, ran, before)
-            upcoming, stays = following(step.send(ran))
-            checkpoint = held.checkpoint(entry, upcoming, stays=stays)
+            after = step.send(ran)
+            require_fitting_end(run, request, ran, after)
+            upcoming, stays = following(after)
             await unit.flush()
+            checkpoint = held.checkpoint(entry, upcoming, stays=stays, took=timedelta(seconds=perf_counter() - began))
             await unit.write(Change(record, record.version, run.id, (), (SaveStep(checkpoint),)))
             return checkpoint
 
@@ -115,12 +139,16 @@ class RunCommits:
         facts = facts_of(error)
 
         async def commit(unit: Unit, run: Run, record: WorkflowInstance) -> None:
-            change = _parked(run, record, unit, facts)
+            change = _parked(run, record, unit, facts, _reason(run, error))
             await unit.write(change)
             unit.after_commit(lambda: self._parts.committed(change, held.took))
 
-        logger.warning("run %s is parked: %s", held.run.id, cleaned(str(facts["message"])))
-        await held.persistently(lambda: self._held(held, commit))
+        logger.warning("run %s is parked: %s", held.run.id, _reason(held.run, error))
+        try:
+            await held.persistently(lambda: self._held(held, commit))
+        except InstanceNotFound:
+            # It was deleted, and its run with it.
+            raise LeaseLost(held.run.id) from None
         return Advanced.PARKED
 
     async def _held(self, held: HeldRun, commit: Callable[[Unit, Run, WorkflowInstance], Awaitable[T]]) -> T:
@@ -140,13 +168,43 @@ class RunCommits:
             Transition(draft.instance.id, draft.machine.workflow, unit.connection),
             self._parts.instrument,
         )
-        with step_of(self._parts, draft.instance.id):
-            async with self._parts.injector.open(transition) as scope:
-                return await work(Performer(self._parts.calls, draft.attempt, unit, scope, self._children, instrument))
+        try:
+            with step_of(self._parts, draft.instance.id):
+                async with self._parts.injector.open(transition) as scope:
+                    performer = Performer(self._parts.calls, draft.attempt, unit, scope, self._children, instrument)
+                    return await work(performer)
+        except (StoreUnavailable, OutcomeUnknown, InstanceBusy, LeaseLost) as error:
+            if error is draft.attempt.raised:
+                raise OfCommand(error) from error
+            raise
 
 
-def _parked(run: Run, record: WorkflowInstance, unit: Unit, facts: JsonObject) -> Change:
-    reason = str(facts["message"])
+def require_fitting_end(run: Run, request: RunCommand, ran: Ran, following: Request) -> None:
+    """Raise `RunStuck` where the last command has succeeded and its context does not fit the model.
+
+    It is not saved then: a saved answer could be mended by nobody, while the command can, and is run again on retry.
+    """
+    if not ran.record.ok or not isinstance(following, LastPart):
+        return
+    try:
+        check_kept(request)
+    except InvalidValue as error:
+        raise RunStuck(run.id, f"after {request.command.name!r}, its {error.message}") from error
+
+
+def _reason(run: Run, error: Exception) -> str:
+    """Why a run is parked, and where it was undoing what it had done, why it did so."""
+    speaks = isinstance(error, DetentError | GiveUp | Diverged | InstanceMoved)
+    facts = facts_of(error)
+    reason = cleaned(str(facts["message"]) if speaks else facts_told(facts))
+    failed = failure_in(run.journal)
+    if failed is None:
+        return reason
+    doing = "undoing what was done" if run.command else "about to take that failure"
+    return f"{reason}; it was {doing}, because {failure_told(failed)}"
+
+
+def _parked(run: Run, record: WorkflowInstance, unit: Unit, facts: JsonObject, reason: str) -> Change:
     if record.run_id != run.id:
         ended = MoveRun(run.id, RunStatus.CANCELLED, unit.now, reason, facts)
         return Change(record, record.version, run.id, (), (ended,))

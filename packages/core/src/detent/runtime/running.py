@@ -14,6 +14,7 @@ from detent.runtime.parts import Parts
 from detent.runtime.retention import Retention
 from detent.runtime.runs import Runs
 from detent.runtime.sending import Sender
+from detent.runtime.standstill import Standstill
 from detent.runtime.waiting import Waiting
 
 
@@ -38,10 +39,10 @@ class Running:
     @classmethod
     def of(cls, parts: Parts) -> "Running":
         """Everything wired over `parts`."""
-        waiting = Waiting(parts.store)
-        parts.watchers.append(waiting.look)
         creation = Creation(parts)
         execution = Execution(parts, creation.children)
+        waiting = Waiting(parts.store, Standstill(parts, execution))
+        parts.watchers.append(waiting.look)
         operations = Operations(parts, execution)
         descendants = Descendants(parts, operations)
         return cls(

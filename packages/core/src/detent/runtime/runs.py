@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from detent.errors import (
     DefinitionInvalid,
+    GotoNotAllowed,
     InstanceBusy,
     LeaseLost,
     OutcomeUnknown,
@@ -35,7 +36,7 @@ from detent.runtime.leases import Leases
 from detent.runtime.parts import Parts
 from detent.runtime.repetition import delay_of, facts_of, failure_record
 from detent.runtime.run_attempts import RunAttempts, require_taken
-from detent.runtime.run_commits import RunCommits
+from detent.runtime.run_commits import OfCommand, RunCommits, require_fitting_end
 from detent.runtime.run_report import Advanced, RunReport
 from detent.runtime.run_steps import InstanceMoved, led
 from detent.runtime.step import AskGuard, LastPart, Ran, Request, RunCommand, Step
@@ -50,6 +51,8 @@ BATCH = 50
 
 Serves: TypeAlias = Callable[[str], bool]
 """Whether the next command may be taken here without being claimed anew, by its queue."""
+Due: TypeAlias = Callable[[timedelta], None]
+"""Told after what time a run that was given back may be claimed again."""
 
 
 class Runs:
@@ -89,20 +92,22 @@ class Runs:
         )
         return await self._parts.store.runs.claim(claim, now=self._parts.now)
 
-    async def work_on(self, claimed: ClaimedRun, *, serves: Serves) -> Advanced:
-        """Advance one claimed run as far as that goes, and keep its lease meanwhile.
+    async def work_on(self, claimed: ClaimedRun, *, serves: Serves, due: Due | None = None) -> Advanced:
+        """Advance one claimed run as far as that goes, and keep its lease meanwhile; `due` hears when it is to be repeated.
 
         Cancelled, it gives the run back for others to go on with, and raises.
         """
         held = HeldRun(self._parts, claimed)
         advanced = await self._held(held, serves)
+        if due is not None and held.due_in is not None:
+            due(held.due_in)
         self._parts.observers.report_run(held.run, advanced, held.took)
         return advanced
 
     async def _held(self, held: HeldRun, serves: Serves) -> Advanced:
         try:
             with self._parts.instrument.continued(held.run.trace):
-                return await self.leases.under(held.lease, self._advance(held, serves))
+                return await self.leases.under(held.lease, self._contained(held, serves))
         except LeaseLost:
             logger.info("run %s was taken over or cancelled", held.run.id)
             return Advanced.LOST
@@ -120,8 +125,33 @@ class Runs:
                 break
             left -= len(claimed)
             works = (self.work_on(one, serves=lambda queue: queues is None or queue in queues) for one in claimed)
-            counts.update(advanced.value for advanced in await asyncio.gather(*works))
+            # All of them end here: what one raises is raised when nothing of the others goes on unattended.
+            ended = await asyncio.gather(*works, return_exceptions=True)
+            for advanced in ended:
+                if isinstance(advanced, BaseException):
+                    raise advanced
+                counts[advanced.value] += 1
         return RunReport(**counts)
+
+    async def _contained(self, held: HeldRun, serves: Serves) -> Advanced:
+        """Advance it, and park it when that fails as nobody foresaw: given up silently, it would come back for ever."""
+        try:
+            return await self._advance(held, serves)
+        except (LeaseLost, StoreUnavailable, OutcomeUnknown):
+            raise
+        except Exception as error:
+            logger.exception("run %s could not be worked on", held.run.id)
+            return await self._parked_for(held, error)
+
+    async def _parked_for(self, held: HeldRun, error: Exception) -> Advanced:
+        try:
+            return await self._commits.park(held, error)
+        except (LeaseLost, StoreUnavailable, OutcomeUnknown):
+            raise
+        except Exception:
+            logger.exception("run %s could not be parked with what it raised", held.run.id)
+            stuck = RunStuck(held.run.id, f"it raised {type(error).__name__}, which could not be written down")
+            return await self._commits.park(held, stuck)
 
     async def _advance(self, held: HeldRun, serves: Serves) -> Advanced:
         try:
@@ -168,6 +198,8 @@ class Runs:
     ) -> Request | Advanced:
         try:
             return await work()
+        except OfCommand as raised:
+            return await self._failed(held, raised.error, self._retry_of(request))
         except (LeaseLost, StoreUnavailable, OutcomeUnknown):
             raise
         except InstanceBusy:
@@ -193,15 +225,18 @@ class Runs:
             ran = await self._attempts.make(held, request)
             require_taken(request, ran)
             entry = command_entry(request, ran, before)
-        except (LeaseLost, StoreUnavailable, OutcomeUnknown):
-            raise
         except Exception as error:
-            if not self._is_last(held, error, request) or not _is_taken(request):
+            if isinstance(error, LeaseLost) and error.run_id == held.run.id:
                 raise
+            if not self._is_last(held, error, request) or not _is_taken(request):
+                raise OfCommand(error) from error
             before.restore(request.context)
             ran = _given_up(request, error)
             entry = command_entry(request, ran, before)
-        return await self._save(held, entry, step.send(ran), serves)
+            return await self._save(held, entry, step.send(ran), serves)
+        following = step.send(ran)
+        require_fitting_end(held.run, request, ran, following)
+        return await self._save(held, entry, following, serves)
 
     async def _commit(
         self, held: HeldRun, machine: Machine, step: Step[None], request: RunCommand, serves: Serves
@@ -213,9 +248,13 @@ class Runs:
             )
         except (LeaseLost, StoreUnavailable, OutcomeUnknown, InstanceBusy, Diverged, InstanceMoved):
             raise
-        except Exception as error:
+        except (GotoNotAllowed, RunStuck):
+            # Its answer cannot be followed; no failure of the command says so.
+            raise
+        except Exception as raised:
+            error = raised.error if isinstance(raised, OfCommand) else raised
             if not self._is_last(held, error, request) or not _is_taken(request):
-                raise
+                raise OfCommand(error) from error
             ran = _given_up(request, error)
             entry = command_entry(request, ran, Before.of(request.context))
             return await self._save(held, entry, step.send(ran), serves)
@@ -252,6 +291,8 @@ class Runs:
     async def _finish(self, held: HeldRun, machine: Machine) -> Advanced:
         try:
             return await held.persistently(lambda: self._commits.finish(held, machine))
+        except OfCommand as raised:
+            return await self._failed(held, raised.error, self._parts.settings.run_retry)
         except (LeaseLost, StoreUnavailable, OutcomeUnknown):
             raise
         except InstanceBusy:
@@ -267,7 +308,8 @@ class Runs:
         delay = delay_of(error, attempts=held.attempts, retry=retry)
         if delay is None:
             return await self._commits.park(held, error)
-        logger.info("run %s is tried again in %s: %r", held.run.id, delay, error)
+        when = f"in {delay}" if delay else "at once"
+        logger.info("run %s is tried again %s: %r", held.run.id, when, error)
         await held.release(delay, error=facts_of(error))
         return Advanced.RETRYING
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from detent.clock import Clock
 from detent.definition.model import WorkflowDefinition
+from detent.definition.shape import shown
 from detent.errors import AlreadyStarted, InvalidValue, NotStarted
 from detent.registry.registry import Registry
 from detent.runtime.caller import Caller, checked_tenant
@@ -136,12 +137,12 @@ class WorkflowRuntime(WorkflowVerbs):
 def _listed(name: str, given: Iterable[Any], kind: type | None = None) -> tuple[Any, ...]:
     """What was given as a list, checked for the slips of a first day: one thing instead of a list, or the wrong thing."""
     if isinstance(given, BaseModel | str | Mapping) or not isinstance(given, Iterable):
-        raise InvalidValue(name, f"is a {type(given).__name__}", hint="pass a list")
+        raise InvalidValue(name, f"is {shown(given)}", hint="pass a list")
     things = tuple(given)
     for thing in things:
         if kind is not None and not isinstance(thing, kind):
-            shown = thing.__name__ if isinstance(thing, type) else type(thing).__name__
-            raise InvalidValue(name, f"holds {shown}, which is no {kind.__name__} object", hint=_MADE_BY.get(kind))
+            kept = thing.__name__ if isinstance(thing, type) else type(thing).__name__
+            raise InvalidValue(name, f"holds {kept}, which is no {kind.__name__} object", hint=_MADE_BY.get(kind))
     return things
 
 

@@ -18,6 +18,8 @@ from detent.runtime.event_names import (
     RUN_RETRIED,
     UPGRADED,
 )
+from detent.runtime.history import facts_told
+from detent.runtime.undoing import Undoing, failure_told
 from detent.store.records import FINISHED, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
 from detent.store.run_records import Run, RunStatus
 
@@ -43,6 +45,9 @@ _DONE = {
 }
 
 
+_OF_JOINS = frozenset({"group", "since", "version"})
+
+
 def span_told(span: timedelta) -> str:
     """A length of time without what nobody wants to know: seconds only in the first hour, minutes only in the first days."""
     unit = timedelta(seconds=1) if span < timedelta(hours=1) else timedelta(minutes=1)
@@ -56,9 +61,19 @@ def in_line(text: str) -> str:
     return " ".join(text.split()).rstrip(".")
 
 
+def in_time(span: timedelta) -> str:
+    """When something is that comes after this time."""
+    return "now" if span < timedelta(seconds=1) else f"in {span_told(span)}"
+
+
+def attempts_told(attempts: int) -> str:
+    """How many attempts were made."""
+    return f"{attempts} attempt" + ("" if attempts == 1 else "s")
+
+
 def standing(record: WorkflowInstance) -> str:
     """Which instance it is, and where it stands."""
-    ended = f" since {_instant(record.finished_at)}" if record.finished_at is not None else ""
+    ended = f" since {instant_told(record.finished_at)}" if record.finished_at is not None else ""
     return (
         f"Instance {record.id} of {record.workflow!r}, version {record.definition_version}, "
         f"{_STANDS[record.status]} state {record.state!r}{ended}."
@@ -68,7 +83,7 @@ def standing(record: WorkflowInstance) -> str:
 def arrival(record: WorkflowInstance, entry: HistoryEntry | None, now: datetime) -> str:
     """How the instance came into its state, and when."""
     if entry is None:
-        stay = f"for {span_told(now - record.entered_at)}, since {_instant(record.entered_at)}"
+        stay = f"for {span_told(now - record.entered_at)}, since {instant_told(record.entered_at)}"
         return f"It has been there {stay}; history does not tell any more how it came there."
     return f"{_how(entry)}, {_since(entry.created_at, now)}{_who(entry.trigger_metadata)}{_because(entry)}."
 
@@ -108,18 +123,17 @@ def deadline(timer: Timer, left: timedelta, *, held: bool) -> str:
     """When a timeout fires that is not parked; `held` when nothing of the instance can fire here now."""
     if left > timedelta(0):
         verb = "is due" if held else "fires by itself"
-        when = f"{verb} in {span_told(left)}, at {_instant(timer.due)}"
+        when = f"{verb} {in_time(left)}, at {instant_told(timer.due)}"
     else:
         when = f"has been due for {span_told(-left)}" if held else "is due and fires with the next sweep"
-    tried = f", after {_attempts(timer)} in vain" if timer.attempts else ""
+    tried = f", after {attempts_told(timer.attempts)} in vain" if timer.attempts else ""
     return f"Timeout {timer.event!r} {when}{tried}{_reason(timer)}."
 
 
 def parked(timer: Timer) -> str:
     """That a timeout waits for an operator."""
-    return (
-        f"Timeout {timer.event!r} is parked after {_attempts(timer)} and waits for an operator (rearm){_reason(timer)}."
-    )
+    tried = attempts_told(timer.attempts)
+    return f"Timeout {timer.event!r} is parked after {tried} and waits for an operator (rearm){_reason(timer)}."
 
 
 def overdue(timer: Timer, late: timedelta) -> str:
@@ -132,23 +146,39 @@ def overdue(timer: Timer, late: timedelta) -> str:
 
 def running(run: Run, now: datetime) -> str:
     """How far a run is, and who is at it."""
-    what = f"Run {run.id} takes event {run.event!r}, since {_instant(run.created_at)}: "
+    what = f"Run {run.id} takes event {run.event!r}, since {instant_told(run.created_at)}"
+    return f"{what}: {advancing(run, now)}."
+
+
+def advancing(run: Run, now: datetime) -> str:
+    """What a run that is not parked is at, without a full stop."""
     doing = f"command {run.command!r}" if run.command else "its end"
     if run.status is RunStatus.RUNNING:
         doing = f"{run.worker} is at {doing}, attempt {run.attempts}{_progress(run)}"
     elif run.available_at > now:
-        doing = f"{doing} is tried again in {span_told(run.available_at - now)}, after {_tries(run)} in vain"
+        tried = f", after {attempts_told(run.attempts)} in vain" if run.attempts else ""
+        doing = f"{doing} is tried again {in_time(run.available_at - now)}{tried}"
     else:
         doing = f"{doing} waits for a worker of queue {run.queue!r}"
-    return f"{what}{doing}{_run_error(run)}."
+    return f"{doing}{_run_error(run)}"
 
 
 def parked_run(run: Run) -> str:
     """That a run waits for an operator."""
+    return f"Run {run.id} of event {run.event!r} is parked{parked_at(run)}."
+
+
+def parked_at(run: Run) -> str:
+    """Where a run is parked, and why."""
     at = f" at command {run.command!r}" if run.command else " at its end"
-    return (
-        f"Run {run.id} of event {run.event!r} is parked{at} and waits for an operator (retry, cancel){_run_error(run)}."
-    )
+    return f"{at} and waits for an operator (retry, cancel){_parked_because(run)}"
+
+
+def undoing(undoing: Undoing) -> str:
+    """What a run has undone, and what it has not."""
+    undone, left = (", ".join(map(repr, names)) for names in (undoing.undone, undoing.left))
+    told = "; ".join(filter(None, [undone and f"undone: {undone}", left and f"not yet undone: {left}"]))
+    return f"What was done is undone, because {in_line(failure_told(undoing.failed))}; {told}."
 
 
 def unclaimed(run: Run, late: timedelta) -> str:
@@ -167,12 +197,12 @@ def _progress(run: Run) -> str:
     return f" ({run.progress.get('fraction', 0):.0%}{said})"
 
 
-def _tries(run: Run) -> str:
-    return f"{run.attempts} attempt" + ("" if run.attempts == 1 else "s")
-
-
 def _run_error(run: Run) -> str:
-    return f": {in_line(str(run.error.get('message')))}" if run.error else ""
+    return f": {in_line(facts_told(run.error))}" if run.error else ""
+
+
+def _parked_because(run: Run) -> str:
+    return f": {in_line(run.reason)}" if run.reason else _run_error(run)
 
 
 def _how(entry: HistoryEntry) -> str:
@@ -187,30 +217,29 @@ def _how(entry: HistoryEntry) -> str:
     return f"{led} {came}" + (" by failing" if entry.outcome is Outcome.FAILURE else "")
 
 
-def _attempts(timer: Timer) -> str:
-    return f"{timer.attempts} attempt" + ("" if timer.attempts == 1 else "s")
-
-
 def _reason(timer: Timer) -> str:
     return f": {in_line(timer.reason)}" if timer.reason else ""
 
 
 def _because(entry: HistoryEntry) -> str:
-    if entry.error is not None:
-        return f": {entry.error.get('code')}: {in_line(str(entry.error.get('message')))}"
+    if entry.error is not None and entry.event != PARKED:
+        return f": {in_line(facts_told(entry.error))}"
     return f": {in_line(entry.reason)}" if entry.reason else ""
 
 
 def _who(trigger_metadata: JsonObject) -> str:
-    said = ", ".join(f"{key}: {value}" for key, value in trigger_metadata.items())
+    # How children are counted is nobody's business but the runtime's.
+    hidden = _OF_JOINS if trigger_metadata.get("source") == "child" else frozenset()
+    said = ", ".join(f"{key}: {value}" for key, value in trigger_metadata.items() if key not in hidden)
     return f" ({said})" if said else ""
 
 
 def _since(instant: datetime, now: datetime) -> str:
     span = now - instant
     when = "just now" if span < timedelta(seconds=1) else f"{span_told(span)} ago"
-    return f"{when}, at {_instant(instant)}"
+    return f"{when}, at {instant_told(instant)}"
 
 
-def _instant(instant: datetime) -> str:
+def instant_told(instant: datetime) -> str:
+    """An instant, to the second."""
     return f"{instant:%Y-%m-%d %H:%M:%S %Z}"

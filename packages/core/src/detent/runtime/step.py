@@ -90,6 +90,8 @@ class _Performed:
     records: tuple[CommandRecord, ...]
     failure: CommandRecord | None = None
     goto: tuple[CommandStep, Goto] | None = None
+    done: tuple[CommandStep, ...] = ()
+    """Those that succeeded, to be undone where what follows fails."""
 
 
 def creation_step(draft: Draft, *, max_chain: int, write_first: bool) -> Step[None]:
@@ -149,22 +151,22 @@ def _carry_out(
     *,
     fired: bool = False,
     in_run: bool = False,
-    before: tuple[CommandRecord, ...] = (),
+    before: _Performed = _Performed(()),
 ) -> Step[bool]:
     """Perform one chosen event. Answers whether a state was entered.
 
-    `before` are the records of the commands that chose this event by a `Goto`; they stand in the same entry.
+    `before` is what chose this event by a `Goto`: its commands stand in the same entry, and are undone with the others.
     """
     draft.payload = payload
     declared = draft.machine.events(draft.state)[event]
     to_state = choice.target or draft.state
-    performed = yield from _perform(draft, choice.commands, event, payload, to_state, declared.error)
+    performed = yield from _perform(draft, choice.commands, event, payload, to_state, declared.error, before.done)
     if performed.goto is not None:
         command, goto = performed.goto
         raise GotoNotAllowed(command.name, goto.event, "only on_enter commands may choose the next event")
     if in_run:
         yield from _last_part(draft)
-    records = (*before, *performed.records)
+    records = (*before.records, *performed.records)
     if performed.failure is not None:
         _route_failure(draft, performed.failure, declared.error, event, records, payload)
         return True
@@ -191,10 +193,11 @@ def _perform(
     payload: JsonValue,
     to_state: str,
     error: str | None,
+    before: tuple[CommandStep, ...] = (),
 ) -> Step[_Performed]:
     """Run commands one after another, until one fails that may not; then those that undo the others, the last one first."""
     records: list[CommandRecord] = []
-    done: list[CommandStep] = []
+    done = list(before)
     chosen: tuple[CommandStep, Goto] | None = None
     for command in commands:
         ran = yield from _run(draft, command, event, payload, to_state, error)
@@ -209,7 +212,7 @@ def _perform(
             if chosen is not None:
                 raise GotoNotAllowed(command.name, ran.goto.event, f"{chosen[0].name!r} has already chosen")
             chosen = (command, ran.goto)
-    return _Performed(tuple(records), goto=chosen)
+    return _Performed(tuple(records), goto=chosen, done=tuple(done))
 
 
 def _run(
@@ -290,7 +293,7 @@ def _hop(draft: Draft, entry: Entry, *, in_run: bool = False) -> Step[bool]:
     to_state = entry.target or draft.state
     performed = yield from _perform(draft, entry.commands, ON_ENTER, draft.payload, to_state, entry.error)
     if performed.failure is None and performed.goto is not None:
-        return (yield from _follow_goto(draft, entry, *performed.goto, performed.records, in_run=in_run))
+        return (yield from _follow_goto(draft, entry, *performed.goto, performed, in_run=in_run))
     if in_run:
         yield from _last_part(draft)
     if performed.failure is not None:
@@ -304,7 +307,7 @@ def _hop(draft: Draft, entry: Entry, *, in_run: bool = False) -> Step[bool]:
 
 
 def _follow_goto(
-    draft: Draft, entry: Entry, command: CommandStep, goto: Goto, records: tuple[CommandRecord, ...], *, in_run: bool
+    draft: Draft, entry: Entry, command: CommandStep, goto: Goto, performed: _Performed, *, in_run: bool
 ) -> Step[bool]:
     """Take the event a command chose instead of the hop. Refused by its guard, it counts as that command's failure."""
     declared = draft.machine.events(draft.state)
@@ -314,10 +317,13 @@ def _follow_goto(
     payload = draft.machine.payload_of(draft.state, goto.event, goto.payload)
     choice = yield from _choose(draft, goto.event, payload)
     if not isinstance(choice, Refused):
-        return (yield from _carry_out(draft, choice, goto.event, payload, in_run=in_run, before=records))
+        return (yield from _carry_out(draft, choice, goto.event, payload, in_run=in_run, before=performed))
     failure = CommandRecord(command.name, ok=False, code="goto_refused", message=f"{goto.event!r}: {choice.reason}")
+    told = [failure if record.code == "goto" else record for record in performed.records]
+    if entry.error is not None:
+        done = [other for other in performed.done if other is not command]
+        told += yield from _compensate(draft, done, ON_ENTER, draft.payload, entry.error)
     if in_run:
         yield from _last_part(draft)
-    told = tuple(failure if record.code == "goto" else record for record in records)
-    _route_failure(draft, failure, entry.error, ON_ENTER, told, None)
+    _route_failure(draft, failure, entry.error, ON_ENTER, tuple(told), None)
     return True

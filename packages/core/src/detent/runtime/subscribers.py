@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import Any, TypeAlias, TypeVar
 
-from detent.definition.duration import read_duration
-from detent.definition.retries import RetryLike, read_retry
+from detent.definition.retries import RetryLike
 from detent.errors import RegistrationInvalid
+from detent.registry.options import retry_option, timeout_option
 from detent.retry import Retry
 from detent.store.messages import Delivery
 
@@ -19,6 +19,8 @@ Deliver: TypeAlias = Callable[[Delivery], Awaitable[None]]
 Target = TypeVar("Target", bound=Callable[..., Any])
 
 _MARK = "__detent_subscriber__"
+_HINT = '@subscriber("order.*")'
+_TIMEOUT = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Subscriber:
     deliver: Deliver
     retry: Retry | None = None
     """How a failed delivery is repeated; `None` for `Settings.outbox_retry`."""
-    timeout: timedelta = timedelta(seconds=30)
+    timeout: timedelta = _TIMEOUT
     """After what time an attempt is cancelled."""
 
     def hears(self, topic: str) -> bool:
@@ -47,15 +49,15 @@ def subscriber(
     It is called with a `Delivery`. `name` (its own by default) must stay the same as long as deliveries to it wait. Raises
     `RegistrationInvalid`.
     """
+    if patterns and callable(patterns[0]):
+        raise RegistrationInvalid(_called(patterns[0]), "it names no topic", hint=_HINT)
 
     def decorate(target: Target) -> Target:
-        chosen = name or target.__name__
-        try:
-            longest = read_duration(timeout)
-            policy = None if retry is None else read_retry(retry)
-        except ValueError as error:
-            raise RegistrationInvalid(chosen, f"its timeout or retry cannot be read: {error}") from None
-        setattr(target, _MARK, Subscriber(chosen, patterns, target, policy, longest))
+        chosen = name or _called(target)
+        longest = timeout_option(chosen, timeout) or _TIMEOUT
+        found = Subscriber(chosen, patterns, target, retry_option(chosen, retry), longest)
+        _check(found)
+        setattr(target, _MARK, found)
         return target
 
     return decorate
@@ -85,12 +87,20 @@ class Subscribers:
     def _add(self, item: Any) -> None:
         found = item if isinstance(item, Subscriber) else getattr(item, _MARK, None)
         if not isinstance(found, Subscriber):
-            shown = getattr(item, "__name__", None) or repr(item)
-            raise RegistrationInvalid(shown, "it is no subscriber", hint='mark it with @subscriber("order.*")')
-        if not found.patterns or not all(found.patterns):
-            raise RegistrationInvalid(found.name, "it names no topic", hint='@subscriber("order.*")')
-        call = found.deliver if inspect.isroutine(found.deliver) else type(found.deliver).__call__
-        if not inspect.iscoroutinefunction(call):
-            raise RegistrationInvalid(found.name, "it is no async function")
+            raise RegistrationInvalid(_called(item), "it is no subscriber", hint=f"mark it with {_HINT}")
+        _check(found)
         if self._by_name.setdefault(found.name, found) != found:
             raise RegistrationInvalid(found.name, "another subscriber of this name is already registered")
+
+
+def _check(found: Subscriber) -> None:
+    patterns: tuple[Any, ...] = found.patterns
+    if not patterns or not all(isinstance(pattern, str) and pattern for pattern in patterns):
+        raise RegistrationInvalid(found.name, "it names no topic", hint=_HINT)
+    call = found.deliver if inspect.isroutine(found.deliver) else type(found.deliver).__call__
+    if not inspect.iscoroutinefunction(call):
+        raise RegistrationInvalid(found.name, "it is no async function", hint="declare it with `async def`")
+
+
+def _called(item: Any) -> str:
+    return getattr(item, "__name__", None) or repr(item)

@@ -11,14 +11,17 @@ from uuid import UUID
 from detent.errors import (
     InstanceFinished,
     InstanceNotFound,
+    InvalidValue,
     NotStarted,
     RunParked,
     StoreError,
     StoreUnavailable,
     WaitTimeout,
 )
+from detent.problems import did_you_mean
 from detent.retry import Retry
 from detent.runtime.listener import Listener
+from detent.runtime.standstill import Standstill
 from detent.store.protocol import Store
 from detent.store.query import InstanceQuery, Order
 from detent.store.records import FINISHED, WorkflowInstance
@@ -33,6 +36,8 @@ _PAUSE = Retry(
 """How long until the next look at those of whom nobody said that they moved."""
 _AT_ONCE = 500
 """How many instances are looked at by one query."""
+_PATIENCE = 1.0
+"""For how many seconds it asks at most what holds an instance that is not where it is waited for."""
 _LINGER = 5.0
 """For how many seconds it goes on to listen when nobody waits."""
 _MOVED = moved("")
@@ -88,8 +93,9 @@ class Waiting:
     time, less and less often. While nobody waits it does nothing.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, standstill: Standstill) -> None:
         self._store = store
+        self._standstill = standstill
         self._waiters = _Waiters()
         self._moved: set[UUID] = set()
         self._wake = asyncio.Event()
@@ -102,8 +108,8 @@ class Waiting:
     async def until(self, instance_id: UUID, goal: Goal, *, tenant: str | None, timeout: timedelta) -> WorkflowInstance:
         """The instance once it is where `goal` says.
 
-        Raises `InstanceNotFound`, `RunParked`, `InstanceFinished`, `WaitTimeout`, and `StoreError` when the store could not be
-        asked at the end.
+        Raises `InstanceNotFound`, `InvalidValue` for a state that the instance's version does not have, `RunParked`,
+        `InstanceFinished`, `WaitTimeout`, and `StoreError` when the store could not be asked at the end.
         """
         if self._closed:
             raise NotStarted
@@ -114,7 +120,7 @@ class Waiting:
                 await self._look([instance_id])
             if waiter.arrived.done():
                 return waiter.arrived.result()
-            raise self._failed or _too_late(waiter, timeout)
+            raise self._failed or await self._too_late(waiter, timeout)
 
     def look(self, instance_id: UUID) -> None:
         """This instance was written: look at it soon, if anybody waits for it."""
@@ -214,10 +220,31 @@ class Waiting:
             ids = tuple(wanted[start : start + _AT_ONCE])
             found = await self._store.find(InstanceQuery(ids=ids), order=Order("id"), limit=len(ids))
             by_id = {instance.id: instance for instance in found}
+            for instance in found:
+                await self._refuse_unknown(instance)
             parked = await self._parked(by_id)
             for instance_id in ids:
                 for waiter in self._waiters.by_instance.get(instance_id, ()):
                     _tell(waiter, by_id.get(instance_id), parked.get(instance_id))
+
+    async def _refuse_unknown(self, instance: WorkflowInstance) -> None:
+        """Tell those who see the instance for the first time, and wait for a state that it can never be in."""
+        fresh = [waiter for waiter in self._waiters.by_instance.get(instance.id, ()) if _asks_anew(waiter, instance)]
+        states = await self._standstill.states(instance) if fresh else None
+        for waiter in fresh:
+            unknown = sorted((waiter.goal.states or frozenset()) - set(states)) if states is not None else []
+            if unknown and not waiter.arrived.done():
+                reason = f"is {unknown[0]!r}, which {instance.workflow!r} does not have"
+                waiter.arrived.set_exception(InvalidValue("state", reason, hint=did_you_mean(unknown[0], states or ())))
+
+    async def _too_late(self, waiter: Waiter, timeout: timedelta) -> WaitTimeout:
+        held_by = None
+        if waiter.seen is not None:
+            with suppress(StoreError, OSError):
+                async with asyncio.timeout(_PATIENCE):
+                    held_by = await self._standstill.reason(waiter.seen)
+        state = "" if waiter.seen is None else waiter.seen.state
+        return WaitTimeout(waiter.instance_id, state, timeout.total_seconds(), held_by)
 
     async def _parked(self, found: Mapping[UUID, WorkflowInstance]) -> Mapping[UUID, RunParked]:
         """For the instances whose run is parked, what to say of that. A parked timer parks an instance too."""
@@ -253,6 +280,6 @@ def _tell(waiter: Waiter, instance: WorkflowInstance | None, parked: RunParked |
         waiter.arrived.set_exception(InstanceFinished(instance.id, instance.status.value))
 
 
-def _too_late(waiter: Waiter, timeout: timedelta) -> WaitTimeout:
-    state = "" if waiter.seen is None else waiter.seen.state
-    return WaitTimeout(waiter.instance_id, state, timeout.total_seconds())
+def _asks_anew(waiter: Waiter, instance: WorkflowInstance) -> bool:
+    mine = waiter.tenant in (None, instance.tenant)
+    return mine and waiter.seen is None and bool(waiter.goal.states) and not waiter.arrived.done()

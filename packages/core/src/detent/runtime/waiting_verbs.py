@@ -29,7 +29,8 @@ class WaitingVerbs(Verbs):
         left again at once may be missed: wait for several then, or for the end.
 
         Raises `InstanceNotFound`; `RunParked` when its run waits for an operator; `InstanceFinished` when it ended somewhere
-        else; `WaitTimeout`, or `StoreError` where the store could not be asked in the end; `InvalidValue`.
+        else; `WaitTimeout`, or `StoreError` where the store could not be asked in the end; `InvalidValue`, for a state that
+        the instance's version does not have too.
         """
         return await self.running().waiting.until(
             id_of(instance_id),

@@ -23,9 +23,6 @@ class LocalTransaction(Protocol):
     def after_commit(self, callback: Callable[[], None]) -> None: ...
 
 
-MESSAGES_OF_A_STEP = 1000
-"""How many messages a step sees at most."""
-
 TransactionType = TypeVar("TransactionType", bound=LocalTransaction)
 
 
@@ -63,8 +60,8 @@ class LocalUnit(ABC, Generic[TransactionType]):
         """A run of the locked instance, held until the end of the step; `None` when it has no such run."""
 
     @abstractmethod
-    async def messages(self) -> Sequence[InboxMessage]:
-        """The messages to the locked instance that are not dead, by rising number; up to `MESSAGES_OF_A_STEP`."""
+    async def messages(self, *, after: int = 0) -> Sequence[InboxMessage]:
+        """The messages to the locked instance that are not dead, by rising number: a page of those above `after`."""
 
     async def write(self, change: Change) -> Existing | None:
         """Write `change`; for an insert whose receipt's key is taken, what exists."""

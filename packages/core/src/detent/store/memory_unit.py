@@ -5,11 +5,11 @@ from uuid import UUID
 
 from detent.store.change import Change
 from detent.store.copies import copy_message
-from detent.store.local_unit import MESSAGES_OF_A_STEP, LocalUnit
+from detent.store.local_unit import LocalUnit
 from detent.store.memory_effects import run_row
 from detent.store.memory_transaction import MemoryTransaction
 from detent.store.messages import InboxMessage
-from detent.store.protocol import Existing
+from detent.store.protocol import MESSAGES_OF_A_PAGE, Existing
 from detent.store.run_records import Run
 
 
@@ -24,17 +24,17 @@ class MemoryUnit(LocalUnit[MemoryTransaction]):
         # Asked again: the one who held it may have written it.
         return self._own(run_id)
 
-    async def messages(self) -> Sequence[InboxMessage]:
-        """The messages to the locked instance that are not dead, by rising number."""
+    async def messages(self, *, after: int = 0) -> Sequence[InboxMessage]:
+        """The messages to the locked instance that are not dead, by rising number: a page of those above `after`."""
         if self.record is None:
             return []
         instance_id = self.record.id
         waiting = [
             message
             for message in self.connection.rows.messages()
-            if message.instance_id == instance_id and message.dead_at is None
+            if message.instance_id == instance_id and message.dead_at is None and message.number > after
         ]
-        return [copy_message(message) for message in waiting[:MESSAGES_OF_A_STEP]]
+        return [copy_message(message) for message in waiting[:MESSAGES_OF_A_PAGE]]
 
     async def _write(self, change: Change) -> Existing | None:
         await self.connection.hold_for(change)

@@ -64,6 +64,10 @@ class Existing:
     instance: WorkflowInstance
 
 
+MESSAGES_OF_A_PAGE = 1000
+"""How many messages `Unit.messages` answers at most."""
+
+
 class Unit(Protocol):
     """One step under way: the locked record, a connection for commands, and the pen.
 
@@ -103,8 +107,11 @@ class Unit(Protocol):
         """A run of the locked instance, held until the end of the step, so that nobody claims it meanwhile."""
         ...
 
-    async def messages(self) -> Sequence[InboxMessage]:
-        """The messages to the locked instance that are not dead, by rising number; up to 1000."""
+    async def messages(self, *, after: int = 0) -> Sequence[InboxMessage]:
+        """The messages to the locked instance that are not dead, by rising number, what this step wrote included.
+
+        One page: the first 1000 with a number above `after`; fewer only where there are no more.
+        """
         ...
 
     async def write(self, change: Change) -> Existing | None:

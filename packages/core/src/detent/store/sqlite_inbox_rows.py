@@ -26,7 +26,9 @@ UPDATE detent_inbox SET
     attempts = :attempts, reason = :reason, available_at = :available_at, seen_version = :seen_version, dead_at = :dead_at
 WHERE id = :id
 """
-_OF_INSTANCE = "SELECT * FROM detent_inbox WHERE instance_id = ? AND dead_at IS NULL ORDER BY number LIMIT ?"
+_OF_INSTANCE = """
+SELECT * FROM detent_inbox WHERE instance_id = ? AND dead_at IS NULL AND number > ? ORDER BY number LIMIT ?
+"""
 _DUE = """
 SELECT instance.id FROM detent_inbox AS message
 JOIN detent_instances AS instance ON instance.id = message.instance_id
@@ -78,9 +80,9 @@ def put_back(connection: sqlite3.Connection, message: InboxMessage) -> None:
     connection.execute(_PUT_BACK, from_message(message))
 
 
-def read_messages(connection: sqlite3.Connection, instance_id: UUID, limit: int) -> list[InboxMessage]:
-    """Up to `limit` messages to an instance that are not dead, by rising number."""
-    return [to_message(row) for row in connection.execute(_OF_INSTANCE, (str(instance_id), limit))]
+def read_messages(connection: sqlite3.Connection, instance_id: UUID, limit: int, after: int) -> list[InboxMessage]:
+    """Up to `limit` messages to an instance that are not dead, by rising number and above `after`."""
+    return [to_message(row) for row in connection.execute(_OF_INSTANCE, (str(instance_id), after, limit))]
 
 
 def read_instances_with_messages(

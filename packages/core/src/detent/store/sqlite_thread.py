@@ -6,7 +6,7 @@ submitted BEGIN and is cut off only has to submit ROLLBACK.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Literal, TypeAlias, TypeVar
@@ -24,6 +24,15 @@ _SYNCHRONOUS = {
     "NORMAL": "PRAGMA synchronous = NORMAL",
     "FULL": "PRAGMA synchronous = FULL",
     "EXTRA": "PRAGMA synchronous = EXTRA",
+}
+
+# What comes again however often it is tried.
+_HOPELESS: Mapping[int | None, str] = {
+    sqlite3.SQLITE_CANTOPEN: "see whether its folder exists, and whether this process may write there",
+    sqlite3.SQLITE_READONLY: "let this process write the file and its folder",
+    sqlite3.SQLITE_PERM: "let this process write the file and its folder",
+    sqlite3.SQLITE_NOTADB: "give the path of a SQLite file, or of one that is not there yet",
+    sqlite3.SQLITE_CORRUPT: "restore the file from a backup",
 }
 
 
@@ -75,7 +84,9 @@ def connect_writer(path: str, synchronous: Synchronous, busy_timeout: float) -> 
     try:
         [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
-            raise StoreUnavailable(f"{path} cannot be kept in WAL mode, as on a network disk")
+            raise StoreUnavailable(
+                f"{path} cannot be kept in WAL mode, as on a network disk", hint="keep it on a local disk"
+            )
         connection.execute(_SYNCHRONOUS[synchronous])
         # For tables of the application that commands write to.
         connection.execute("PRAGMA foreign_keys = ON")
@@ -150,6 +161,13 @@ def translated(error: sqlite3.Error) -> StoreError:
     if _primary_code(error) == sqlite3.SQLITE_CONSTRAINT:
         return StoreError(f"the database refused a row: {error}")
     return StoreUnavailable(str(error))
+
+
+def not_opened(path: str, error: sqlite3.Error) -> StoreUnavailable:
+    """The error of opening the file at `path` as one of ours, with advice that fits."""
+    reason = f"{path} could not be opened: {error}"
+    hint = _HOPELESS.get(_primary_code(error))
+    return StoreUnavailable(reason) if hint is None else StoreUnavailable(reason, hint=hint)
 
 
 def _primary_code(error: sqlite3.Error) -> int | None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from detent.errors import StoreUnavailable
 from detent.store.sqlite_schema import upgrade
-from detent.store.sqlite_thread import SqliteThread, Synchronous, connect_reader, connect_writer
+from detent.store.sqlite_thread import SqliteThread, Synchronous, connect_reader, connect_writer, not_opened
 
 IN_MEMORY = ":memory:"
 """The path that asks for a database of this store alone."""
@@ -37,7 +36,7 @@ class SqliteThreads:
         except BaseException as error:
             await threads.stop()
             if isinstance(error, sqlite3.Error):
-                raise StoreUnavailable(str(error)) from error
+                raise not_opened(path, error) from error
             raise
         return threads
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from detent.definition.shape import shown
 from detent.errors import InvalidValue
 from detent.registry.registry import MAX_QUEUE_NAME
-from detent.runtime.arguments import check_limit
+from detent.runtime.arguments import check_duration, check_limit, check_period
 from detent.store.run_records import Throttle
 
 EVERY_OTHER = "*"
@@ -24,7 +25,8 @@ class Queue:
     """How many all workers together hold at once. Each worker that serves the queue has to say so."""
     rate: int | None = None
     """How many runs all workers together begin in any `per`. Each worker that serves the queue has to say so."""
-    per: timedelta = timedelta(seconds=1)
+    per: timedelta | str = timedelta(seconds=1)
+    """The length of time of `rate`: a `timedelta`, or text such as `"1m"`, which becomes one."""
 
     def __post_init__(self) -> None:
         if not self.name.strip() or len(self.name) > MAX_QUEUE_NAME:
@@ -32,8 +34,7 @@ class Queue:
         for path in ("concurrency", "global_concurrency", "rate"):
             if (value := getattr(self, path)) is not None:
                 check_limit(value, most=1_000_000, path=path)
-        if self.per <= timedelta(0):
-            raise InvalidValue("per", "must be longer than nothing")
+        object.__setattr__(self, "per", check_period(self.per, "per"))
         if self.name == EVERY_OTHER and self.is_limited:
             raise InvalidValue("queues", f"limits {EVERY_OTHER!r}, which is no single queue", hint="name the queue")
 
@@ -43,11 +44,16 @@ class Queue:
         return self.concurrency is not None or self.throttle is not None
 
     @property
+    def period(self) -> timedelta:
+        """`per` as a length of time."""
+        return check_duration(self.per, "per")
+
+    @property
     def throttle(self) -> Throttle | None:
         """What holds over all workers."""
         if self.global_concurrency is None and self.rate is None:
             return None
-        return Throttle(self.global_concurrency, self.rate, self.per)
+        return Throttle(self.global_concurrency, self.rate, self.period)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,8 @@ class Served:
         """What a worker was told: `None` for all, or names and `Queue` objects. Raises `InvalidValue`."""
         if queues is None:
             return cls()
-        if isinstance(queues, str | Queue):
-            raise InvalidValue("queues", f"is a {type(queues).__name__}", hint="pass a list")
+        if isinstance(queues, str | Queue) or not isinstance(queues, Iterable):
+            raise InvalidValue("queues", f"is {shown(queues)}", hint="pass a list")
         given = [queue if isinstance(queue, Queue) else Queue(queue) for queue in queues]
         names = [queue.name for queue in given]
         if not given:

@@ -21,6 +21,10 @@ _LEAST = 0.5
 """For how many seconds runs that were cancelled are waited for at least."""
 _CLAIM = timedelta(seconds=5)
 """How long a claim under way is waited for at least: what it claimed and nobody heard of would be left to its lease."""
+_SOON = timedelta(minutes=1)
+"""Up to what time it is told when to look again."""
+_GRACE = 0.001
+"""How many seconds later it looks: a look just before the time would find nothing."""
 
 
 @dataclass(eq=False, slots=True)
@@ -55,6 +59,7 @@ class RunWorker(Loop):
         self._served = served or Served()
         self._concurrency = concurrency
         self._slots: list[_Slot] = []
+        self._alarms: set[asyncio.TimerHandle] = set()
         self._turn = 0
         self._more = False
 
@@ -81,9 +86,10 @@ class RunWorker(Loop):
         time = asyncio.get_running_loop().time
         began = time()
         await super().__aexit__(kind, error, trace)
+        self._cancel_alarms()
         await self._ended(began + going_on(self._time).total_seconds() - time())
         if self._slots:
-            logger.warning("%d runs did not end in %s and are given back", len(self._slots), self._time)
+            logger.warning("still under way after %s, and given back: runs %s", self._time, self.running)
             self._cancel_runs()
             await self._ended(max(began + self._time.total_seconds() - time(), _LEAST))
         if self._slots:
@@ -128,7 +134,7 @@ class RunWorker(Loop):
         claimed = await self._advancing.claim(room, queues=[share.name], throttle=share.throttle, tenant=tenant)
         if claimed and share.rate is not None:
             # When as much time has passed, as many may be claimed again; nobody will say so.
-            asyncio.get_running_loop().call_later(share.per.total_seconds(), self.wake)
+            self._wake_in(share.period)
         return claimed
 
     async def _begin(self, claimed: Sequence[ClaimedRun]) -> None:
@@ -156,7 +162,7 @@ class RunWorker(Loop):
 
         limited = slot.queue in self._served.limited_names
         try:
-            await self._advancing.work_on(claimed, serves=serves)
+            await self._advancing.work_on(claimed, serves=serves, due=self._wake_in)
         except (StoreUnavailable, OutcomeUnknown) as error:
             logger.warning("run %s is left to whoever claims it when its lease has ended: %s", slot.run_id, error)
         except Exception:
@@ -165,6 +171,23 @@ class RunWorker(Loop):
             self._slots.remove(slot)
             if self._more or limited:
                 self.wake()
+
+    def _wake_in(self, time: timedelta) -> None:
+        """Look again when this time has passed; where it is long, the next look after it is soon enough."""
+        if time > _SOON or self._stopping.is_set():
+            return
+
+        def wake() -> None:
+            self._alarms.discard(alarm)
+            self.wake()
+
+        alarm = asyncio.get_running_loop().call_later(time.total_seconds() + _GRACE, wake)
+        self._alarms.add(alarm)
+
+    def _cancel_alarms(self) -> None:
+        for alarm in self._alarms:
+            alarm.cancel()
+        self._alarms.clear()
 
     def _cancel_runs(self) -> None:
         for slot in self._slots:

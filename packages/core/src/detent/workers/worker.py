@@ -11,7 +11,7 @@ from uuid import UUID
 
 from detent.clock import SystemClock
 from detent.errors import AlreadyStarted, InvalidValue
-from detent.runtime.arguments import check_limit
+from detent.runtime.arguments import check_duration, check_limit, check_period
 from detent.runtime.listener import Listener
 from detent.runtime.runtime import WorkflowRuntime
 from detent.store.signals import INBOX, OUTBOX, RUNS, TIMERS, withdrawn
@@ -45,6 +45,8 @@ class Worker:
     * `timeouts`, `inbox`, `outbox`, `retention`: whether it does that work too.
     * `name`: what it is called in the runs it holds; host and process id by default.
 
+    `poll` and `drain` are each a `timedelta`, or text such as `"30s"`.
+
     Raises `InvalidValue`.
     """
 
@@ -54,8 +56,8 @@ class Worker:
         *,
         queues: Iterable[str | Queue] | None = None,
         concurrency: int = 10,
-        poll: timedelta = timedelta(seconds=1),
-        drain: timedelta = timedelta(seconds=30),
+        poll: timedelta | str = timedelta(seconds=1),
+        drain: timedelta | str = timedelta(seconds=30),
         timeouts: bool = True,
         inbox: bool = True,
         outbox: bool = True,
@@ -63,8 +65,9 @@ class Worker:
         name: str | None = None,
     ) -> None:
         check_limit(concurrency, most=10_000, path="concurrency")
-        if poll <= timedelta(0) or drain < timedelta(0):
-            raise InvalidValue("poll" if poll <= timedelta(0) else "drain", "must be longer than nothing")
+        poll, drain = check_period(poll, "poll"), check_duration(drain, "drain")
+        if drain < timedelta(0):
+            raise InvalidValue("drain", "must not be negative")
         self._runtime = runtime
         self._name = name
         self._runs = RunWorker(runtime, served=Served.of(queues), concurrency=concurrency, interval=poll, drain=drain)

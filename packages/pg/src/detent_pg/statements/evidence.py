@@ -26,6 +26,7 @@ from detent.store.change import AddMessage, AddRun, Change, MoveRun, Publish, Pu
 from detent.store.run_records import RunStatus
 from detent_pg.rows import encode
 from detent_pg.schema import Tables
+from detent_pg.statements.runs import entry_at
 
 Sought: TypeAlias = tuple[Select[Any] | None, dict[str, object]]
 """A statement that answers yes or no, and its parameters."""
@@ -61,7 +62,7 @@ def _takings(tables: Tables, change: Change) -> Sought:
 def _steps(tables: Tables, change: Change) -> Sought:
     for effect in change.effects_of(SaveStep):
         saved = effect.checkpoint
-        return _entry(tables), {"id": saved.lease.run_id, "entry": encode(saved.entry)}
+        return _entry(tables), {"id": saved.lease.run_id, "entry": encode(saved.entry), "position": saved.position}
     return None, {}
 
 
@@ -96,7 +97,9 @@ def _none_of(tables: Tables) -> Select[Any]:
 @cache
 def _entry(tables: Tables) -> Select[Any]:
     runs = tables.runs
-    return select(exists().where(_is(runs), runs.c.journal[-1] == cast(bindparam("entry", type_=Text), JSONB)))
+    # At its very place: the same command may have answered the same before.
+    there = entry_at(runs, bindparam("position", type_=Integer))
+    return select(exists().where(_is(runs), there == cast(bindparam("entry", type_=Text), JSONB)))
 
 
 @cache

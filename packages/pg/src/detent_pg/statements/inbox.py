@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from detent.store.messages import InboxQuery
+from detent.store.protocol import MESSAGES_OF_A_PAGE
 from detent.store.records import Status
 from detent_pg.schema import Tables
 from detent_pg.statements.arrays import fetched, incoming, stored
@@ -35,8 +36,6 @@ from detent_pg.statements.reading import instant
 from detent_pg.statements.runs import counted
 
 _KEPT = 64
-_MOST = 1000
-"""How many messages of an instance are read at once."""
 
 
 def columns(tables: Tables) -> list[str]:
@@ -99,13 +98,17 @@ def due(tables: Tables) -> Select[Any]:
 
 @cache
 def of_instance(tables: Tables) -> Select[Any]:
-    """The messages to `instance_id` that are not dead."""
+    """A page of the messages to `instance_id` that are not dead: those above `after`."""
     inbox = tables.inbox
     return (
         select(*map(fetched, inbox.c))
-        .where(inbox.c.instance_id == bindparam("instance_id", type_=Uuid), inbox.c.dead_at.is_(None))
+        .where(
+            inbox.c.instance_id == bindparam("instance_id", type_=Uuid),
+            inbox.c.dead_at.is_(None),
+            inbox.c.number > bindparam("after", type_=BigInteger),
+        )
         .order_by(inbox.c.number)
-        .limit(_MOST)
+        .limit(MESSAGES_OF_A_PAGE)
     )
 
 

@@ -1,10 +1,11 @@
 """Commands: that what is said about undoing one can come true."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from detent.definition.commands import CommandRef
 from detent.definition.event import Event
 from detent.definition.state import OnEnter
-from detent.definition.walk import each_command, each_event, each_on_enter
+from detent.definition.walk import commands_among, each_command, each_event, each_on_enter, each_series
 from detent.definition.workflow import Workflow
 from detent.problems import Problem
 
@@ -27,3 +28,27 @@ def compensations_stand_alone(definition: Workflow) -> Iterator[Problem]:
         if command.compensate and ".compensate[" in path:
             message = f"command {command.name!r} undoes another one and cannot be undone itself"
             yield Problem(f"{path}.compensate", "nested_compensation", message, "leave `compensate` out here")
+
+
+def retries_can_happen(
+    definition: Workflow, commands: Collection[str] | None, durable: Collection[str]
+) -> Iterator[Problem]:
+    """Only a worker repeats a command, and it has to do with those beside a durable one.
+
+    `commands` are the registered ones, `None` where nobody knows, and `durable` those registered as durable.
+    """
+    for place, series in each_series(definition):
+        placed = list(commands_among(place, series))
+        if any(_may_be_durable(command, commands, durable) for _, command in placed):
+            continue
+        for path, command in placed:
+            if command.retry is not None:
+                message = f"the retry of command {command.name!r} is without effect, because no command here is durable"
+                hint = "make the command durable, or leave `retry` out"
+                yield Problem(f"{path}.retry", "option_without_durable", message, hint, severity="warning")
+
+
+def _may_be_durable(command: CommandRef, commands: Collection[str] | None, durable: Collection[str]) -> bool:
+    if command.durable is not None:
+        return command.durable
+    return commands is None or command.name in durable or command.name not in commands

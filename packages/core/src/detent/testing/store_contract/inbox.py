@@ -327,14 +327,37 @@ class InboxContract:
 
         assert [message.id for message in wanted] == [sent[0].id, sent[2].id, sent[4].id]
 
-    async def test_a_step_sees_the_first_thousand_messages(self, kit: StoreKit) -> None:
-        record = await created(kit.store)
-        await written(kit.store, record.id, *(AddMessage(a_message(record)) for _ in range(1001)))
+    async def test_a_step_sees_messages_by_the_thousand(self, kit: StoreKit) -> None:
+        record, other = await created(kit.store), await created(kit.store)
+        await written(kit.store, record.id, *(AddMessage(a_message(record)) for _ in range(1000)))
+        await kit.store.inbox.put(a_message(other))
+        await kit.store.inbox.put(a_message(record, dead_at=NOW))
+        last = a_message(record, event="the last")
+        await kit.store.inbox.put(last)
+        sent = await _found(kit, limit=1000)
 
         async with kit.store.transaction(record.id) as unit:
-            seen = await unit.messages()
+            first = await unit.messages()
+            second = await unit.messages(after=first[-1].number)
+            beyond = await unit.messages(after=second[-1].number)
 
-        assert list(seen) == await _found(kit, limit=1000)
+        assert list(first) == sent
+        assert [message.id for message in second] == [last.id]
+        assert list(beyond) == []
+
+    async def test_a_step_sees_in_any_page_what_it_wrote_itself(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+        for _ in range(4):
+            await kit.store.inbox.put(a_message(record))
+
+        async with kit.store.transaction(record.id, now=NOW) as unit:
+            first, second, third, fourth = await unit.messages()
+            back = replace(fourth, attempts=1, available_at=NOW + DAY, reason="refused")
+            dead = replace(third, dead_at=NOW)
+            await unit.write(step(record, effects=(TakeMessage(second.id), PutBack(dead), PutBack(back))))
+            assert list(await unit.messages(after=first.number)) == [back]
+            assert list(await unit.messages(after=first.number - 1)) == [first, back]
+            assert list(await unit.messages(after=back.number)) == []
 
     async def test_a_step_takes_one_message_and_puts_another_back(self, kit: StoreKit) -> None:
         record = await created(kit.store)
