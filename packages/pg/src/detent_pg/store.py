@@ -5,7 +5,7 @@ and one to write. A step with commands holds the row: BEGIN, lock, write, COMMIT
 when it loses the race for a row twice, because trying again under contention is slower than queueing.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
@@ -173,15 +173,29 @@ class PgStore:
         """The database's clock, as well as it is known without asking."""
         return self._clock.now()
 
-    async def create(self, change: Change) -> Existing | None:
+    async def create(self, change: Change, *, after_commit: Callable[[], None] | None = None) -> Existing | None:
         """Write a new instance, or answer what its idempotency key was answered before."""
-        return await self._errands.shielded(self._errands.persist(lambda: self._create(change)))
+        existing = await self._errands.shielded(self._errands.persist(lambda: self._create(change)))
+        if existing is None and after_commit is not None:
+            after_commit()
+        return existing
 
     async def apply(
-        self, instance_id: UUID, decide: Decide[A], *, key: ReceiptKey | None = None, now: datetime | None = None
+        self,
+        instance_id: UUID,
+        decide: Decide[A],
+        *,
+        key: ReceiptKey | None = None,
+        now: datetime | None = None,
+        workflow: str | None = None,
+        known: WorkflowInstance | None = None,
+        after_commit: Callable[[A], None] | None = None,
     ) -> A:
         """Decide over the current record and write the change, as if nothing came between."""
-        return await self._errands.shielded(self._apply(instance_id, decide, key, now))
+        answer = await self._errands.shielded(self._apply(instance_id, decide, key, now))
+        if after_commit is not None:
+            after_commit(answer)
+        return answer
 
     def transaction(
         self,

@@ -5,9 +5,10 @@ first come, first served; steps on different instances do not wait for each othe
 as the model that the other stores are compared with.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from uuid import UUID
 
@@ -82,13 +83,24 @@ class MemoryStore:
         """Always well."""
         return Health(ok=True, detail=f"{len(self._database.committed.instances)} instances in memory")
 
-    async def create(self, change: Change) -> Existing | None:
+    async def create(self, change: Change, *, after_commit: Callable[[], None] | None = None) -> Existing | None:
         """Write a new instance, or answer what its idempotency key was answered before."""
         async with self.transaction(None) as unit:
-            return await unit.write(change)
+            existing = await unit.write(change)
+            if after_commit is not None and existing is None:
+                unit.after_commit(after_commit)
+            return existing
 
     async def apply(
-        self, instance_id: UUID, decide: Decide[A], *, key: ReceiptKey | None = None, now: datetime | None = None
+        self,
+        instance_id: UUID,
+        decide: Decide[A],
+        *,
+        key: ReceiptKey | None = None,
+        now: datetime | None = None,
+        workflow: str | None = None,
+        known: WorkflowInstance | None = None,
+        after_commit: Callable[[A], None] | None = None,
     ) -> A:
         """Decide and write while holding the row, so that nobody comes between and `decide` is called once."""
         async with self.transaction(instance_id, key=key, now=now) as unit:
@@ -97,6 +109,8 @@ class MemoryStore:
             change, answer = decide(unit.record, unit.receipt, unit.now)
             if change is not None:
                 await unit.write(change)
+                if after_commit is not None:
+                    unit.after_commit(partial(after_commit, answer))
             return answer
 
     @asynccontextmanager

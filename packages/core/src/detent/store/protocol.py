@@ -158,20 +158,37 @@ class Store(Protocol):
         """The store's clock as well as it is known without asking: process time plus a learnt offset."""
         ...
 
-    async def create(self, change: Change) -> Existing | None:
+    async def create(self, change: Change, *, after_commit: Callable[[], None] | None = None) -> Existing | None:
         """Write a new instance (`expected_version` 0). With a `PutReceipt` whose key holds an unexpired receipt, write nothing
         and answer what exists; two creations at once with one key leave one instance, and both see it. Whether an old
-        receipt has expired is judged at the new one's `created_at`.
+        receipt has expired is judged at the new one's `created_at`. `after_commit` is called as by `apply`.
         """
         ...
 
     async def apply(
-        self, instance_id: UUID, decide: Decide[A], *, key: ReceiptKey | None = None, now: datetime | None = None
+        self,
+        instance_id: UUID,
+        decide: Decide[A],
+        *,
+        key: ReceiptKey | None = None,
+        now: datetime | None = None,
+        workflow: str | None = None,
+        known: WorkflowInstance | None = None,
+        after_commit: Callable[[A], None] | None = None,
     ) -> A:
         """Decide over the current record and write the change, as if nothing came between.
 
         When another writer came between, `decide` is called again on the newer record; under contention the store queues
-        callers rather than letting them race. `key` is looked up together with the record.
+        callers rather than letting them race. It is called in the caller's context (`contextvars`), one decision at a time,
+        and several decisions may be written in one commit: each gets its own answer or error. `key` is looked up together
+        with the record.
+
+        `workflow`, where the caller knows it, lets a store that queues serve workflows in turn. `known` is a record that the
+        caller has seen and that nobody edits: a store may decide over it instead of reading, and keeps what comes of that only
+        if it is a change, which its version fences; all else is decided again over what is stored.
+
+        A caller who is cancelled leaves a step that goes on to its end, or was not begun. `after_commit` is called with the
+        answer when a change was committed, cancelled caller or not, in the event loop and before the caller goes on.
 
         Raises `InstanceNotFound`, `InstanceBusy` (a long step holds the row), `StoreUnavailable`, and `OutcomeUnknown` when a
         write was cut off and could not be looked up.

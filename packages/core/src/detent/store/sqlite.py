@@ -103,13 +103,24 @@ class SqliteStore:
             return Health(ok=False, detail=str(error))
         return Health(ok=True, detail=f"schema version {version} in {self._path}")
 
-    async def create(self, change: Change) -> Existing | None:
+    async def create(self, change: Change, *, after_commit: Callable[[], None] | None = None) -> Existing | None:
         """Write a new instance, or answer what its idempotency key was answered before."""
         async with self.transaction(None) as unit:
-            return await unit.write(change)
+            existing = await unit.write(change)
+            if after_commit is not None and existing is None:
+                unit.after_commit(after_commit)
+            return existing
 
     async def apply(
-        self, instance_id: UUID, decide: Decide[A], *, key: ReceiptKey | None = None, now: datetime | None = None
+        self,
+        instance_id: UUID,
+        decide: Decide[A],
+        *,
+        key: ReceiptKey | None = None,
+        now: datetime | None = None,
+        workflow: str | None = None,
+        known: WorkflowInstance | None = None,
+        after_commit: Callable[[A], None] | None = None,
     ) -> A:
         """Decide and write in one transaction, so that nobody comes between and `decide` is called once."""
         async with self.transaction(instance_id, key=key, now=now) as unit:
@@ -118,6 +129,8 @@ class SqliteStore:
             change, answer = decide(unit.record, unit.receipt, unit.now)
             if change is not None:
                 await unit.write(change)
+                if after_commit is not None:
+                    unit.after_commit(partial(after_commit, answer))
             return answer
 
     @asynccontextmanager
