@@ -29,7 +29,7 @@ from detent.store.records import LIVE, Status, Timer
 from detent.store.sqlite import SqliteStore
 from detent.store.sqlite_connection import SqliteConnection
 from detent.store.sqlite_query import count_instances, find_instances, teach_containment
-from detent.store.sqlite_records import from_instance
+from detent.store.sqlite_records import INSTANCE_COLUMNS, from_instance
 from detent.store.sqlite_schema import STEPS, upgrade
 from detent.testing.store_contract import StoreContract, StoreKit
 from detent.testing.store_contract.samples import (
@@ -209,7 +209,7 @@ async def test_a_file_of_the_first_release_is_upgraded_with_what_it_holds(path: 
         first_release.setattr(sqlite_schema, "STEPS", STEPS[:1])
         upgrade(connection)
         for change in (live, done, waiting):
-            row = from_instance(change.instance)
+            row = dict(zip(INSTANCE_COLUMNS.replace(",", " ").split(), from_instance(change.instance), strict=True))
             for added in ("finished_at", "parked_at", "tenant", "parent_id", "parent_link", "run_id"):
                 del row[added]
             connection.execute(

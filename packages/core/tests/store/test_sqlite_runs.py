@@ -23,7 +23,7 @@ from detent.store.sqlite_backlog import read_backlog
 from detent.store.sqlite_claims import may_claim
 from detent.store.sqlite_inbox_rows import find_messages
 from detent.store.sqlite_outbox_rows import find_deliveries, may_claim_deliveries
-from detent.store.sqlite_records import from_entry, from_instance
+from detent.store.sqlite_records import ENTRY_COLUMNS, INSTANCE_COLUMNS, from_entry, from_instance
 from detent.store.sqlite_run_rows import find_runs
 from detent.store.sqlite_schema import STEPS, upgrade
 from detent.testing.store_contract.samples import (
@@ -206,7 +206,8 @@ async def test_a_file_of_the_second_release_is_upgraded_with_what_it_holds(path:
     with closing(plain(path)) as connection, monkeypatch.context() as second_release:
         second_release.setattr(sqlite_schema, "STEPS", STEPS[:2])
         upgrade(connection)
-        instance, history = from_instance(change.instance), from_entry(entry)
+        instance = dict(zip(INSTANCE_COLUMNS.replace(",", " ").split(), from_instance(change.instance), strict=True))
+        history = dict(zip(ENTRY_COLUMNS.replace(",", " ").split(), from_entry(entry), strict=True))
         for added in ("run_id", "parent_link"):
             del instance[added]
         history["commands"] = '[{"name":"charge","ok":true,"code":null,"message":null,"data":null,"best_effort":false}]'

@@ -4,6 +4,8 @@ One thread owns the connection that writes. A transaction holds it from BEGIN to
 queue for it, first come, first served, and those of other processes wait for `busy_timeout`; an open transaction blocks every
 other writer of the file. Reads have a connection of their own and wait for nobody.
 
+What is created and applied while the writer is taken goes into one transaction together, with one COMMIT: see `sqlite_batch`.
+
 Decisions are made in the event loop, between two visits to the thread: guards are the application's code and may use what
 belongs to the loop or to the caller's context. The transaction is open meanwhile, so that nobody comes between. Keep the file
 on a local disk: WAL does not work across machines.
@@ -35,6 +37,8 @@ from detent.store.records import (
 from detent.store.signals import LocalSignals
 from detent.store.sqlite_archive import prune_history, prune_receipts, read_archived, remove_instances
 from detent.store.sqlite_backlog import read_backlog
+from detent.store.sqlite_batch import SqliteBatch
+from detent.store.sqlite_calls import Application, Creation
 from detent.store.sqlite_connection import SqliteConnection
 from detent.store.sqlite_file import PassedOver, SqliteFile, nothing, writer_is_held
 from detent.store.sqlite_inbox import SqliteInbox
@@ -76,8 +80,8 @@ class SqliteStore:
         lock_timeout: float = 3.0,
     ) -> None:
         self._path = str(path)
-        self._lock_timeout = lock_timeout
         self._file = SqliteFile(self._path, synchronous, busy_timeout, lock_timeout)
+        self._batch = SqliteBatch(self._file, lock_timeout)
         self.runs = SqliteRuns(self._file)
         self.inbox = SqliteInbox(self._file)
         self.outbox = SqliteOutbox(self._file)
@@ -104,12 +108,9 @@ class SqliteStore:
         return Health(ok=True, detail=f"schema version {version} in {self._path}")
 
     async def create(self, change: Change, *, after_commit: Callable[[], None] | None = None) -> Existing | None:
-        """Write a new instance, or answer what its idempotency key was answered before."""
-        async with self.transaction(None) as unit:
-            existing = await unit.write(change)
-            if after_commit is not None and existing is None:
-                unit.after_commit(after_commit)
-            return existing
+        """Write a new instance, or answer what its idempotency key was answered before; see `sqlite_batch`."""
+        answer: Existing | None = await self._batch.commit(Creation(change, after_commit), change.instance.workflow)
+        return answer
 
     async def apply(
         self,
@@ -122,16 +123,10 @@ class SqliteStore:
         known: WorkflowInstance | None = None,
         after_commit: Callable[[A], None] | None = None,
     ) -> A:
-        """Decide and write in one transaction, so that nobody comes between and `decide` is called once."""
-        async with self.transaction(instance_id, key=key, now=now) as unit:
-            if unit.record is None:
-                raise InstanceNotFound(instance_id)
-            change, answer = decide(unit.record, unit.receipt, unit.now)
-            if change is not None:
-                await unit.write(change)
-                if after_commit is not None:
-                    unit.after_commit(partial(after_commit, answer))
-            return answer
+        """Decide and write, together with others, so that nobody comes between; see `sqlite_batch`."""
+        call = Application(instance_id, decide, key, now, known, after_commit)
+        answer: A = await self._batch.commit(call, workflow)
+        return answer
 
     @asynccontextmanager
     async def transaction(

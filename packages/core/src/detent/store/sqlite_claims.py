@@ -7,7 +7,7 @@ from math import ceil
 from detent.ids import new_id
 from detent.json_values import JsonValue
 from detent.store.run_records import ClaimedRun, RunClaim, Throttle
-from detent.store.sqlite_records import to_instance
+from detent.store.sqlite_records import INSTANCE_COLUMNS, to_instance
 from detent.store.sqlite_run_records import to_run
 from detent.store.sqlite_values import instant_text, json_text, list_text
 
@@ -34,7 +34,7 @@ UPDATE detent_runs SET
 WHERE id = :id
 RETURNING *
 """
-_INSTANCE = "SELECT * FROM detent_instances WHERE id = ?"
+_INSTANCE = f"SELECT {INSTANCE_COLUMNS} FROM detent_instances WHERE id = ?"  # noqa: S608 (the columns are fixed)
 _HELD = "SELECT count(*) FROM detent_runs WHERE status = 'running' AND lease_until > ? AND queue = ?"
 _RESTED = "SELECT rested_at FROM detent_throttles WHERE queue = ?"
 _REST = "INSERT OR REPLACE INTO detent_throttles (queue, rested_at) VALUES (?, ?)"

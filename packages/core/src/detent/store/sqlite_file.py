@@ -6,19 +6,22 @@ transaction after the other.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from detent.clock import SystemClock
 from detent.errors import ConnectionNotSupported, StoreUnavailable
 from detent.store.row_locks import RowLocks
 from detent.store.sqlite_connection import SqliteConnection
 from detent.store.sqlite_thread import (
+    SqliteThread,
     Synchronous,
     begin,
+    begin_now,
     commit,
     is_busy,
     rollback,
@@ -51,7 +54,7 @@ class SqliteFile:
         self._opening = asyncio.Lock()
         self._opened = 0
         self._threads: SqliteThreads | None = None
-        self._ends: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Open the file, make or upgrade its tables. Raises `StoreUnavailable` or `StoreOutdated`."""
@@ -70,8 +73,10 @@ class SqliteFile:
             try:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._lock_timeout):
-                        await self._turns.wait(_WRITER)
-                    self._turns.release(_WRITER)
+                        while self._under_way:
+                            await asyncio.wait(self._under_way)
+                        await self.wait_turn()
+                    self.release_turn()
             finally:
                 await threads.stop()
 
@@ -87,12 +92,13 @@ class SqliteFile:
 
         `busy` makes what is raised when the writer does not come in time.
         """
-        writer = self._running().writer
+        writer = self.writer()
         await self._take_turn(busy, wait=wait)
         connection = SqliteConnection(writer)
         async with self.ending(connection):
             try:
-                answer = await writer.run(partial(begin, first=first, busy_timeout=self._busy_timeout, wait=wait))
+                start = begin if wait else partial(begin_now, busy_timeout=self._busy_timeout)
+                answer = await writer.run(partial(start, first=first))
             except sqlite3.Error as error:
                 raise busy() if is_busy(error) else translated(error) from error
             yield connection, answer
@@ -121,6 +127,29 @@ class SqliteFile:
         if connection.is_open:
             await self._end(connection, keep=True)
 
+    def writer(self) -> SqliteThread:
+        """The thread that writes; raises `StoreUnavailable` where the file is not open."""
+        return self._running().writer
+
+    def take_turn(self) -> bool:
+        """Hold the writer if nobody in this process does; says whether the caller holds it now."""
+        return self._turns.take(_WRITER)
+
+    async def wait_turn(self) -> None:
+        """Hold the writer as soon as all who asked before are done."""
+        await self._turns.wait(_WRITER)
+
+    def release_turn(self) -> None:
+        """Let the next one have the writer."""
+        self._turns.release(_WRITER)
+
+    def go_on(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> asyncio.Task[None]:
+        """A task for what goes on whatever becomes of its callers; `close` waits for it."""
+        task = asyncio.create_task(work, context=context)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
     async def read(self, work: Callable[[sqlite3.Connection], R], outside: object | None = None) -> R:
         """What `work` answered on the reader, or in the transaction `outside`; raises `ConnectionNotSupported`."""
         source = self._running().reader if outside is None else self.own(outside)
@@ -129,35 +158,32 @@ class SqliteFile:
 
     def own(self, outside: object) -> SqliteConnection:
         """The open transaction that `outside` is; raises `ConnectionNotSupported` where it is none of this file."""
-        if isinstance(outside, SqliteConnection) and outside.is_open and outside.belongs_to(self._running().writer):
+        if isinstance(outside, SqliteConnection) and outside.is_open and outside.belongs_to(self.writer()):
             return outside
         raise ConnectionNotSupported("SqliteStore", outside, "an open transaction from this store's begin()")
 
     async def _take_turn(self, busy: Callable[[], Exception], *, wait: bool) -> None:
-        if self._turns.take(_WRITER):
+        if self.take_turn():
             return
         if not wait:
             raise busy()
         try:
             async with asyncio.timeout(self._lock_timeout):
-                await self._turns.wait(_WRITER)
+                await self.wait_turn()
         except TimeoutError:
             raise busy() from None
 
     async def _end(self, connection: SqliteConnection, *, keep: bool) -> None:
         connection.shut()
-        # A task of its own, held here: the end is reached and the writer is free, even if the caller is cancelled now.
-        task = asyncio.create_task(self._ended(connection, keep=keep))
-        self._ends.add(task)
-        task.add_done_callback(self._ends.discard)
-        await asyncio.shield(task)
+        # The end is reached and the writer is free, even if the caller is cancelled now.
+        await asyncio.shield(self.go_on(self._ended(connection, keep=keep)))
 
     async def _ended(self, connection: SqliteConnection, *, keep: bool) -> None:
         try:
             with storage_errors():
                 await connection.finish(commit if keep else rollback)
         finally:
-            self._turns.release(_WRITER)
+            self.release_turn()
         if keep:
             connection.report()
 

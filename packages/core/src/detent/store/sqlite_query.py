@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from detent.json_values import JsonObject
 from detent.store.query import GroupKey, InstanceQuery, Order, OrderKey, Position, Span, contains
 from detent.store.records import WorkflowInstance
-from detent.store.sqlite_records import to_instance
+from detent.store.sqlite_records import INSTANCE_COLUMNS, to_instance
 from detent.store.sqlite_values import instant_text, json_text, list_text
 
 _Values: TypeAlias = dict[str, str | int | None]
@@ -68,7 +68,7 @@ def find_instances(
     direction = "DESC" if order.descending else "ASC"
     # Parts of the statement are fixed above; values are bound.
     statement = f"""
-        SELECT * FROM detent_instances
+        SELECT {INSTANCE_COLUMNS} FROM detent_instances
         WHERE {" AND ".join(conditions)}
         ORDER BY {column} {direction}, id {direction}
         LIMIT :limit

@@ -103,17 +103,18 @@ def connect_reader(path: str, busy_timeout: float) -> sqlite3.Connection:
     return connection
 
 
-def begin(
-    connection: sqlite3.Connection, *, first: Callable[[sqlite3.Connection], R], busy_timeout: float, wait: bool
-) -> R:
-    """Start a transaction that writes, as soon as no other process does, or without `wait` if none does now; do `first`.
+def begin(connection: sqlite3.Connection, first: Callable[[sqlite3.Connection], R]) -> R:
+    """Start a transaction that writes, as soon as no other process does; do `first`.
 
     IMMEDIATE, because a transaction that starts with reading and finds another writer when it writes fails at once,
     without waiting for `busy_timeout`.
     """
-    if wait:
-        connection.execute("BEGIN IMMEDIATE")
-        return first(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    return first(connection)
+
+
+def begin_now(connection: sqlite3.Connection, first: Callable[[sqlite3.Connection], R], busy_timeout: float) -> R:
+    """The same, or an error if another process writes now; `busy_timeout` is what the others wait."""
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         connection.execute("BEGIN IMMEDIATE")

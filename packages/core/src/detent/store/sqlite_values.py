@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,7 +16,13 @@ R = TypeVar("R")
 
 def instant_text(value: datetime) -> str:
     """The instant in UTC with all six digits of its microseconds, so that texts sort as instants do."""
-    return value.astimezone(UTC).isoformat(timespec="microseconds")
+    return _utc_text(value if value.tzinfo is UTC else value.astimezone(UTC))
+
+
+@lru_cache(1024)
+def _utc_text(value: datetime) -> str:
+    # One step writes one instant many times. Only for UTC: elsewhere two instants of one autumn night may be equal.
+    return value.isoformat(timespec="microseconds")
 
 
 def json_text(value: JsonValue) -> str:

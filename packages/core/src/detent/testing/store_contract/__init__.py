@@ -17,12 +17,16 @@ import pytest
 # Asserts of these files explain themselves like those of any test, once pytest hears of the files before they load.
 pytest.register_assert_rewrite(
     *(f"{__name__}.{name}" for name in ("samples", "instances", "history", "changes", "receipts", "races")),
-    *(f"{__name__}.{name}" for name in ("transactions", "joined", "timers", "row_locks", "sharing", "time")),
+    *(
+        f"{__name__}.{name}"
+        for name in ("together", "applying", "transactions", "joined", "timers", "row_locks", "sharing", "time")
+    ),
     *(f"{__name__}.{name}" for name in ("finding", "counting", "archiving", "definitions", "cancellation", "runtime")),
     *(f"{__name__}.{name}" for name in ("runs", "claims", "leases", "effects", "inbox", "outbox")),
     *(f"{__name__}.{name}" for name in ("signals", "far_signals", "backlog")),
 )
 
+from detent.testing.store_contract.applying import ApplyContract  # noqa: E402
 from detent.testing.store_contract.archiving import ArchiveContract  # noqa: E402
 from detent.testing.store_contract.backlog import BacklogContract  # noqa: E402
 from detent.testing.store_contract.cancellation import CancellationContract  # noqa: E402
@@ -49,6 +53,7 @@ from detent.testing.store_contract.sharing import SharingContract  # noqa: E402
 from detent.testing.store_contract.signals import SignalContract  # noqa: E402
 from detent.testing.store_contract.time import TimeContract  # noqa: E402
 from detent.testing.store_contract.timers import TimerContract  # noqa: E402
+from detent.testing.store_contract.together import TogetherContract  # noqa: E402
 from detent.testing.store_contract.transactions import TransactionContract  # noqa: E402
 
 __all__ = ["StoreContract", "StoreKit", "Topic"]
@@ -60,6 +65,8 @@ class StoreContract(
     ChangeContract,
     ReceiptContract,
     RaceContract,
+    TogetherContract,
+    ApplyContract,
     TransactionContract,
     JoinedContract,
     TimerContract,

@@ -13,6 +13,8 @@ Topic: TypeAlias = Literal[
     "changes",
     "receipts",
     "races",
+    "together",
+    "applying",
     "transactions",
     "joined",
     "timers",

@@ -1,5 +1,7 @@
 """Steps on different instances do not wait for each other. A store with one writer declines this topic."""
 
+import asyncio
+
 from detent.store.messages import InboxQuery
 from detent.store.records import Status
 from detent.store.run_records import Release
@@ -36,6 +38,18 @@ class RowLockContract:
                 await unit.write(step(third))
             async with kit.store.transaction(None) as unit:
                 await unit.write(creation())
+
+    async def test_of_many_steps_at_once_only_that_on_the_held_row_waits(self, kit: StoreKit) -> None:
+        held, *others = [await created(kit.store) for _ in range(33)]
+
+        async with within(), asyncio.TaskGroup() as tasks, kit.store.transaction(held.id) as unit:
+            waiting = [tasks.create_task(kit.store.apply(held.id, advance, known=held)) for _ in range(3)]
+            free = [tasks.create_task(kit.store.apply(record.id, advance)) for record in others]
+            assert await asyncio.gather(*free) == [2] * 32
+            assert not any(task.done() for task in waiting)
+            await unit.write(step(held))
+
+        assert sorted(task.result() for task in waiting) == [3, 4, 5]
 
     async def test_a_read_through_a_callers_transaction_takes_no_row(self, kit: StoreKit) -> None:
         held, read = [await created(kit.store) for _ in range(2)]
