@@ -6,6 +6,10 @@ import time
 import uuid
 from collections.abc import Callable
 
+_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+_RANDOM = 0xFFF << 64 | (1 << 62) - 1
+"""The bits beside them that are not the time."""
+
 
 class _Rising:
     """Makes ids of RFC 9562 version 7: 48 bits of Unix milliseconds, then 74 random bits around version and variant.
@@ -20,11 +24,7 @@ class _Rising:
     def __call__(self) -> uuid.UUID:
         milliseconds = time.time_ns() // 1_000_000
         random = int.from_bytes(os.urandom(10), "big")
-        value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80
-        value |= 0x7 << 76
-        value |= (random >> 62 & 0xFFF) << 64
-        value |= 0b10 << 62
-        value |= random & ((1 << 62) - 1)
+        value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | random & _RANDOM | _VERSION_AND_VARIANT
         with self._made:
             self._last = value = max(value, self._last + 1)
         return uuid.UUID(int=value)

@@ -21,6 +21,13 @@ MAX_INTEGER_BITS = 1024
 """Larger integers are refused: Python stops reading them back at 4,300 digits, other readers far earlier."""
 
 
+_MAPPINGS = (dict, Mapping)
+"""Which a mapping is: it is seen of a `dict` at once, and of others by asking the abstract class."""
+
+_Path: TypeAlias = "str | tuple[_Path, object]"
+"""Where a value stands: what the caller calls it, or a key or an index within such a place. Spelt out only for an error."""
+
+
 def json_value(value: object, path: str) -> JsonValue:
     """A copy of `value` that is JSON and shares nothing with it; tuples become lists.
 
@@ -33,58 +40,69 @@ def json_object(value: object, path: str) -> JsonObject:
     """A copy of `value` as a JSON object; `None` becomes an empty one. Raises `InvalidValue`."""
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    if not isinstance(value, _MAPPINGS):
         reason = f"must be an object with text keys, not {type(value).__name__}"
         raise InvalidValue(path, reason, hint=_spelling(value) if hasattr(value, "model_dump") else None)
     copied: JsonObject = _copy(value, path, MAX_DEPTH)
     return copied
 
 
-def _copy(value: object, path: str, depth: int) -> JsonValue:
-    if value is None or isinstance(value, bool):
-        return value
+def _copy(value: object, path: _Path, depth: int) -> JsonValue:
     if isinstance(value, str):
         return _text(value, path)
+    if value is None or isinstance(value, bool):
+        return value
     if isinstance(value, int):
         return _integer(value, path)
     if isinstance(value, float):
         return _number(value, path)
     if depth == 0:
-        raise InvalidValue(path, f"is nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, Mapping):
-        return {_key(key, path): _copy(item, f"{path}.{key}", depth - 1) for key, item in value.items()}
+        raise _fault(path, f"is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, _MAPPINGS):
+        return {_key(key, path): _copy(item, (path, key), depth - 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_copy(item, f"{path}[{index}]", depth - 1) for index, item in enumerate(value)]
-    raise InvalidValue(path, f"is a {type(value).__name__}, which is not JSON", hint=_spelling(value))
+        return [_copy(item, (path, index), depth - 1) for index, item in enumerate(value)]
+    raise _fault(path, f"is a {type(value).__name__}, which is not JSON", hint=_spelling(value))
 
 
-def _text(value: str, path: str) -> str:
+def _text(value: str, path: _Path) -> str:
     if "\0" in value:
-        raise InvalidValue(path, "contains a NUL character, which PostgreSQL cannot store")
+        raise _fault(path, "contains a NUL character, which PostgreSQL cannot store")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise InvalidValue(path, "contains a lone surrogate, which is not valid Unicode") from None
+            raise _fault(path, "contains a lone surrogate, which is not valid Unicode") from None
     return str(value)
 
 
-def _integer(value: int, path: str) -> int:
+def _integer(value: int, path: _Path) -> int:
     if value.bit_length() > MAX_INTEGER_BITS:
-        raise InvalidValue(path, f"is an integer of more than {MAX_INTEGER_BITS} bits")
+        raise _fault(path, f"is an integer of more than {MAX_INTEGER_BITS} bits")
     return int(value)
 
 
-def _number(value: float, path: str) -> float:
+def _number(value: float, path: _Path) -> float:
     if not math.isfinite(value):
-        raise InvalidValue(path, f"is {value}, which JSON cannot express")
+        raise _fault(path, f"is {value}, which JSON cannot express")
     return float(value)
 
 
-def _key(key: object, path: str) -> str:
+def _key(key: object, path: _Path) -> str:
     if not isinstance(key, str):
-        raise InvalidValue(path, f"has the key {key!r}, and keys of JSON objects are text")
+        raise _fault(path, f"has the key {key!r}, and keys of JSON objects are text")
     return _text(key, path)
+
+
+def _fault(path: _Path, reason: str, *, hint: str | None = None) -> InvalidValue:
+    return InvalidValue(_spelt(path), reason, hint=hint)
+
+
+def _spelt(path: _Path) -> str:
+    if isinstance(path, str):
+        return path
+    outer, inner = path
+    return f"{_spelt(outer)}[{inner}]" if isinstance(inner, int) else f"{_spelt(outer)}.{inner}"
 
 
 def _spelling(value: object) -> str | None:

@@ -4,6 +4,7 @@ import logging
 import threading
 
 import pytest
+import transitions
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +133,30 @@ def test_a_machine_is_shared_by_threads(registry):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_the_library_chooses_once_what_depends_on_no_verdict(registry, monkeypatch):
+    chosen = []
+    trigger = transitions.core.Event.trigger
+
+    def counted(event, slot):
+        chosen.append(event)
+        return trigger(event, slot)
+
+    monkeypatch.setattr(transitions.core.Event, "trigger", counted)
+    go = {"target": "b", "commands": ["act"]}
+    ask = {"branches": [{"guard": "first", "target": "b"}, {"guard": "second", "target": "b"}]}
+    machine = machine_of(registry, {"a": {"events": {"go": go, "ask": ask}}, "b": {}})
+    assert len(chosen) == 2
+    for _ in range(3):
+        assert machine.choose("a", "go", {}) == Choice("b", machine.commands_of("a", "go"))
+        assert isinstance(machine.choose("a", "ask", {}), Need)
+    assert len(chosen) == 2
+    for passes in (True, False):
+        choice, asked = decide(machine, "a", "ask", {"first": False, "second": passes})
+        assert asked == ["first", "second"]
+        assert isinstance(choice, Choice if passes else Refused)
+    assert len(chosen) == 6
 
 
 def test_a_decision_logs_nothing(registry, caplog):

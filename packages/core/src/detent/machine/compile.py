@@ -59,6 +59,15 @@ class _Compiler:
                 for state, declared in self.definition.states.items()
                 for name, event in declared.events.items()
             },
+            firing={
+                state: [(name, event.timeout) for name, event in declared.events.items() if event.timeout is not None]
+                for state, declared in self.definition.states.items()
+            },
+            finals={
+                state: declared.outcome or "success"
+                for state, declared in self.definition.states.items()
+                if declared.terminal
+            },
             locked=locked_paths(self.definition, _guards_by_event(edges), self._needs_worker),
             context_check=self._check(self.definition.context_model),
             payload_checks=self._payload_checks(),

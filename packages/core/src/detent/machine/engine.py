@@ -7,6 +7,9 @@ decision brings a throw-away slot. Three class attributes of the library are set
 * the one override of `callbacks` writes a transition's commands down as a plan instead of running them;
 * a transition notes that it was the one taken.
 
+What the library chooses before any guard was asked depends on nothing but the state and the event. So it is asked that once
+for each, when the machine is built, and its answer is remembered; with verdicts it is asked each time.
+
 States and events go in under generated ids, because a state called `*` or `=`, or an event called `state`, means
 something else to the library.
 """
@@ -183,6 +186,8 @@ class Engine:
         for event in self._machine.events.values():
             # A defaultdict in the library: reading it would make an event valid where it is not.
             cast(Any, event).transitions = dict(event.transitions)
+        declared = dict.fromkeys((edge.source, edge.event) for edge in edges)
+        self._unasked = {(state, event): self._chosen(state, event, {}) for state, event in declared}
 
     def _add(self, edge: Edge) -> None:
         self._machine.add_transition(
@@ -196,6 +201,9 @@ class Engine:
 
     def choose(self, state: str, event: str, verdicts: Mapping[int, Verdict]) -> Choice | Refused | Need:
         """The edge that `event` takes from `state`, which must declare it, given what guards answered so far."""
+        return self._chosen(state, event, verdicts) if verdicts else self._unasked[state, event]
+
+    def _chosen(self, state: str, event: str, verdicts: Mapping[int, Verdict]) -> Choice | Refused | Need:
         slot = _Slot(self._states[state], verdicts)
         try:
             self._machine.events[self._events[event]].trigger(slot)

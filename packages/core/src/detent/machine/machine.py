@@ -1,6 +1,6 @@
 """What can happen: one definition version, compiled. Immutable, shared by all instances, threads and tasks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from detent.definition.event import Event
@@ -39,6 +39,10 @@ class Machine:
     entries: Mapping[str, Entry]
     commands: Mapping[tuple[str, str], tuple[CommandStep, ...]]
     """The commands of each (state, event)."""
+    firing: Mapping[str, Sequence[tuple[str, Timeout]]]
+    """The events that fire by themselves, of each state."""
+    finals: Mapping[str, str]
+    """The outcomes of the states that end the workflow."""
     locked: LockedPaths
     context_check: ValueCheck | None
     payload_checks: Mapping[tuple[str, str], ValueCheck]
@@ -71,20 +75,20 @@ class Machine:
 
     def needs_worker(self, state: str, event: str) -> bool:
         """Whether a declared `event` has a durable command, so that it becomes a run."""
-        return any(step.needs_worker for step in self.commands[state, event])
+        commands = self.commands[state, event]
+        return bool(commands) and any(step.needs_worker for step in commands)
 
     def entry(self, state: str) -> Entry | None:
         """What follows the entry of `state`, if anything does."""
         return self.entries.get(state)
 
-    def timeouts(self, state: str) -> list[tuple[str, Timeout]]:
+    def timeouts(self, state: str) -> Sequence[tuple[str, Timeout]]:
         """The events of `state` that fire by themselves."""
-        return [(name, event.timeout) for name, event in self.events(state).items() if event.timeout is not None]
+        return self.firing[state]
 
     def final_outcome(self, state: str) -> str | None:
         """`success`, `failure` or `cancelled` when `state` ends the workflow, else `None`."""
-        declared = self.definition.states[state]
-        return (declared.outcome or "success") if declared.terminal else None
+        return self.finals.get(state)
 
     def check_context(self, context: JsonObject) -> None:
         """Raise `InvalidValue` when `context` breaks the context model."""

@@ -5,11 +5,13 @@ from typing import Self
 
 from detent.errors import InvalidValue
 from detent.json_values import JsonObject
+from detent.store.quick import quickly_made
 from detent.store.records import WorkflowInstance
 
 MAX_TENANT_BYTES = 256
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The transaction a caller lends, the tenant it is bound to, and what history shall say about it."""
@@ -25,7 +27,7 @@ class Caller:
             return self
         said = {**self.trigger_metadata, **trigger_metadata} if trigger_metadata else self.trigger_metadata
         lent = self.connection if connection is None else connection
-        return replace(self, connection=lent, trigger_metadata=said)
+        return type(self)(lent, self.tenant, said)
 
     def bound_to(self, tenant: str) -> Self:
         """The same caller bound to `tenant`. Raises `InvalidValue` when it is bound to another one."""

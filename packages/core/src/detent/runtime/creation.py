@@ -32,7 +32,10 @@ class Creation:
         if order.needs_lock:
             locked = self._traced(order, lambda: self._parts.repeated(lambda: self._own(order)))
             return await self._parts.unbroken(locked)
-        return await self._parts.unbroken(self._traced(order, lambda: self._fast(order)))
+        # The store sees to it that a fast creation is not torn, so that it needs no task of its own.
+        with self._parts.underway:
+            await self._parts.observers.have_their_turn()
+            return await self._traced(order, lambda: self._fast(order))
 
     async def _traced(
         self, order: CreationOrder, create: Callable[[], Awaitable[WorkflowInstance]]
@@ -49,9 +52,9 @@ class Creation:
         draft = order.draft(self._parts.now or self._parts.store.now(), self._parts.settings.keep_receipts)
         step = creation_step(draft, max_chain=self._parts.settings.max_chain, write_first=False)
         run_in_place(step, self._parts.calls, order.attempt)
-        existing = await self._parts.store.create(self._parts.concluded(draft))
-        if existing is None:
-            self._parts.reported(draft)
+        existing = await self._parts.store.create(
+            self._parts.concluded(draft), after_commit=lambda: self._parts.reported(draft)
+        )
         return _answer(order, draft, existing)
 
     async def _own(self, order: CreationOrder) -> WorkflowInstance:

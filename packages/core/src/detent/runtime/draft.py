@@ -81,12 +81,12 @@ class Draft:
     @property
     def all_entries(self) -> tuple[HistoryEntry, ...]:
         """Every entry of the step, those already written included."""
-        return (*self._earlier, *self.entries)
+        return (*self._earlier, *self.entries) if self._earlier else tuple(self.entries)
 
     @property
     def all_effects(self) -> tuple[Effect, ...]:
         """Every effect of the step, those already written included."""
-        return (*self._earlier_effects, *self.effects)
+        return self._earlier_effects + self.effects
 
     def writable_context(self) -> WrittenContext:
         """The context for a command to write to."""
@@ -132,11 +132,13 @@ class Draft:
         self.machine.check_context(context)
         left = timers.without(self.instance.timers, event) if fired else self.instance.timers
         self.instance = timers.with_timers(replace(self.instance, context=context), left, self.now)
+        self._go_on()
         self._note(event, self.state, Outcome.SUCCESS, commands, None, payload)
 
     def accept(self, event: str, *, target: str | None, command: CommandStep | None, subject: JsonValue) -> None:
         """Begin a run that takes `event`, one entry written: a worker will finish it."""
         self._begin_run(self.attempt.transition_id, event, target, command, self.attempt.payload, subject)
+        self._go_on()
         self._note(event, self.state, Outcome.ACCEPTED, (), None, self.attempt.payload)
 
     def await_entry(self, target: str | None, command: CommandStep) -> None:
@@ -161,6 +163,7 @@ class Draft:
             self.instance = timers.with_timers(self.instance, timers_after, self.now)
         elif not self.machine.definition.record_refusals:
             return
+        self._go_on()
         self._note(self.attempt.event, self.state, Outcome.REFUSED, (), reason, self.attempt.payload)
 
     def tell_span(self) -> None:
@@ -229,28 +232,53 @@ class Draft:
         self.instance = replace(self.instance, run_id=run_id, due_at=None, parked_at=None)
 
     def _arrive(self, state: str, context: JsonObject) -> None:
-        armed = timers.arm(self.machine.timeouts(state), self.now, context)
-        status = _status_in(self.machine, state, self.instance.status)
+        """Be in `state` from now on, one version further."""
+        before, now = self.instance, self.now
+        armed = timers.arm(self.machine.timeouts(state), now, context)
+        status = _status_in(self.machine, state, before.status)
+        # Every step comes here: by hand and by position, because `replace` costs ten times as much, and names twice.
+        self.instance = WorkflowInstance(
+            before.id,
+            before.workflow,
+            state,
+            status,
+            before.version + 1,
+            self.machine.version,
+            context,
+            before.metadata,
+            armed,
+            None if before.run_id else timers.next_due(armed),  # due_at
+            now,  # entered_at
+            before.created_at,
+            now,  # updated_at
+            now if status in FINISHED else None,  # finished_at
+            None,  # parked_at
+            before.tenant,
+            before.parent_id,
+            before.parent_link,
+            before.run_id,
+            before.created,
+        )
+
+    def _go_on(self) -> None:
+        """Be one version further, in the same state."""
         self.instance = replace(
             self.instance,
-            state=state,
-            status=status,
-            context=context,
-            timers=armed,
-            due_at=None if self.instance.run_id else timers.next_due(armed),
-            parked_at=None,
-            entered_at=self.now,
-            finished_at=self.now if status in FINISHED else None,
+            version=self.instance.version + 1,
+            definition_version=self.machine.version,
+            updated_at=self.now,
         )
 
     def _merged(self, patch: JsonObject) -> JsonObject:
         """The context after a step into a state with this `patch`, by the definition's precedence."""
         written = self._written
         self._written = None
+        if written is None and not patch:
+            return self.instance.context
         # A copy: callers get the context to keep, and what they edit must not be the definition's.
         patch = json_object(patch, "context")
         if written is None:
-            return {**self.instance.context, **patch} if patch else self.instance.context
+            return {**self.instance.context, **patch}
         checked = json_object(written, "context")
         if self.machine.definition.context_precedence == "state":
             return {**checked, **patch}
@@ -265,30 +293,26 @@ class Draft:
         reason: str | None,
         payload: JsonValue,
     ) -> None:
+        """Write an entry for the version that the instance has come to."""
         if outcome is not Outcome.SUCCESS:
             self.outcome, self.reason = outcome, reason
-        self.instance = replace(
-            self.instance,
-            version=self.instance.version + 1,
-            definition_version=self.machine.version,
-            updated_at=self.now,
-        )
+        instance, attempt = self.instance, self.attempt
         self.entries.append(
             HistoryEntry(
-                instance_id=self.instance.id,
-                sequence=self.instance.version,
-                event=event,
-                from_state=from_state,
-                to_state=self.state,
-                outcome=outcome,
-                commands=tuple(commands),
-                reason=reason,
-                error=None,
-                payload=payload,
-                trigger_metadata=self.attempt.trigger_metadata,
-                transition_id=self.attempt.transition_id,
-                definition_version=self.machine.version,
-                created_at=self.now,
+                instance.id,
+                instance.version,
+                event,
+                from_state,
+                instance.state,
+                outcome,
+                tuple(commands),
+                reason,
+                None,  # error
+                payload,
+                attempt.trigger_metadata,
+                attempt.transition_id,
+                instance.definition_version,
+                self.now,
             )
         )
 

@@ -6,6 +6,7 @@ locked path, inside the caller's transaction.
 """
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
@@ -18,7 +19,9 @@ from detent.runtime.children import Children
 from detent.runtime.draft import Draft
 from detent.runtime.failure import failure_change
 from detent.runtime.injection import Transition
+from detent.runtime.instrument import SILENCE
 from detent.runtime.intent import Intent
+from detent.runtime.last_seen import LastSeen
 from detent.runtime.lending import lent_step
 from detent.runtime.machines import VersionNotLoaded
 from detent.runtime.parts import Parts
@@ -44,13 +47,22 @@ class Execution:
         self._parts = parts
         self._children = children
 
-    async def take(self, intent: Intent, *, workflow: str | None = None) -> TransitionResult:
-        """Take one step, in a transaction of its own or in the caller's. `workflow`, where known, saves a read."""
-        attempt = intent.attempt
-        refuse_reentry(self._parts, attempt.instance_id)
+    async def take(
+        self, intent: Intent, *, workflow: str | None = None, seen: LastSeen | None = None
+    ) -> TransitionResult:
+        """Take one step, in a transaction of its own or in the caller's. `workflow`, where known, saves a read; so does `seen`,
+        what the caller's handle has seen, which it brings up to date.
+        """
+        attempt, parts = intent.attempt, self._parts
+        refuse_reentry(parts, attempt.instance_id)
         if attempt.caller.connection is not None:
             return await self._traced(intent, workflow, lambda: self._joined(intent, attempt.caller.connection))
-        return await self._parts.unbroken(self._traced(intent, workflow, lambda: self._own(intent, workflow)))
+        if intent.may_need_lock(parts.machines, workflow):
+            return await parts.unbroken(self._traced(intent, workflow, lambda: self._own(intent, workflow, seen)))
+        # The store sees to it that a fast step is not torn, so that it needs no task of its own.
+        with parts.underway:
+            await parts.observers.have_their_turn()
+            return await self._traced(intent, workflow, lambda: self._at_once(intent, workflow, seen))
 
     async def _traced(
         self, intent: Intent, workflow: str | None, take: Callable[[], Awaitable[TransitionResult]]
@@ -60,7 +72,12 @@ class Execution:
             workflow=workflow, event=attempt.event, instance_id=attempt.instance_id, by="caller"
         ) as span:
             attempt.within(span, instrument.carrier())
-            result = await self.fetching(take)
+            try:
+                result = await self.fetching(take)
+            except CancelledError:
+                # The step may go on without its caller, whose span ends here.
+                attempt.within(SILENCE, attempt.trace)
+                raise
             span.took(outcome=result.outcome, to_state=result.to_state, run_id=result.run_id, replayed=result.replayed)
         return result
 
@@ -83,24 +100,53 @@ class Execution:
 
         return await self.fetching(governing)
 
-    async def _own(self, intent: Intent, workflow: str | None) -> TransitionResult:
-        if workflow is None or not intent.may_need_lock(self._parts.machines, workflow):
-            taken = await self._fast(intent)
-            if taken is not None:
-                return _result(taken)
-        return await self._locked(intent)
+    async def _own(self, intent: Intent, workflow: str | None, seen: LastSeen | None) -> TransitionResult:
+        """Hold the row, unless nobody knows the workflow and the store finds that it needs not be held."""
+        taken = None
+        if workflow is None:
+            taken = await self._fast(intent, None, seen)
+        if taken is None:
+            taken = await self._locked(intent, seen)
+        return _result(taken)
 
-    async def _fast(self, intent: Intent) -> Taken | None:
+    async def _at_once(self, intent: Intent, workflow: str | None, seen: LastSeen | None) -> TransitionResult:
+        """Let the store decide. A version that was not compiled here when it was asked may need the lock after all."""
+        taken = await self._fast(intent, workflow, seen)
+        if taken is None:
+            taken = await self._parts.unbroken(self._locked(intent, seen))
+        return _result(taken)
+
+    async def _fast(self, intent: Intent, workflow: str | None, seen: LastSeen | None) -> Taken | None:
         """Decide inside the store; `None` when the step turns out to need the lock."""
-        store, attempt, decide = self._parts.store, intent.attempt, self._decide(intent)
+        attempt, parts = intent.attempt, self._parts
+        key = _key(attempt)
+
+        def committed(taken: Taken | None) -> None:
+            if isinstance(taken, Draft):
+                self._committed(taken, seen)
+
         try:
-            taken = await store.apply(attempt.instance_id, decide, key=_key(attempt), now=self._parts.now)
+            return await parts.store.apply(
+                attempt.instance_id,
+                self._decide(intent),
+                key=key,
+                now=parts.now,
+                workflow=workflow,
+                # A receipt is read with the record, so that a key saves nothing.
+                known=seen.record if seen is not None and key is None else None,
+                after_commit=committed,
+            )
         except Exception as error:
+            if seen is not None:
+                seen.forget()
             await self._note_failure(attempt, error)
             raise
-        if isinstance(taken, Draft):
-            self._parts.reported(taken)
-        return taken
+
+    def _committed(self, draft: Draft, seen: LastSeen | None) -> None:
+        if seen is not None:
+            # Before anybody is told of the instance, who might edit it.
+            seen.keep(draft.instance)
+        self._parts.reported(draft)
 
     def _decide(
         self, intent: Intent
@@ -119,17 +165,19 @@ class Execution:
 
         return decide
 
-    async def _locked(self, intent: Intent) -> TransitionResult:
+    async def _locked(self, intent: Intent, seen: LastSeen | None) -> Taken:
         try:
-            return _result(await self._parts.repeated(lambda: self._lock_and_perform(intent)))
+            return await self._parts.repeated(lambda: self._lock_and_perform(intent, seen))
         except Exception as error:
+            if seen is not None:
+                seen.forget()
             await self._note_failure(intent.attempt, error)
             raise
 
-    async def _lock_and_perform(self, intent: Intent) -> Taken:
+    async def _lock_and_perform(self, intent: Intent, seen: LastSeen | None) -> Taken:
         store, attempt = self._parts.store, intent.attempt
         async with store.transaction(attempt.instance_id, key=_key(attempt), now=self._parts.now) as unit:
-            return await self.perform(intent, unit)
+            return await self.perform(intent, unit, seen)
 
     async def _joined(self, intent: Intent, connection: object) -> TransitionResult:
         store, attempt = self._parts.store, intent.attempt
@@ -145,8 +193,8 @@ class Execution:
             raise
         return _result(taken)
 
-    async def perform(self, intent: Intent, unit: Unit) -> Taken:
-        """Take the step inside a unit, and hand the unit what to write.
+    async def perform(self, intent: Intent, unit: Unit, seen: LastSeen | None = None) -> Taken:
+        """Take the step inside a unit, and hand the unit what to write. `seen` is for units that commit as they are left.
 
         The container's scope lies inside the transaction, so that a failing finaliser still undoes the step.
         """
@@ -164,7 +212,7 @@ class Execution:
         change = self._concluded(draft)
         if change is not None:
             await unit.write(change)
-        unit.after_commit(lambda: self._parts.reported(draft))
+        unit.after_commit(lambda: self._committed(draft, seen))
         draft.tell_span()
         return draft
 
@@ -207,15 +255,18 @@ class Execution:
             change = failure_change(record, attempt, error, now, retry)
             return change, change
 
+        def committed(change: Change) -> None:
+            self._parts.committed(change, attempt.took)
+
         try:
-            change = await self._parts.store.apply(attempt.instance_id, decide, now=self._parts.now)
+            await self._parts.unbroken(
+                self._parts.store.apply(attempt.instance_id, decide, now=self._parts.now, after_commit=committed)
+            )
         except Exception:
             # Best effort: nothing that goes wrong here may stand in for the error the caller is about to see.
             logger.warning(
                 "the failure of %r on instance %s was not recorded", attempt.event, attempt.instance_id, exc_info=True
             )
-        else:
-            self._parts.committed(change, attempt.took)
 
     async def _write_failure(self, unit: Unit, attempt: Attempt, error: Exception) -> None:
         change = failure_change(locked_record(unit), attempt, error, unit.now, self._parts.settings.timeout_retry)

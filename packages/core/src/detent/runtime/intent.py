@@ -23,8 +23,8 @@ class Intent(Protocol):
         """Who asked for it, and how far it came."""
         ...
 
-    def may_need_lock(self, machines: Machines, workflow: str) -> bool:
-        """Whether the step needs the row lock in any state of any version of `workflow`."""
+    def may_need_lock(self, machines: Machines, workflow: str | None) -> bool:
+        """Whether the step needs the row lock in any state of any version of `workflow`; of any workflow for `None`."""
         ...
 
     def needs_lock(self, machine: Machine, record: WorkflowInstance) -> bool:
@@ -46,7 +46,7 @@ class TakeEvent:
 
     attempt: Attempt
 
-    def may_need_lock(self, machines: Machines, workflow: str) -> bool:
+    def may_need_lock(self, machines: Machines, workflow: str | None) -> bool:
         return machines.may_need_lock(workflow, self.attempt.event)
 
     def needs_lock(self, machine: Machine, record: WorkflowInstance) -> bool:
@@ -75,8 +75,8 @@ class ForceState:
     patch: JsonObject
     reason: str | None
 
-    def may_need_lock(self, machines: Machines, workflow: str) -> bool:
-        return False
+    def may_need_lock(self, machines: Machines, workflow: str | None) -> bool:
+        return machines.may_need_lock_in(workflow, self.state)
 
     def needs_lock(self, machine: Machine, record: WorkflowInstance) -> bool:
         return machine.locked.entry(self.state)

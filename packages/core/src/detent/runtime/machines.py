@@ -25,6 +25,8 @@ from detent.store.records import DefinitionSnapshot, WorkflowInstance
 
 logger = logging.getLogger("detent.runtime")
 
+_NOTHING: frozenset[str] = frozenset()
+
 
 class VersionNotLoaded(Exception):
     """An instance is governed by a version that is not compiled here yet; fetch it and decide again."""
@@ -42,6 +44,8 @@ class Machines:
         self._registry = registry
         self._compiled: dict[tuple[str, str], Machine] = {}
         self._latest: dict[str, Machine] = {}
+        # The events that need the row lock somewhere, by workflow, and under `None` those of all workflows.
+        self._locked: dict[str | None, frozenset[str]] = {}
         self._unavailable: dict[str, tuple[str, ...]] = {}
         for definition in definitions:
             self._add(definition)
@@ -53,7 +57,7 @@ class Machines:
         if key in self._compiled:
             problem = Problem("version", "duplicate_version", f"version {definition.version} is registered twice")
             raise DefinitionInvalid(definition.name, [problem])
-        machine = self._compiled[key] = compile_definition(definition, self._registry)
+        machine = self._compile(key, definition)
         latest = self._latest.get(definition.name)
         if latest is None or latest.definition.version_key < definition.version_key:
             self._latest[definition.name] = machine
@@ -141,10 +145,16 @@ class Machines:
             raise VersionNotLoaded(workflow, version)
         return machine
 
-    def may_need_lock(self, workflow: str, event: str) -> bool:
-        """Whether `event` needs the row lock in any state of any version compiled here."""
+    def may_need_lock(self, workflow: str | None, event: str) -> bool:
+        """Whether `event` needs the row lock in any state of any version of `workflow`, or of any workflow, compiled here."""
+        return event in self._locked.get(workflow, _NOTHING)
+
+    def may_need_lock_in(self, workflow: str | None, state: str) -> bool:
+        """Whether entering `state` needs the row lock in any version of `workflow`, or of any workflow, compiled here."""
         return any(
-            event in machine.locked.anywhere for (name, _), machine in self._compiled.items() if name == workflow
+            state in machine.locked.entries
+            for machine in self._compiled.values()
+            if workflow in (None, machine.workflow)
         )
 
     async def save(self, store: Store, now: datetime) -> None:
@@ -166,8 +176,13 @@ class Machines:
 
     def load(self, snapshot: DefinitionSnapshot) -> None:
         """Compile a stored version and keep it. Raises `DefinitionInvalid` when what it names is not registered."""
-        definition = WorkflowDefinition.from_dict(snapshot.definition)
-        self._compiled[snapshot.workflow, snapshot.version] = compile_definition(definition, self._registry)
+        self._compile((snapshot.workflow, snapshot.version), WorkflowDefinition.from_dict(snapshot.definition))
+
+    def _compile(self, key: tuple[str, str], definition: WorkflowDefinition) -> Machine:
+        machine = self._compiled[key] = compile_definition(definition, self._registry)
+        for workflow in (definition.name, None):
+            self._locked[workflow] = self._locked.get(workflow, _NOTHING) | machine.locked.anywhere
+        return machine
 
 
 def _snapshot(machine: Machine, now: datetime) -> DefinitionSnapshot:

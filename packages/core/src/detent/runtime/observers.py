@@ -110,6 +110,8 @@ class Observers:
 
     def report(self, instance: WorkflowInstance, entries: Iterable[HistoryEntry], took: timedelta) -> None:
         """Let the observers hear of committed `entries`, soon. Called from the event loop."""
+        if not self._observers:
+            return
         seen = tuple(Observation(instance, entry, took) for entry in entries)
         if seen:
             self._soon(instance.id, lambda observer: _calls(observer, seen))
@@ -131,6 +133,13 @@ class Observers:
     def report_dead_delivery(self, delivery: Delivery) -> None:
         """Let the observers hear, soon, of a delivery that was given up. Called from the event loop."""
         self._soon(delivery.instance_id, lambda observer: [(delivery, partial(observer.on_dead_delivery, delivery))])
+
+    async def have_their_turn(self) -> None:
+        """Let the event loop go round if there is anything to hear: whoever takes step after step, and has nothing to wait
+        for, would never let it.
+        """
+        if self._last:
+            await asyncio.sleep(0)
 
     async def settled(self) -> None:
         """Wait until every report made so far, and what those caused, has been heard."""

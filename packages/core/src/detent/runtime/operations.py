@@ -1,6 +1,7 @@
 """What operators do to an instance: pure functions of its record, each noted in history by one entry."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -23,6 +24,7 @@ from detent.runtime.event_names import (
 )
 from detent.runtime.execution import Execution, locked_record
 from detent.runtime.history import noted
+from detent.runtime.instrument import SILENCE
 from detent.runtime.intent import require_free
 from detent.runtime.lending import lent_step
 from detent.runtime.machines import Machines
@@ -206,7 +208,9 @@ class Operations:
         )
         if caller.connection is not None:
             return await self._traced(attempt, lambda: self._joined(attempt, operation, caller.connection))
-        return await self._parts.unbroken(self._traced(attempt, lambda: self._own(attempt, operation)))
+        # The store sees to it that what it decides is not torn, so that it needs no task of its own.
+        with self._parts.underway:
+            return await self._traced(attempt, lambda: self._own(attempt, operation))
 
     async def _traced(self, attempt: Attempt, take: Callable[[], Awaitable[WorkflowInstance]]) -> WorkflowInstance:
         instrument = self._parts.instrument
@@ -214,7 +218,12 @@ class Operations:
             workflow=None, event=attempt.event, instance_id=attempt.instance_id, by="caller"
         ) as span:
             attempt.within(span, instrument.carrier())
-            instance = await self._execution.fetching(take)
+            try:
+                instance = await self._execution.fetching(take)
+            except CancelledError:
+                # The operation may go on without its caller, whose span ends here.
+                attempt.within(SILENCE, attempt.trace)
+                raise
             span.took(outcome=Outcome.SUCCESS, to_state=instance.state)
         return instance
 
@@ -225,8 +234,12 @@ class Operations:
             change = self._change(record, attempt, operation, now)
             return change, (change.instance if change else record, change)
 
-        instance, change = await self._parts.store.apply(attempt.instance_id, decide, now=self._parts.now)
-        self._report(attempt, [change] if change else [])
+        def committed(answer: tuple[WorkflowInstance, Change | None]) -> None:
+            self._report(attempt, answer[1])
+
+        instance, _ = await self._parts.store.apply(
+            attempt.instance_id, decide, now=self._parts.now, after_commit=committed
+        )
         return instance
 
     async def _joined(self, attempt: Attempt, operation: Operation, connection: object) -> WorkflowInstance:
@@ -237,7 +250,7 @@ class Operations:
                 if change is None:
                     return record
                 await unit.write(change)
-                unit.after_commit(lambda: self._report(attempt, [change]))
+                unit.after_commit(lambda: self._report(attempt, change))
                 return change.instance
 
     def _change(self, record: WorkflowInstance, attempt: Attempt, operation: Operation, now: datetime) -> Change | None:
@@ -259,8 +272,8 @@ class Operations:
         )
         return self._parts.completed(_with_run_moved(change, record, operation, now), attempt.trace)
 
-    def _report(self, attempt: Attempt, changes: Sequence[Change]) -> None:
-        for change in changes:
+    def _report(self, attempt: Attempt, change: Change | None) -> None:
+        if change is not None:
             self._parts.committed(change, attempt.took)
 
 

@@ -28,14 +28,14 @@ class Outgoing:
     def completed(self, change: Change, draft: Draft | None = None, *, trace: JsonObject | None = None) -> Change:
         """`change` with everything that goes out with it; `trace` is its trace context where no draft has one."""
         trace = draft.attempt.trace if draft is not None else trace or {}
-        effects: list[Effect] = list(self._deliveries(change, draft))
+        effects: list[Effect] = []
+        if draft is not None and self.subscribers.names:
+            effects += self._deliveries(change, draft)
         if change.entries and change.instance.status in FINISHED and _ends(change):
             effects += _news_of_the_end(change, trace)
         return replace(change, effects=(*change.effects, *effects)) if effects else change
 
-    def _deliveries(self, change: Change, draft: Draft | None) -> Iterator[Publish]:
-        if draft is None or not self.subscribers.names:
-            return
+    def _deliveries(self, change: Change, draft: Draft) -> Iterator[Publish]:
         trace = draft.attempt.trace
         for message in (*_transitions(draft, change.entries), *draft.messages):
             message_id = new_id()

@@ -26,6 +26,7 @@ from detent.runtime.machines import Machines
 from detent.runtime.observers import Observers
 from detent.runtime.outgoing import Outgoing, words_of
 from detent.runtime.retention_policy import RetentionPolicy
+from detent.runtime.underway import Underway
 from detent.store.change import Change, Effect
 from detent.store.protocol import Store
 from detent.store.records import HistoryEntry, WorkflowInstance
@@ -129,6 +130,7 @@ class Parts:
     outgoing: Outgoing = field(default_factory=Outgoing)
     instrument: Instrument = field(default_factory=Silent)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    underway: Underway = field(default_factory=Underway)
     watchers: list[Callable[[UUID], None]] = field(default_factory=list)
     """Called with the id of each instance that was written here, after the commit."""
 
@@ -212,8 +214,10 @@ class Parts:
         """Wait for steps and reports under way, and cancel what is left when the time for it is up."""
         try:
             async with asyncio.timeout(self.settings.drain.total_seconds()):
-                while self.tasks:
-                    await asyncio.wait(set(self.tasks))
+                while self.tasks or self.underway:
+                    if self.tasks:
+                        await asyncio.wait(set(self.tasks))
+                    await self.underway.left()
                 await self.observers.settled()
         except TimeoutError:
             left = set(self.tasks)
@@ -222,3 +226,11 @@ class Parts:
             self.observers.cancel()
             if left:
                 await asyncio.wait(left, timeout=1)
+
+    async def heard(self) -> None:
+        """Wait for reports of steps whose callers went away, which the store has ended since, as long as there is time."""
+        try:
+            async with asyncio.timeout(self.settings.drain.total_seconds()):
+                await self.observers.settled()
+        except TimeoutError:
+            self.observers.cancel()

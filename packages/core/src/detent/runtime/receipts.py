@@ -27,16 +27,16 @@ class Idempotency:
     @classmethod
     def of_event(cls, instance_id: UUID, key: str | None, fingerprint: str | None) -> Self | None:
         """For an event: unique per instance. `None` without a key. Raises `InvalidValue`."""
-        return cls._under(str(instance_id), "", key, fingerprint)
+        return cls._under(instance_id, "", key, fingerprint)
 
     @classmethod
-    def _under(cls, scope: str, tenant: str, key: str | None, fingerprint: str | None) -> Self | None:
+    def _under(cls, scope: str | UUID, tenant: str, key: str | None, fingerprint: str | None) -> Self | None:
         if key is None:
             if fingerprint is not None:
                 raise InvalidValue("idempotency_fingerprint", "has no idempotency_key to go with")
             return None
         checked = None if fingerprint is None else _checked(fingerprint, "idempotency_fingerprint")
-        return cls(ReceiptKey(scope=scope, key=checked_key(key), tenant=tenant), checked)
+        return cls(ReceiptKey(scope=str(scope), key=checked_key(key), tenant=tenant), checked)
 
     def receipt(self, instance_id: UUID, answer: JsonObject, now: datetime, keep: timedelta) -> Receipt:
         """What the request leaves behind, to be kept for `keep`."""

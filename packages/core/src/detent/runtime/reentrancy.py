@@ -21,7 +21,8 @@ _active: ContextVar[tuple[_ActiveStep, ...]] = ContextVar("detent_active_steps",
 
 def refuse_reentry(runtime: object, instance_id: UUID) -> None:
     """Raise `ReentrantTrigger` when a step of this very instance is under way around the caller."""
-    if any(step.live and step.runtime is runtime and step.instance_id == instance_id for step in _active.get()):
+    around = _active.get()
+    if around and any(step.live and step.runtime is runtime and step.instance_id == instance_id for step in around):
         raise ReentrantTrigger(instance_id)
 
 

@@ -7,9 +7,11 @@ from uuid import UUID
 from detent.errors import EventRefused
 from detent.json_values import JsonObject
 from detent.runtime.draft import Draft
+from detent.store.quick import quickly_made
 from detent.store.records import CommandRecord, Outcome, Receipt, WorkflowInstance
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class TransitionResult:
     """How an event ended."""
@@ -46,16 +48,18 @@ class TransitionResult:
 
 def result_of(draft: Draft) -> TransitionResult:
     """The result of a step that was committed."""
+    entries, instance = draft.all_entries, draft.instance
+    one = len(entries) == 1
     return TransitionResult(
         event=draft.attempt.event,
         outcome=draft.outcome,
         from_state=draft.from_state,
-        to_state=draft.state,
-        commands=tuple(record for entry in draft.all_entries for record in entry.commands),
+        to_state=instance.state,
+        commands=entries[0].commands if one else tuple(record for entry in entries for record in entry.commands),
         reason=draft.reason,
-        history_sequence=draft.instance.version,
-        instance=draft.instance,
-        run_id=draft.instance.run_id,
+        history_sequence=instance.version,
+        instance=instance,
+        run_id=instance.run_id,
     )
 
 

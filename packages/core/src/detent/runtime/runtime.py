@@ -116,7 +116,10 @@ class WorkflowRuntime(WorkflowVerbs):
             await running.parts.drained()
         finally:
             self._running = None
-            await self.store.close()
+            try:
+                await self.store.close()
+            finally:
+                await running.parts.heard()
 
     async def settled(self) -> None:
         """Wait until observers have heard of everything committed so far; for tests."""

@@ -22,6 +22,7 @@ from detent.runtime import timers
 from detent.runtime.draft import Draft
 from detent.runtime.event_names import FORCED, ON_ENTER
 from detent.runtime.written_context import WrittenContext
+from detent.store.quick import quickly_made
 from detent.store.records import CommandRecord, Outcome, Timer
 from detent.store.run_records import Run
 
@@ -83,6 +84,7 @@ T = TypeVar("T")
 Step: TypeAlias = Generator[Request, Any, T]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class _Performed:
     """What a list of commands came to."""
@@ -106,7 +108,9 @@ def event_step(draft: Draft, *, max_chain: int, timer_retry: Retry) -> Step[None
     """Take the attempt's event, which the draft's state declares, and follow the entries it leads to."""
     attempt = draft.attempt
     attempt.payload = draft.machine.payload_of(draft.state, attempt.event, attempt.payload)
-    choice = yield from _choose(draft, attempt.event, attempt.payload)
+    choice = draft.machine.choose(draft.state, attempt.event, {})
+    if isinstance(choice, Need):
+        choice = yield from _asked(draft, attempt.event, attempt.payload, choice)
     if isinstance(choice, Refused):
         draft.refuse(choice.reason, _postponed(draft, choice.reason, timer_retry) if attempt.by_timer else None)
     elif attempt.enqueued or draft.machine.needs_worker(draft.state, attempt.event):
@@ -160,7 +164,9 @@ def _carry_out(
     draft.payload = payload
     declared = draft.machine.events(draft.state)[event]
     to_state = choice.target or draft.state
-    performed = yield from _perform(draft, choice.commands, event, payload, to_state, declared.error, before.done)
+    performed = _Performed((), done=before.done)
+    if choice.commands:
+        performed = yield from _perform(draft, choice.commands, event, payload, to_state, declared.error, before.done)
     if performed.goto is not None:
         command, goto = performed.goto
         raise GotoNotAllowed(command.name, goto.event, "only on_enter commands may choose the next event")
@@ -177,13 +183,13 @@ def _carry_out(
     return True
 
 
-def _choose(draft: Draft, event: str, payload: JsonValue) -> Step[Choice | Refused]:
+def _asked(draft: Draft, event: str, payload: JsonValue, choice: Choice | Refused | Need) -> Step[Choice | Refused]:
+    """What is chosen once every guard was asked that the choice needs."""
     verdicts: dict[int, Verdict] = {}
-    while True:
-        choice = draft.machine.choose(draft.state, event, verdicts)
-        if not isinstance(choice, Need):
-            return choice
+    while isinstance(choice, Need):
         verdicts[choice.guard.index] = yield AskGuard(choice.guard, event, payload, draft)
+        choice = draft.machine.choose(draft.state, event, verdicts)
+    return choice
 
 
 def _perform(
@@ -315,7 +321,7 @@ def _follow_goto(
         reason = f"state {draft.state!r} does not declare that event"
         raise GotoNotAllowed(command.name, goto.event, reason, known=declared)
     payload = draft.machine.payload_of(draft.state, goto.event, goto.payload)
-    choice = yield from _choose(draft, goto.event, payload)
+    choice = yield from _asked(draft, goto.event, payload, draft.machine.choose(draft.state, goto.event, {}))
     if not isinstance(choice, Refused):
         return (yield from _carry_out(draft, choice, goto.event, payload, in_run=in_run, before=performed))
     failure = CommandRecord(command.name, ok=False, code="goto_refused", message=f"{goto.event!r}: {choice.reason}")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from detent.json_values import JsonObject
 from detent.store.messages import Delivery, InboxMessage
+from detent.store.quick import quickly_made
 from detent.store.records import ArchiveEntry, HistoryEntry, Receipt, WorkflowInstance
 from detent.store.run_records import Checkpoint, Run, RunStatus
 
@@ -83,6 +84,7 @@ Effect: TypeAlias = PutReceipt | AddRun | MoveRun | SaveStep | AddMessage | Take
 E = TypeVar("E", bound=Effect)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Change:
     """The instance after a step, its new history entries, and the rows that go with them. Written whole or not at all."""
@@ -98,9 +100,17 @@ class Change:
     effects: tuple[Effect, ...] = ()
 
     def __post_init__(self) -> None:
-        expected = list(range(self.expected_version + 1, self.instance.version + 1))
-        if [entry.sequence for entry in self.entries] != expected:
+        if not self._is_dense():
+            expected = list(range(self.expected_version + 1, self.instance.version + 1))
             raise ValueError(f"the entries of a change from version {self.expected_version} must be {expected}")
+
+    def _is_dense(self) -> bool:
+        sequence = self.expected_version
+        for entry in self.entries:
+            sequence += 1
+            if entry.sequence != sequence:
+                return False
+        return sequence == self.instance.version
 
     def effects_of(self, kind: type[E]) -> tuple[E, ...]:
         """The effects of one kind, in order."""

@@ -14,11 +14,13 @@ from detent.store.records import (
 )
 from detent.store.run_records import Run
 
+_CONTAINERS = (dict, list)
+
 
 def copy_value(value: JsonValue) -> JsonValue:
     """A JSON value with containers of its own."""
     if isinstance(value, dict):
-        return {key: copy_value(item) for key, item in value.items()}
+        return copy_object(value)
     if isinstance(value, list):
         return [copy_value(item) for item in value]
     return value
@@ -26,24 +28,57 @@ def copy_value(value: JsonValue) -> JsonValue:
 
 def copy_object(value: JsonObject) -> JsonObject:
     """A JSON object with containers of its own."""
-    return {key: copy_value(item) for key, item in value.items()}
+    copied = dict(value)
+    for key, item in copied.items():
+        # Most values are no containers, and shared as they are.
+        if isinstance(item, _CONTAINERS):
+            copied[key] = copy_value(item)
+    return copied
 
 
 def copy_instance(instance: WorkflowInstance) -> WorkflowInstance:
     """The instance as a store keeps it: `created` belongs to one call and is never stored."""
-    return replace(
-        instance, context=copy_object(instance.context), metadata=copy_object(instance.metadata), created=False
+    # By hand, here and below: `replace` looks at every field's declaration, and each step copies a few of these.
+    return WorkflowInstance(
+        instance.id,
+        instance.workflow,
+        instance.state,
+        instance.status,
+        instance.version,
+        instance.definition_version,
+        copy_object(instance.context),
+        copy_object(instance.metadata),
+        instance.timers,
+        instance.due_at,
+        instance.entered_at,
+        instance.created_at,
+        instance.updated_at,
+        instance.finished_at,
+        instance.parked_at,
+        instance.tenant,
+        instance.parent_id,
+        instance.parent_link,
+        instance.run_id,
     )
 
 
 def copy_entry(entry: HistoryEntry) -> HistoryEntry:
     """The history entry, down to what its commands answered."""
-    return replace(
-        entry,
-        commands=tuple(_copy_command(command) for command in entry.commands),
-        error=_copy_optional(entry.error),
-        payload=copy_value(entry.payload),
-        trigger_metadata=copy_object(entry.trigger_metadata),
+    return HistoryEntry(
+        entry.instance_id,
+        entry.sequence,
+        entry.event,
+        entry.from_state,
+        entry.to_state,
+        entry.outcome,
+        tuple([_copy_command(command) for command in entry.commands]) if entry.commands else (),
+        entry.reason,
+        _copy_optional(entry.error),
+        copy_value(entry.payload),
+        copy_object(entry.trigger_metadata),
+        entry.transition_id,
+        entry.definition_version,
+        entry.created_at,
     )
 
 

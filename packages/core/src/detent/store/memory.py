@@ -5,6 +5,7 @@ first come, first served; steps on different instances do not wait for each othe
 as the model that the other stores are compared with.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,6 +14,7 @@ from itertools import islice
 from uuid import UUID
 
 from detent.errors import InstanceBusy, InstanceNotFound
+from detent.store.after_commit import AfterCommit
 from detent.store.backlog import Backlog
 from detent.store.change import Change, Removal
 from detent.store.copies import copy_archive_entry, copy_entry, copy_instance, copy_snapshot
@@ -37,6 +39,9 @@ from detent.store.records import (
 )
 from detent.store.signals import LocalSignals
 
+_STEPS_AT_ONCE = 100
+"""How many steps may be taken in a row before others get their turn."""
+
 
 class MemoryStore:
     """A `Store` in memory. `lock_timeout` is how many seconds a step waits for a row before it is `InstanceBusy`."""
@@ -48,6 +53,7 @@ class MemoryStore:
         self._inbox = MemoryInbox(self._database)
         self._outbox = MemoryOutbox(self._database)
         self._signals = LocalSignals()
+        self._steps = 0
 
     @property
     def runs(self) -> MemoryRuns:
@@ -85,6 +91,13 @@ class MemoryStore:
 
     async def create(self, change: Change, *, after_commit: Callable[[], None] | None = None) -> Existing | None:
         """Write a new instance, or answer what its idempotency key was answered before."""
+        if self._is_turn_of_others():
+            await asyncio.sleep(0)
+        if self._database.is_free_for(change):
+            existing = self._database.commit_at_once(change, self.now())
+            if after_commit is not None and existing is None:
+                self._tell(after_commit)
+            return existing
         async with self.transaction(None) as unit:
             existing = await unit.write(change)
             if after_commit is not None and existing is None:
@@ -102,7 +115,19 @@ class MemoryStore:
         known: WorkflowInstance | None = None,
         after_commit: Callable[[A], None] | None = None,
     ) -> A:
-        """Decide and write while holding the row, so that nobody comes between and `decide` is called once."""
+        """Decide and write while nobody else can: at once where the rows are free, otherwise while holding them."""
+        if self._is_turn_of_others():
+            await asyncio.sleep(0)
+        if not self._database.is_held(instance_id):
+            instant = now or self.now()
+            change, answer = self._decided(instance_id, decide, key, instant)
+            if change is None:
+                return answer
+            if self._database.is_free_for(change):
+                self._database.commit_at_once(change, instant)
+                if after_commit is not None:
+                    self._tell(partial(after_commit, answer))
+                return answer
         async with self.transaction(instance_id, key=key, now=now) as unit:
             if unit.record is None:
                 raise InstanceNotFound(instance_id)
@@ -254,6 +279,25 @@ class MemoryStore:
     async def backlog(self, *, tenant: str | None = None, now: datetime | None = None) -> Backlog:
         """What waits, counted by looking at every row."""
         return backlog_of(self._database.committed, tenant, now or self.now())
+
+    def _is_turn_of_others(self) -> bool:
+        """Whether the event loop is to go round: whoever takes step after step, and waits for no row, would never let it."""
+        self._steps = (self._steps + 1) % _STEPS_AT_ONCE
+        return self._steps == 0
+
+    def _decided(
+        self, instance_id: UUID, decide: Decide[A], key: ReceiptKey | None, now: datetime
+    ) -> tuple[Change | None, A]:
+        record = self._database.committed.instances.get(instance_id)
+        if record is None:
+            raise InstanceNotFound(instance_id)
+        receipt = None if key is None else self._database.view(None).receipt(key, now)
+        return decide(copy_instance(record), receipt, now)
+
+    def _tell(self, callback: Callable[[], None]) -> None:
+        told = AfterCommit()
+        told.add(callback)
+        told.run()
 
     async def _unit(
         self,

@@ -9,7 +9,6 @@ from detent.store.change import Change, Removal
 from detent.store.copies import (
     copy_archive_entry,
     copy_delivery,
-    copy_entry,
     copy_instance,
     copy_message,
     copy_receipt,
@@ -130,9 +129,7 @@ class Overlay:
 
     def put_step(self, change: Change) -> None:
         """Keep the instance of `change`, and its entries behind those that are there."""
-        instance_id = change.instance.id
-        self._written.instances[instance_id] = copy_instance(change.instance)
-        self._written.history.setdefault(instance_id, []).extend(copy_entry(entry) for entry in change.entries)
+        self._written.put_step(change)
 
     def put_receipt(self, receipt: Receipt) -> None:
         """Keep a receipt, in the place of an older one under its key."""

@@ -5,6 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from detent.json_values import JsonValue
+from detent.store.change import Change
+from detent.store.copies import copy_entry, copy_instance
 from detent.store.messages import Delivery, DeliveryStatus, InboxMessage
 from detent.store.records import ArchiveEntry, HistoryEntry, Receipt, ReceiptKey, WorkflowInstance
 from detent.store.run_records import ENDED_RUNS, Run
@@ -45,6 +47,14 @@ class Rows:
             taken=set(self.taken),
             values=dict(self.values),
         )
+
+    def put_step(self, change: Change) -> None:
+        """Keep copies of the instance of `change`, and of its entries behind those that are there."""
+        instance_id = change.instance.id
+        # Copied before anything is written: whatever cannot be copied leaves no half of a step.
+        instance, entries = copy_instance(change.instance), [copy_entry(entry) for entry in change.entries]
+        self.instances[instance_id] = instance
+        self.history.setdefault(instance_id, []).extend(entries)
 
     def next_number(self) -> int:
         """A number above all that were given before; it is not given again when the one who asked for it rolls back."""

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from detent.json_values import JsonObject, JsonValue
+from detent.store.quick import quickly_made
 
 
 class Status(StrEnum):
@@ -40,6 +41,7 @@ class Outcome(StrEnum):
     """A worker will finish it."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Timer:
     """A deadline of the state an instance is in."""
@@ -72,6 +74,7 @@ class ParentLink:
     """The version of the parent when the child was started: what the parent took later than that may have been about it."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class WorkflowInstance:
     """One business object in exactly one state: the row, and what `create_instance` and `get_instance` answer."""
@@ -111,6 +114,7 @@ class WorkflowInstance:
     """Whether this call created it; never stored."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class CommandRecord:
     """What one command answered, as history keeps it."""
@@ -125,6 +129,7 @@ class CommandRecord:
     """The command that this one undid, because a later one failed."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
     """One thing that happened to an instance; never changed once written."""
@@ -154,6 +159,7 @@ class HistoryEntry:
     created_at: datetime
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ReceiptKey:
     """What makes an idempotency key unique."""
@@ -164,6 +170,7 @@ class ReceiptKey:
     tenant: str = ""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What an idempotency key was answered."""
