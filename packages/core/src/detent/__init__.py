@@ -52,6 +52,7 @@ from detent.runtime.explanation import Explanation, TimerOutlook
 from detent.runtime.finding_verbs import InstancePage
 from detent.runtime.firing import SweepReport
 from detent.runtime.handle import WorkflowHandle
+from detent.runtime.many_verbs import BulkItem, CreateItem, TriggerItem
 from detent.runtime.message_reports import InboxReport, OutboxReport
 from detent.runtime.observers import Observation, Removed, WorkflowObserver
 from detent.runtime.parts import Settings
@@ -82,6 +83,7 @@ __all__ = [
     "AvailableEvent",
     "Branch",
     "BulkFailure",
+    "BulkItem",
     "BulkReport",
     "Clock",
     "CommandContext",
@@ -89,6 +91,7 @@ __all__ = [
     "CommandOptions",
     "CommandRecord",
     "CommandRef",
+    "CreateItem",
     "DefinitionInvalid",
     "Delivery",
     "DeliveryStatus",
@@ -151,6 +154,7 @@ __all__ = [
     "Timer",
     "TimerOutlook",
     "TransitionResult",
+    "TriggerItem",
     "UnknownWorkflow",
     "UpgradeReport",
     "VersionConflict",

@@ -1,4 +1,4 @@
-"""The verbs of operators on every instance that a query finds, each in a step of its own."""
+"""The verbs of operators on every instance that a query finds, many at once and each in a step of its own."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from uuid import UUID
 
 from detent.errors import DetentError
 from detent.json_values import JsonObject
+from detent.runtime.arguments import check_limit
+from detent.runtime.at_once import AT_ONCE, LOCKED_AT_ONCE, MOST_AT_ONCE, at_once_for, in_order
 from detent.runtime.finding_verbs import FindingVerbs, Where
 from detent.runtime.operator_verbs import OperatorVerbs
 from detent.runtime.result import TransitionResult
@@ -19,6 +21,8 @@ class BulkWhere(Where, total=False):
 
     limit: int
     """How many instances at most; 1000 by default."""
+    at_once: int
+    """How many of them are under way at once, at most; 128 by default."""
     cursor: str | None
     """Where an earlier report stopped."""
     dry_run: bool
@@ -59,7 +63,8 @@ class BulkVerbs(OperatorVerbs, FindingVerbs):
     """The bulk forms: one verb over a query. An instance that fails is reported and stops nothing.
 
     See `BulkWhere` for what all of them take. None takes a lent transaction: each instance is a step of its own, so that what
-    was done stays done.
+    was done stays done. Many are under way at once, of those that lock rows or read beside 8; who works within a transaction
+    gets one after the other. Reports are in the order of ids.
     """
 
     async def cancel_instances(self, *, reason: str | None = None, **where: Unpack[BulkWhere]) -> BulkReport:
@@ -86,6 +91,7 @@ class BulkVerbs(OperatorVerbs, FindingVerbs):
         return await self._each(
             where,
             lambda found, say: self.force(found, state, context=put, reason=reason, trigger_metadata=say),
+            most=LOCKED_AT_ONCE,
         )
 
     async def patch_contexts(
@@ -118,7 +124,7 @@ class BulkVerbs(OperatorVerbs, FindingVerbs):
 
     async def retry_instances(self, **where: Unpack[BulkWhere]) -> BulkReport:
         """Retry every instance that is found; see `retry`."""
-        return await self._each(where, lambda found, say: self.retry(found, trigger_metadata=say))
+        return await self._each(where, lambda found, say: self.retry(found, trigger_metadata=say), most=LOCKED_AT_ONCE)
 
     async def _each(
         self,
@@ -126,21 +132,30 @@ class BulkVerbs(OperatorVerbs, FindingVerbs):
         act: Callable[
             [WorkflowInstance, JsonObject | None], Awaitable[WorkflowInstance | TransitionResult | ArchiveEntry]
         ],
+        *,
+        most: int = MOST_AT_ONCE,
     ) -> BulkReport:
         conditions: dict[str, Any] = dict(where)
         dry_run, said = conditions.pop("dry_run", False), conditions.pop("trigger_metadata", None)
+        at_once = conditions.pop("at_once", AT_ONCE)
+        check_limit(at_once, most=MOST_AT_ONCE, path="at_once")
         reach: _Reach = {"limit": conditions.pop("limit", 1000), "cursor": conditions.pop("cursor", None)}
         page = await self.find_instances(order="id", **reach, **conditions)
+
+        async def done(found: WorkflowInstance) -> tuple[WorkflowInstance, bool | BulkFailure]:
+            try:
+                return found, dry_run or _moved(found, await act(found, said))
+            except Exception as error:
+                return found, _failure(found.id, error)
+
         changed: list[UUID] = []
         unchanged: list[UUID] = []
         failed: list[BulkFailure] = []
-        for found in page:
-            try:
-                moved = dry_run or _moved(found, await act(found, said))
-            except Exception as error:
-                failed.append(_failure(found.id, error))
+        async for found, answer in in_order(page, done, at_once=at_once_for(self._caller, min(at_once, most))):
+            if isinstance(answer, BulkFailure):
+                failed.append(answer)
             else:
-                (changed if moved else unchanged).append(found.id)
+                (changed if answer else unchanged).append(found.id)
         return BulkReport(tuple(changed), tuple(unchanged), tuple(failed), page.cursor)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from detent.errors import InstanceBusy, StoreError
 from detent.json_values import JsonObject
+from detent.runtime.at_once import LOCKED_AT_ONCE, in_order
 from detent.runtime.caller import Caller
 from detent.runtime.parts import Parts
 from detent.runtime.removal import removal_of
@@ -183,7 +184,7 @@ class _Run:
 
     async def _end(self, page: Sequence[WorkflowInstance], policy: RetentionPolicy) -> int:
         """Remove the instances of `page` that are still as they were found, tell of it, and answer how many went."""
-        removals = [removal async for removal in self._removals(page, policy)]
+        removals = await self._removals(page, policy)
         gone = await self._removed(removals)
         entries = {removal.entry.instance_id: removal.entry for removal in removals}
         for record in page:
@@ -191,11 +192,13 @@ class _Run:
                 self._parts.observers.report_removal(record, entries[record.id])
         return len(gone)
 
-    async def _removals(self, page: Sequence[WorkflowInstance], policy: RetentionPolicy) -> AsyncIterator[Removal]:
+    async def _removals(self, page: Sequence[WorkflowInstance], policy: RetentionPolicy) -> list[Removal]:
+        """What is to go, in the order of `page`: for a document the history of each is read, of a few at once."""
         said: JsonObject = {"source": "retention", **self._caller.trigger_metadata}
-        for record in page:
+
+        async def removal(record: WorkflowInstance) -> Removal | None:
             try:
-                yield await removal_of(
+                return await removal_of(
                     self._parts.store,
                     record,
                     now=self._now,
@@ -208,6 +211,9 @@ class _Run:
             except Exception:
                 # One that cannot be written down must not keep the others.
                 logger.exception("instance %s cannot be archived and is kept", record.id)
+                return None
+
+        return [each async for each in in_order(page, removal, at_once=LOCKED_AT_ONCE) if each is not None]
 
     async def _removed(self, removals: Sequence[Removal]) -> Collection[UUID]:
         """The ids of those that are gone. Where a row is held, halves are tried, so that the others do not wait for it."""

@@ -6,6 +6,7 @@ from uuid import UUID
 from detent.errors import InstanceNotFound
 from detent.json_values import JsonObject, json_object
 from detent.runtime.arguments import MAX_PAGE, check_limit, id_of
+from detent.runtime.at_once import LOCKED_AT_ONCE
 from detent.runtime.attempt import new_attempt
 from detent.runtime.bulk_verbs import BulkReport, BulkVerbs, BulkWhere
 from detent.runtime.deletion import DeleteOrder
@@ -48,6 +49,7 @@ class RetentionVerbs(BulkVerbs):
         return await self._each(
             where,
             lambda found, say: self.delete(found, force=force, archive=archive, reason=reason, trigger_metadata=say),
+            most=LOCKED_AT_ONCE,
         )
 
     async def get_archived(self, instance_id: UUID | str | WorkflowInstance) -> ArchiveEntry:

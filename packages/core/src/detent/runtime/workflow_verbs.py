@@ -4,6 +4,7 @@ from uuid import UUID
 
 from detent.runtime.arguments import id_of
 from detent.runtime.handle import WorkflowHandle
+from detent.runtime.many_verbs import ManyVerbs
 from detent.runtime.message_verbs import MessageVerbs
 from detent.runtime.retention_verbs import RetentionVerbs
 from detent.runtime.run_verbs import RunVerbs
@@ -12,7 +13,7 @@ from detent.runtime.waiting_verbs import WaitingVerbs
 from detent.store.records import WorkflowInstance
 
 
-class WorkflowVerbs(RetentionVerbs, VersionVerbs, RunVerbs, MessageVerbs, WaitingVerbs):
+class WorkflowVerbs(RetentionVerbs, ManyVerbs, VersionVerbs, RunVerbs, MessageVerbs, WaitingVerbs):
     """All verbs, as the runtime and every service have them."""
 
     def get_handle(self, instance: UUID | str | WorkflowInstance) -> WorkflowHandle:

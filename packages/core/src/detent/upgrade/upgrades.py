@@ -1,10 +1,11 @@
-"""One upgrade: a page of instances is planned, or moved one after another, each in a step of its own."""
+"""One upgrade: a page of instances is planned, or moved many at once, each in a step of its own."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from detent.errors import DetentError, InstanceNotFound, VersionConflict
+from detent.runtime.at_once import at_once_for, in_order
 from detent.runtime.caller import Caller
 from detent.runtime.history import cleaned
 from detent.runtime.running import Running
@@ -55,7 +56,8 @@ class Upgrades:
         self, limit: int, cursor: str | None, treat: Callable[[WorkflowInstance], Awaitable[UpgradeOutcome]]
     ) -> UpgradeReport:
         page = await self.candidates.page(limit, cursor)
-        outcomes: list[UpgradeOutcome] = [await treat(record) for record in page.instances]
+        treated = in_order(page.instances, treat, at_once=at_once_for(self.caller))
+        outcomes: list[UpgradeOutcome] = [outcome async for outcome in treated]
         outcomes += [Skipped(missing, SkipCode.NOT_FOUND, "there is no such instance") for missing in page.missing]
         return UpgradeReport.of(
             self.rules.workflow,
