@@ -14,7 +14,7 @@ ARGS ?=
 ROOMS := $(wildcard packages tests examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test nightly chaos test-watch check typecheck docs security
+.PHONY: help demo dev test nightly chaos bench test-watch check typecheck docs security
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ chaos: $(UV) ## Kill workers, crash the server and cut connections, and count wh
 	$(RUN) python -m tests.chaos.chaos $(ARGS)
 	$(RUN) python -m tests.chaos.herd
 	$(RUN) python -m tests.chaos.latency
+
+bench: $(UV) ## Measure on a throw-away PostgreSQL, beside pgbench and the peers (ARGS="--quick": a minute or two; ARGS=--help)
+	$(RUN) python -m benchmarks $(ARGS)
 
 test-watch: $(UV) ## Run the tests again whenever a file changes (PKG=core: one package)
 	$(RUN) --with watchfiles watchfiles "pytest $(if $(PKG),packages/$(PKG)/tests) $(ARGS)" $(ROOMS)
