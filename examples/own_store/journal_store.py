@@ -114,6 +114,7 @@ class JournalStore:
         *,
         key: ReceiptKey | None = None,
         now: datetime | None = None,
+        lends: bool = True,
     ) -> AsyncIterator[JournalUnit]:
         """The same inside a `JournalTransaction` that this store lent, in a savepoint of it."""
         transaction = self._database.own(outside)

@@ -73,8 +73,10 @@ def _write_effect(transaction: JournalTransaction, effect: Effect, now: datetime
             if run.is_active and rows.has_active_run(run.instance_id):
                 raise StepRolledBack(f"instance {run.instance_id} has a run that has not ended")
             transaction.put_run(run)
-        case MoveRun(run_id):
+        case MoveRun(run_id, lease=lease):
             going_on = rows.run(run_id)
+            if lease and not (going_on and going_on.held_under(lease.token, now)):
+                raise StepRolledBack(f"the lease of run {run_id} is lost")
             if going_on and going_on.is_active:
                 transaction.put_run(moved(going_on, effect))
         case SaveStep(checkpoint):

@@ -1,16 +1,19 @@
-"""The end of a run: one write where the instance is as it was claimed, and a step that holds the row where it is not."""
+"""The end of a run: one write where the instance is as it was claimed, and a step that holds the row where it is not. Whoever has
+lost his lease writes nothing.
+"""
 
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from detent import Outcome, RunStatus, command
+from detent import MemoryStore, Outcome, RunStatus, SqliteStore, command
 from detent.errors import StoreUnavailable
 
 LEASE = timedelta(seconds=30)
-ORDER = {
+ORDER: dict[str, Any] = {
     "name": "order",
     "publish": "order",
     "initial_state": "new",
@@ -20,6 +23,13 @@ ORDER = {
         "done": {},
     },
 }
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request, tmp_path):
+    if request.param == "memory":
+        return MemoryStore(lock_timeout=0.2)
+    return SqliteStore(tmp_path / "runs.db", synchronous="OFF")
 
 
 @command("charge", durable=True)
@@ -42,6 +52,13 @@ async def assert_done_once(runtime, result):
         ("pay", Outcome.SUCCESS)
     ]
     return history
+
+
+async def seen(runtime, result, recorder):
+    """All there is to be seen of an instance and its run."""
+    await runtime.settled()
+    there = (await runtime.get_instance(result.instance.id), await runtime.runs.get(result.run_id))
+    return *there, await runtime.get_history(result.instance.id), list(recorder.heard)
 
 
 def counted(store, monkeypatch):
@@ -135,19 +152,77 @@ async def test_a_worker_that_stalls_before_the_end_finds_that_another_has_commit
     await assert_done_once(runtime, result)
 
 
-async def test_an_end_that_comes_late_and_finds_nobody_else_is_committed(running, store, clock, monkeypatch):
-    """Every answer was saved under the lease, so that there is nothing in it which another worker would do otherwise."""
+@pytest.mark.parametrize("others", [0, 1], ids=["nobody", "another"])
+async def test_an_end_that_comes_late_is_refused_whoever_holds_the_run(
+    running, store, clock, recorder, monkeypatch, others
+):
+    """The instance is as it was claimed, so that nothing but the lease speaks against it."""
+    runtime, other = await running(ORDER, commands=[charge]), await running(ORDER, commands=[charge])
+    result = await accepted(runtime)
+    apply, before = store.apply, []
+
+    async def late(*given, **named):
+        monkeypatch.setattr(store, "apply", apply)
+        clock.advance(LEASE)
+        assert len(await other.running().runs.claim(others)) == others
+        before.append(await seen(runtime, result, recorder))
+        return await apply(*given, **{**named, "now": clock.now()})
+
+    monkeypatch.setattr(store, "apply", late)
+    report = await runtime.process_runs(limit=1)
+    assert (report.lost, report.completed) == (1, 0)
+    assert [await seen(runtime, result, recorder)] == before
+    clock.advance(LEASE)
+    assert (await other.process_runs()).completed == 1
+    await assert_done_once(runtime, result)
+
+
+async def test_an_end_up_to_the_last_instant_of_its_lease_is_committed(running, store, clock, monkeypatch):
     runtime = await running(ORDER, commands=[charge])
     result = await accepted(runtime)
     apply = store.apply
 
     async def late(*given, **named):
-        clock.advance(LEASE)
-        return await apply(*given, **named)
+        clock.advance(LEASE - timedelta(microseconds=1))
+        return await apply(*given, **{**named, "now": clock.now()})
 
     monkeypatch.setattr(store, "apply", late)
     assert (await runtime.process_runs()).completed == 1
     await assert_done_once(runtime, result)
+
+
+async def test_of_many_ends_those_are_lost_that_another_has_claimed(running, store, clock, monkeypatch):
+    runtime, other = await running(ORDER, commands=[charge]), await running(ORDER, commands=[charge])
+    results = [await accepted(runtime) for _ in range(6)]
+    apply, save, ready = store.apply, store.runs.checkpoint, asyncio.Barrier(6)
+    stalled = {result.run_id for result in results[:2]}
+
+    async def saved(checkpoint, *, now=None):
+        # Who stalls has a lease that is as old as his claim; the others' begins a moment before its end.
+        if checkpoint.lease.run_id not in stalled:
+            now += LEASE - timedelta(microseconds=1)
+        return await save(checkpoint, now=now)
+
+    async def late(*given, **named):
+        await ready.wait()
+        monkeypatch.setattr(store, "apply", apply)
+        if given[0] == results[0].instance.id:
+            clock.advance(LEASE)
+            assert {one.run.id for one in await other.running().runs.claim(9)} == stalled
+        await ready.wait()
+        return await apply(*given, **{**named, "now": clock.now()})
+
+    monkeypatch.setattr(store.runs, "checkpoint", saved)
+    monkeypatch.setattr(store, "apply", late)
+    async with asyncio.timeout(5):
+        report = await runtime.process_runs(limit=6)
+    assert (report.lost, report.completed) == (2, 4)
+    statuses = [(await runtime.runs.get(result.run_id)).status for result in results]
+    assert statuses == [RunStatus.RUNNING] * 2 + [RunStatus.COMPLETED] * 4
+    clock.advance(LEASE)
+    assert (await other.process_runs()).completed == 2
+    for result in results:
+        await assert_done_once(runtime, result)
 
 
 async def test_a_sign_of_life_right_behind_the_end_does_not_pass_for_a_lost_lease(running, store, monkeypatch):

@@ -45,11 +45,24 @@ def command_entry(request: RunCommand, ran: Ran, before: Before) -> JsonObject:
     written = (changed | (context.written - before.touched)) & context.keys()
     return {
         "command": ran.record.name,
-        "record": asdict(ran.record),
+        "record": _record(ran.record),
         "goto": None if ran.goto is None else {"event": ran.goto.event, "payload": ran.goto.payload},
         "messages": [asdict(message) for message in ran.messages],
         "written": json_object({key: context[key] for key in sorted(written)}, "context"),
         "removed": sorted(before.values.keys() - context.keys()),
+    }
+
+
+def _record(record: CommandRecord) -> JsonObject:
+    # By hand, because `asdict` goes through every value to copy it; what it says is a copy already.
+    return {
+        "name": record.name,
+        "ok": record.ok,
+        "code": record.code,
+        "message": record.message,
+        "data": record.data,
+        "best_effort": record.best_effort,
+        "compensates": record.compensates,
     }
 
 

@@ -32,6 +32,7 @@ class Leases:
         self._held: dict[Lease, asyncio.Task[Any]] = {}
         self._lost: set[Lease] = set()
         self._locked: set[Lease] = set()
+        self._ending: set[Lease] = set()
         self._beating: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
         self._heard = 0.0
@@ -61,6 +62,17 @@ class Leases:
             yield
         finally:
             self._locked.discard(lease)
+
+    @contextmanager
+    def ending(self, lease: Lease) -> Iterator[None]:
+        """While the end of the run is committed, which finds out by itself whether it may: that the lease is gone may mean that
+        it just was.
+        """
+        self._ending.add(lease)
+        try:
+            yield
+        finally:
+            self._ending.discard(lease)
 
     def doubt(self, run_id: UUID) -> None:
         """Somebody says that this run was cancelled: find out soon, if it is held here."""
@@ -113,7 +125,7 @@ class Leases:
                 self._drop(leases)
             return
         self._heard = asked
-        self._drop([lease for lease in leases if lease.run_id not in kept])
+        self._drop([lease for lease in leases if lease.run_id not in kept and lease not in self._ending])
 
     def _drop(self, leases: list[Lease]) -> None:
         for lease in leases:

@@ -1,7 +1,6 @@
 """Attempts outside of any transaction: a durable command called, with its time limited, and guards asked for a run."""
 
 import asyncio
-from datetime import timedelta
 
 from detent.errors import CommandFailed, CommandTimedOut
 from detent.machine.verdicts import Verdict
@@ -55,14 +54,20 @@ class RunAttempts:
 
     async def _in_time(self, request: RunCommand, context: CommandContext) -> Ok | Fail | Goto:
         limit = request.command.spec.options.timeout or self._parts.settings.command_timeout
-        timer = asyncio.timeout(_seconds(limit))
+        if limit is None:
+            return await self._call(request, context)
+        timer = asyncio.timeout(limit.total_seconds())
         try:
-            async with timer, self._parts.injector.open(None) as scope:
-                return await self._parts.calls.run(request.command.name, context, scope, in_thread=True)
+            async with timer:
+                return await self._call(request, context)
         except TimeoutError:
-            if limit is None or not timer.expired():
+            if not timer.expired():
                 raise
             raise CommandTimedOut(request.command.name, limit.total_seconds()) from None
+
+    async def _call(self, request: RunCommand, context: CommandContext) -> Ok | Fail | Goto:
+        async with self._parts.injector.open(None) as scope:
+            return await self._parts.calls.run(request.command.name, context, scope, in_thread=True)
 
 
 def require_taken(request: RunCommand, ran: Ran) -> None:
@@ -71,7 +76,3 @@ def require_taken(request: RunCommand, ran: Ran) -> None:
     if record.ok or record.best_effort or (request.error is not None and request.compensates is None):
         return
     raise CommandFailed(record.name, request.event, record.code or "failed", record.message)
-
-
-def _seconds(limit: timedelta | None) -> float | None:
-    return None if limit is None else limit.total_seconds()

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TypeAlias, TypeVar
 
@@ -15,6 +15,7 @@ from detent.errors import (
     LeaseLost,
     OutcomeUnknown,
     RunStuck,
+    StepRolledBack,
     StoreUnavailable,
 )
 from detent.json_values import JsonObject
@@ -27,6 +28,7 @@ from detent.runtime.execution import locked_record
 from detent.runtime.held_run import HeldRun
 from detent.runtime.history import cleaned, facts_told, noted
 from detent.runtime.injection import Transition
+from detent.runtime.instrument import Span
 from detent.runtime.journal import Before, Diverged, command_entry
 from detent.runtime.leases import Leases
 from detent.runtime.parts import Parts
@@ -36,11 +38,11 @@ from detent.runtime.repetition import facts_of
 from detent.runtime.run_attempts import require_taken
 from detent.runtime.run_report import Advanced
 from detent.runtime.run_steps import InstanceMoved, led
-from detent.runtime.step import LastPart, Ran, Request, RunCommand
+from detent.runtime.step import LastPart, Ran, Request, RunCommand, Step
 from detent.runtime.undoing import failure_in, failure_told
 from detent.store.change import Change, MoveRun, SaveStep
 from detent.store.protocol import Unit
-from detent.store.records import Outcome, Status, WorkflowInstance
+from detent.store.records import Outcome, Receipt, Status, WorkflowInstance
 from detent.store.run_records import Checkpoint, Run, RunStatus
 
 logger = logging.getLogger("detent.runs")
@@ -58,8 +60,26 @@ class OfCommand(Exception):
         self.error = error
 
 
+class Ending:
+    """The end of a run, decided, and the change that it comes to."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self._change: Change | None = None
+
+    def change(self, parts: Parts, span: Span) -> Change:
+        """What is to be written: the same however often it is asked for."""
+        if self._change is None:
+            self.draft.attempt.within(span, parts.instrument.carrier())
+            span.began(workflow=self.draft.machine.workflow, from_state=self.draft.from_state)
+            self._change = parts.concluded(self.draft)
+        return self._change
+
+
 class RunCommits:
-    """Commits on behalf of runs. Each holds the instance, then the run, and checks the lease before it writes."""
+    """Commits on behalf of runs. Each holds the instance, then the run, and checks the lease before it writes; a plain end holds
+    nothing, and has the store check.
+    """
 
     def __init__(self, parts: Parts, children: Children, leases: Leases) -> None:
         self._parts = parts
@@ -105,8 +125,61 @@ class RunCommits:
             span.answered(ok=ran.record.ok, code=ran.record.code)
         return ran
 
-    async def finish(self, held: HeldRun, machine: Machine) -> Advanced:
-        """Commit the transition with everything that follows by itself."""
+    def concluded(self, step: Step[None], last: LastPart) -> "Ending | None":
+        """The end of a run that was led to its last part; `None` where commands run in the commit of it."""
+        draft = last.draft
+        draft.now = self._parts.now or self._parts.store.now()
+        return Ending(draft) if _is_over(step) else None
+
+    async def finish(self, held: HeldRun, machine: Machine, ending: "Ending | None") -> Advanced:
+        """Commit the transition with everything that follows by itself.
+
+        Where the instance is as it was claimed and the lease holds, `ending` is written, fenced by both. Else, and where commands
+        belong to that commit, the instance and the run are held, and the lease is checked. Raises `LeaseLost`.
+        """
+        run, instrument = held.run, self._parts.instrument
+        with instrument.transition(
+            workflow=run.workflow, event=run.event, instance_id=run.instance_id, by="run"
+        ) as span:
+            done = ending is not None and await self._end_at_once(held, ending, span)
+            done = done or await self._end_in_place(held, machine, span)
+        if done:
+            return Advanced.COMPLETED
+        await held.release(uncount=True)
+        return Advanced.RELEASED
+
+    async def _end_at_once(self, held: HeldRun, ending: "Ending", span: Span) -> bool:
+        """Whether the end is committed. Not where the instance was written since the claim, or the lease is lost: whoever then
+        holds both finds out which.
+        """
+        parts, run, seen = self._parts, held.run, held.instance
+
+        def decide(record: WorkflowInstance, _receipt: Receipt | None, _now: datetime) -> tuple[Change | None, bool]:
+            if record.version != seen.version:
+                return None, False
+            return ending.change(parts, span), True
+
+        def committed(_: bool) -> None:
+            parts.reported(ending.draft)
+
+        with self._leases.ending(held.lease):
+            try:
+                done = await parts.store.apply(
+                    run.instance_id,
+                    decide,
+                    now=parts.now,
+                    workflow=run.workflow,
+                    known=seen,
+                    after_commit=committed,
+                )
+            except StepRolledBack:
+                return False
+        if done:
+            span.took(outcome=ending.draft.outcome, to_state=ending.draft.state, run_id=run.id)
+        return done
+
+    async def _end_in_place(self, held: HeldRun, machine: Machine, span: Span) -> bool:
+        """Whether the end is committed: not while the instance is paused."""
 
         async def commit(unit: Unit, run: Run, record: WorkflowInstance) -> bool:
             if record.status is Status.PAUSED:
@@ -115,7 +188,7 @@ class RunCommits:
             if not isinstance(request, LastPart):
                 raise Diverged("the end", type(request).__name__)
             draft = request.draft
-            draft.attempt.within(span, instrument.carrier())
+            draft.attempt.within(span, self._parts.instrument.carrier())
             span.began(workflow=run.workflow, from_state=record.state)
             await self._perform(unit, request, lambda performer: performer.run(step))
             await unit.flush()
@@ -124,15 +197,7 @@ class RunCommits:
             unit.after_commit(lambda: self._parts.reported(draft))
             return True
 
-        run, instrument = held.run, self._parts.instrument
-        with instrument.transition(
-            workflow=run.workflow, event=run.event, instance_id=run.instance_id, by="run"
-        ) as span:
-            committed = await self._held(held, commit)
-        if committed:
-            return Advanced.COMPLETED
-        await held.release(uncount=True)
-        return Advanced.RELEASED
+        return await self._held(held, commit)
 
     async def park(self, held: HeldRun, error: Exception) -> Advanced:
         """Let the run wait for an operator, with the reason in history. One whose instance does not know it ends here."""
@@ -177,6 +242,16 @@ class RunCommits:
             if error is draft.attempt.raised:
                 raise OfCommand(error) from error
             raise
+
+
+def _is_over(step: Step[None]) -> bool:
+    """Go on with a step behind its last part; whether that asked for nothing, so that its draft is decided."""
+    try:
+        step.send(None)
+    except StopIteration:
+        return True
+    step.close()
+    return False
 
 
 def require_fitting_end(run: Run, request: RunCommand, ran: Ran, following: Request) -> None:

@@ -50,7 +50,7 @@ class RunProgress:
             if isinstance(following, Advanced):
                 return following
             request = following
-        return await self._finish(held, machine)
+        return await self._finish(held, machine, step, request)
 
     async def _one(
         self, held: HeldRun, machine: Machine, step: Step[None], request: Request, serves: Serves
@@ -163,9 +163,10 @@ class RunProgress:
         self._parts.store.signals.announce([RUNS])
         return Advanced.RELEASED
 
-    async def _finish(self, held: HeldRun, machine: Machine) -> Advanced:
+    async def _finish(self, held: HeldRun, machine: Machine, step: Step[None], last: LastPart) -> Advanced:
         try:
-            return await held.persistently(lambda: self._commits.finish(held, machine))
+            ending = self._commits.concluded(step, last)
+            return await held.persistently(lambda: self._commits.finish(held, machine, ending))
         except OfCommand as raised:
             return await self._failed(held, raised.error, self._parts.settings.run_retry)
         except (LeaseLost, StoreUnavailable, OutcomeUnknown):

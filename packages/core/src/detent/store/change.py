@@ -9,7 +9,7 @@ from detent.json_values import JsonObject
 from detent.store.messages import Delivery, InboxMessage
 from detent.store.quick import quickly_made
 from detent.store.records import ArchiveEntry, HistoryEntry, Receipt, WorkflowInstance
-from detent.store.run_records import Checkpoint, Run, RunStatus
+from detent.store.run_records import Checkpoint, Lease, Run, RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,10 @@ class MoveRun:
     reason: str | None = None
     error: JsonObject | None = None
     """Replaces what the last failed attempt left, where it is given."""
+    lease: Lease | None = None
+    """What whoever moves the run holds it by. One that is lost, at the instant of the step, undoes the whole change, as that of a
+    `SaveStep` does; without one the run is moved whoever holds it.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,13 @@ class Lanes(Generic[C]):
         """Put a call at the end of the lane `name` as soon as there is room."""
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = _Lane(self._room)
-        await lane.room.acquire()
+            lane = self._lanes[name] = _Lane(name, self._room)
+        lane.people += 1
+        try:
+            await lane.room.acquire()
+        except BaseException:
+            self._leave(lane)
+            raise
         if not lane.calls:
             self._turns.append(lane)
         lane.calls.append(call)
@@ -55,6 +60,7 @@ class Lanes(Generic[C]):
             lane = self._turns.popleft()
             call = lane.calls.popleft()
             lane.room.release()
+            self._leave(lane)
             if lane.calls:
                 self._turns.append(lane)
             if call.is_awaited:
@@ -73,12 +79,21 @@ class Lanes(Generic[C]):
             lane.calls = deque(call for call in lane.calls if not unwanted(call))
             for _ in gone:
                 lane.room.release()
+                self._leave(lane)
             removed += gone
         self._turns = deque(lane for lane in self._turns if lane.calls)
         return removed
 
+    def _leave(self, lane: "_Lane[C]") -> None:
+        lane.people -= 1
+        if not lane.people:
+            del self._lanes[lane.name]
+
 
 class _Lane(Generic[C]):
-    def __init__(self, room: int) -> None:
+    def __init__(self, name: Hashable, room: int) -> None:
+        self.name = name
+        self.people = 0
+        """How many are in it, or wait to get in."""
         self.calls: deque[C] = deque()
         self.room = asyncio.Semaphore(room)

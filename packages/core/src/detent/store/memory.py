@@ -159,6 +159,7 @@ class MemoryStore:
         *,
         key: ReceiptKey | None = None,
         now: datetime | None = None,
+        lends: bool = True,
     ) -> AsyncIterator[MemoryUnit]:
         """The same inside a `MemoryTransaction` of this store, in a savepoint of it."""
         transaction = self._database.own(outside)

@@ -53,8 +53,8 @@ def write_effect(rows: Overlay, effect: Effect, now: datetime) -> None:
             rows.put_receipt(receipt)
         case AddRun(run):
             _add_run(rows, run)
-        case MoveRun(run_id):
-            _move_run(rows, run_id, effect)
+        case MoveRun():
+            _move_run(rows, effect, now)
         case SaveStep(checkpoint):
             _save_step(rows, checkpoint, now)
         case AddMessage(message):
@@ -83,8 +83,10 @@ def _add_run(rows: Overlay, run: Run) -> None:
     rows.put_run(run)
 
 
-def _move_run(rows: Overlay, run_id: UUID, move: MoveRun) -> None:
-    run = rows.run(run_id)
+def _move_run(rows: Overlay, move: MoveRun, now: datetime) -> None:
+    run = rows.run(move.run_id)
+    if move.lease is not None and (run is None or not run.held_under(move.lease.token, now)):
+        raise StepRolledBack(f"the lease of run {move.run_id} is lost")
     if run is not None and run.is_active:
         rows.put_run(moved(run, move))
 

@@ -218,10 +218,13 @@ class Store(Protocol):
         *,
         key: ReceiptKey | None = None,
         now: datetime | None = None,
+        lends: bool = True,
     ) -> AbstractAsyncContextManager[Unit]:
         """The same inside `outside`, a transaction of the caller: in a savepoint of it, visible when the caller commits.
 
-        After an error the caller's transaction is usable and as it was. Raises `ConnectionNotSupported`.
+        With `lends=False` nobody is going to use the unit's `connection`, nor `outside` inside the block: where a savepoint for
+        both is dear, a cheaper one will do. After an error the caller's transaction is usable and as it was. Raises
+        `ConnectionNotSupported`.
         """
         ...
 

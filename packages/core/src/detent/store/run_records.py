@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from detent.json_values import JsonObject, JsonValue
+from detent.store.quick import quickly_made
 from detent.store.records import WorkflowInstance
 
 
@@ -38,6 +39,7 @@ class Lease:
     token: UUID
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Run:
     """One durable transition in progress: what was accepted, how far it came, and who holds it."""
@@ -99,6 +101,11 @@ class Run:
         """Whether it has not ended."""
         return self.status in ACTIVE_RUNS
 
+    @property
+    def lease(self) -> Lease | None:
+        """What it is held by; `None` while nobody holds it."""
+        return None if self.lease_token is None else Lease(self.id, self.lease_token)
+
     def held_under(self, token: UUID, now: datetime) -> bool:
         """Whether `token` is its lease, and that has not expired. The very instant of expiry is too late."""
         live = self.status is RunStatus.RUNNING and self.lease_until is not None
@@ -124,9 +131,9 @@ class ClaimedRun:
     @property
     def lease(self) -> Lease:
         """What proves the claim."""
-        if self.run.lease_token is None:
+        if self.run.lease is None:
             raise ValueError("a claimed run has a lease token")
-        return Lease(self.run.id, self.run.lease_token)
+        return self.run.lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ class SqliteStore:
         *,
         key: ReceiptKey | None = None,
         now: datetime | None = None,
+        lends: bool = True,
     ) -> AsyncIterator[SqliteUnit]:
         """The same inside a `SqliteConnection` that this store lent, in a savepoint of it."""
         connection = self._file.own(outside)

@@ -38,7 +38,8 @@ def write_effect(connection: sqlite3.Connection, effect: Effect, now: datetime) 
         case AddRun(run):
             add_run(connection, run)
         case MoveRun():
-            move_run(connection, effect)
+            if not move_run(connection, effect, now) and effect.lease is not None:
+                raise StepRolledBack(f"the lease of run {effect.run_id} is lost")
         case SaveStep(checkpoint):
             if save_checkpoint(connection, checkpoint, now) is None:
                 raise StepRolledBack(f"the lease of run {checkpoint.lease.run_id} is lost")

@@ -43,6 +43,7 @@ UPDATE detent_runs SET
     attempts = iif(:pending, 0, attempts), crashes = iif(:pending, 0, crashes),
     available_at = iif(:pending, :at, available_at), finished_at = iif(:ended, :at, finished_at), updated_at = :at
 WHERE id = :id AND status IN ('pending', 'running', 'parked')
+    AND (:token IS NULL OR (status = 'running' AND lease_token = :token AND lease_until > :now))
 """
 _HEARTBEAT = """
 UPDATE detent_runs SET lease_until = :until, updated_at = :now
@@ -128,8 +129,8 @@ def add_run(connection: sqlite3.Connection, run: Run) -> None:
     connection.execute(_ADD, from_run(run))
 
 
-def move_run(connection: sqlite3.Connection, move: MoveRun) -> None:
-    """Give a run that has not ended another status, and end its lease."""
+def move_run(connection: sqlite3.Connection, move: MoveRun, now: datetime) -> bool:
+    """Give a run that has not ended another status, and end its lease; whether there was one, held by the lease `move` names."""
     values = {
         "id": str(move.run_id),
         "status": move.status.value,
@@ -138,8 +139,10 @@ def move_run(connection: sqlite3.Connection, move: MoveRun) -> None:
         "at": instant_text(move.at),
         "reason": move.reason,
         "error": maybe_json_text(move.error),
+        "token": None if move.lease is None else str(move.lease.token),
+        "now": instant_text(now),
     }
-    connection.execute(_MOVE, values)
+    return connection.execute(_MOVE, values).rowcount == 1
 
 
 def save_checkpoint(connection: sqlite3.Connection, checkpoint: Checkpoint, now: datetime) -> Status | None:

@@ -3,7 +3,10 @@
 # ruff: noqa: PT012 (that a whole block is undone is what these tests are about)
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeAlias
 
 import pytest
 
@@ -13,6 +16,7 @@ from detent.store.change import (
     AddMessage,
     AddRun,
     Change,
+    Effect,
     MoveRun,
     Publish,
     PutBack,
@@ -22,13 +26,14 @@ from detent.store.change import (
 )
 from detent.store.messages import DeliveryQuery, InboxMessage, InboxQuery
 from detent.store.records import ReceiptKey, WorkflowInstance
-from detent.store.run_records import Lease, RunQuery, RunStatus
+from detent.store.run_records import ClaimedRun, Lease, RunQuery, RunStatus
 from detent.testing.store_contract.kit import StoreKit
 from detent.testing.store_contract.samples import (
     MINUTE,
     NOW,
     TICK,
     a_checkpoint,
+    a_claim,
     a_delivery,
     a_message,
     a_run,
@@ -49,6 +54,21 @@ from detent.testing.store_contract.samples import (
     within,
     written,
 )
+
+Fenced: TypeAlias = Callable[[Lease], Effect]
+
+
+def a_saved_step(lease: Lease) -> Effect:
+    """The answer of a command."""
+    return SaveStep(a_checkpoint(lease))
+
+
+def an_end(lease: Lease) -> Effect:
+    """The end of a run by whoever holds it."""
+    return MoveRun(lease.run_id, RunStatus.COMPLETED, NOW, lease=lease)
+
+
+fenced = pytest.mark.parametrize("effect", [a_saved_step, an_end])
 
 
 class Boom(Exception):
@@ -256,15 +276,16 @@ class EffectContract:
         assert (after.status, after.attempts, after.available_at) == (RunStatus.PENDING, 0, NOW + TICK + MINUTE)
         assert not await kit.store.runs.keep(held.lease, kept={"page": 1}, extend=MINUTE, now=NOW + TICK)
 
+    @fenced
     @pytest.mark.parametrize("lost", ["ended", "replaced", "never given", "stopped"])
     @pytest.mark.parametrize("entries", [0, 1], ids=["effects only", "a step"])
-    async def test_a_step_of_a_command_whose_lease_is_lost_is_undone_with_what_the_command_wrote(
-        self, kit: StoreKit, lost: str, entries: int
+    async def test_a_step_whose_lease_is_lost_is_undone_with_what_a_command_wrote(
+        self, kit: StoreKit, lost: str, entries: int, effect: Fenced
     ) -> None:
         run = await accepted(kit.store)
         lease = await _lost_lease(kit, lost)
         record, before = await loaded(kit.store, run.instance_id), await loaded_run(kit.store, run.id)
-        effects = (SaveStep(a_checkpoint(lease)), Publish(a_delivery(record)), AddMessage(a_message(record)))
+        effects = (effect(lease), Publish(a_delivery(record)), AddMessage(a_message(record)))
 
         with pytest.raises(StoreError):
             async with kit.store.transaction(record.id, now=NOW + MINUTE) as unit:
@@ -277,11 +298,15 @@ class EffectContract:
         assert list(await kit.store.outbox.find(DeliveryQuery(), limit=10)) == []
         assert list(await kit.store.inbox.find(InboxQuery(), limit=10)) == []
 
-    async def test_an_applied_change_whose_lease_is_lost_is_undone(self, kit: StoreKit) -> None:
+    @fenced
+    @pytest.mark.parametrize("lost", ["ended", "replaced", "never given", "stopped"])
+    async def test_an_applied_change_whose_lease_is_lost_is_undone(
+        self, kit: StoreKit, lost: str, effect: Fenced
+    ) -> None:
         run = await accepted(kit.store)
-        lease = await _lost_lease(kit, "replaced")
+        lease = await _lost_lease(kit, lost)
         record, before = await loaded(kit.store, run.instance_id), await loaded_run(kit.store, run.id)
-        change = step(record, effects=(Publish(a_delivery(record)), SaveStep(a_checkpoint(lease))))
+        change = step(record, effects=(Publish(a_delivery(record)), effect(lease)))
 
         with pytest.raises(StoreError):
             await kit.store.apply(record.id, lambda *_: (change, None), now=NOW + MINUTE)
@@ -290,8 +315,9 @@ class EffectContract:
         assert await loaded_run(kit.store, run.id) == before
         assert list(await kit.store.outbox.find(DeliveryQuery(), limit=10)) == []
 
+    @fenced
     async def test_a_joined_step_whose_lease_is_lost_leaves_the_callers_transaction_as_it_was(
-        self, kit: StoreKit
+        self, kit: StoreKit, effect: Fenced
     ) -> None:
         run = await accepted(kit.store)
         lease = await _lost_lease(kit, "replaced")
@@ -302,13 +328,59 @@ class EffectContract:
             with pytest.raises(StoreError):
                 async with kit.store.join(outside, record.id, now=NOW + MINUTE) as unit:
                     await kit.note(unit.connection, f"inside {record.id}")
-                    await unit.write(step(record, effects=(SaveStep(a_checkpoint(lease)),)))
+                    await unit.write(step(record, effects=(effect(lease),)))
             await kit.note(outside, f"after {record.id}")
 
         noted = [await kit.noted(f"{when} {record.id}") for when in ("before", "inside", "after")]
         assert noted == [True, False, True]
         await assert_untouched(kit.store, record)
         assert await loaded_run(kit.store, run.id) == before
+
+    async def test_the_end_of_a_run_under_its_lease_is_written_up_to_the_instant_of_its_end(
+        self, kit: StoreKit
+    ) -> None:
+        run = await accepted(kit.store)
+        held = await claimed(kit.store)
+
+        await written(kit.store, run.instance_id, an_end(held.lease), now=NOW + MINUTE - TICK)
+
+        after = await loaded_run(kit.store, run.id)
+        assert (after.status, after.lease, after.finished_at) == (RunStatus.COMPLETED, None, NOW)
+
+    async def test_of_many_ends_at_once_each_is_judged_by_its_own_lease_and_at_its_own_instant(
+        self, kit: StoreKit
+    ) -> None:
+        for _ in range(8):
+            await accepted(kit.store)
+        held = list(await kit.store.runs.claim(a_claim(8), now=NOW))
+        replaced, late, ended, *good = held
+        await kit.store.runs.heartbeat([one.lease for one in (late, ended, *good)], extend=2 * MINUTE, now=NOW)
+        await claimed(kit.store, now=NOW + MINUTE)
+        await written(kit.store, ended.run.instance_id, MoveRun(ended.run.id, RunStatus.CANCELLED, NOW))
+        before = {one.run.id: await loaded_run(kit.store, one.run.id) for one in (replaced, late)}
+
+        async def end(one: ClaimedRun, effect: Effect, now: datetime) -> None:
+            await kit.store.apply(one.instance.id, lambda record, *_: (step(record, effects=(effect,)), None), now=now)
+
+        async with within():
+            answers = await asyncio.gather(
+                *(end(one, an_end(one.lease), NOW + MINUTE) for one in good[:3]),
+                end(replaced, an_end(replaced.lease), NOW + MINUTE),
+                end(late, an_end(late.lease), NOW + 2 * MINUTE),
+                # Without a lease it may find the run ended, and that keeps nobody from anything.
+                end(ended, MoveRun(ended.run.id, RunStatus.COMPLETED, NOW), NOW + MINUTE),
+                *(end(one, an_end(one.lease), NOW + 2 * MINUTE - TICK) for one in good[3:]),
+                return_exceptions=True,
+            )
+
+        assert [isinstance(answer, StoreError) for answer in answers] == [False] * 3 + [True] * 2 + [False] * 3
+        for one in (replaced, late):
+            await assert_untouched(kit.store, one.instance)
+            assert await loaded_run(kit.store, one.run.id) == before[one.run.id]
+        assert (await loaded_run(kit.store, ended.run.id)).status is RunStatus.CANCELLED
+        for one in (ended, *good):
+            assert await assert_whole(kit.store, one.instance.id) == 2
+        assert {(await loaded_run(kit.store, one.run.id)).status for one in good} == {RunStatus.COMPLETED}
 
     async def test_the_end_of_a_run_and_its_transition_are_one_commit(self, kit: StoreKit) -> None:
         run = await accepted(kit.store)
