@@ -21,7 +21,7 @@ from packages.pg.tests.waiting import someone_waits
 from packages.pg.tests.wire import Wire
 
 EMPTY = text(
-    "TRUNCATE detent_instances, detent_definitions, detent_archive, detent_outbox, detent_throttles, notes CASCADE"
+    "TRUNCATE detent_instances, detent_history, detent_definitions, detent_archive, detent_outbox, detent_throttles, notes CASCADE"
 )
 
 
@@ -30,8 +30,8 @@ class Backend(ABC):
 
     locks_rows = True
     """Whether steps on different instances may be under way at once; SQLite has one writer."""
-    cost: ClassVar[Mapping[str, int]] = {"creation": 1, "event": 1, "command": 1}
-    """What a creation, an event and an event with a command may cost: round trips, or calls of the store."""
+    cost: ClassVar[Mapping[str, int]] = {"creation": 1, "event": 1, "next event": 1, "command": 1}
+    """What a creation, an event, the next one of a handle and one with a command cost: round trips, or calls of the store."""
 
     @abstractmethod
     async def store(self, *, lock_timeout: float = 3.0) -> Any:
@@ -110,12 +110,14 @@ class Sqlite(Backend):
 
     def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
         self._folder, self._stack = folder, stack
+        self._patience: dict[SqliteStore, float] = {}
         self._files = 0
 
     async def store(self, *, lock_timeout: float = 3.0) -> SqliteStore:
         self._files += 1
         path = self._folder / f"{self._files}.db"
         store = self._at(path, lock_timeout)
+        self._patience[store] = lock_timeout
         await self._stack.enter_async_context(opened(store))
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("CREATE TABLE notes (note TEXT UNIQUE)")
@@ -143,7 +145,7 @@ class Sqlite(Backend):
             savepoint=lambda outside: outside.savepoint(),
             note=note,
             noted=noted,
-            second=lambda: opened(self._at(path, store._lock_timeout)),
+            second=lambda: opened(self._at(path, self._patience[store])),
         )
 
     async def spoil(self, connection: Any) -> None:
@@ -164,7 +166,7 @@ class Sqlite(Backend):
 class Postgresql(Backend):
     """Stores in one database of the test process, emptied for each test."""
 
-    cost: ClassVar[Mapping[str, int]] = {"creation": 1, "event": 2, "command": 4}
+    cost: ClassVar[Mapping[str, int]] = {"creation": 1, "event": 2, "next event": 1, "command": 4}
 
     def __init__(self, url: str, other_url: str, stack: AsyncExitStack) -> None:
         self.url, self._other_url, self._stack = url, other_url, stack
@@ -209,7 +211,7 @@ class Postgresql(Backend):
     @asynccontextmanager
     async def metered(self, wire: Wire) -> AsyncIterator[tuple[Any, Callable[[], int]]]:
         url = wire.url(make_url(self.url))
-        async with opened(PgStore.from_url(url, pool_size=1, max_overflow=0)) as store:
+        async with opened(PgStore.from_url(url, pool_size=1, max_overflow=0, committers=1)) as store:
             with wire.recording() as trips:
                 yield store, trips.__len__
 

@@ -1,17 +1,17 @@
 """Stores on a real PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import URL, event
+from sqlalchemy import URL
 
 from detent_pg import PgStore
 from packages.pg.tests.wire import Wire
 from tests.postgres import Postgres
 
-EMPTY = (
-    """TRUNCATE detent_instances, detent_definitions, detent_archive, detent_outbox, detent_throttles, notes CASCADE"""
-)
+EMPTY = """
+TRUNCATE detent_instances, detent_history, detent_definitions, detent_archive, detent_outbox, detent_throttles, notes CASCADE
+"""
 
 
 @pytest.fixture(scope="session")
@@ -49,21 +49,8 @@ async def wire(postgres_server: Postgres) -> AsyncIterator[Wire]:
 
 @pytest.fixture
 async def wired(wire: Wire, store: PgStore) -> AsyncIterator[PgStore]:
-    """A store of one connection, whose every message passes `wire`."""
-    wired = PgStore.from_url(wire.url(store.engine.url), pool_size=1, max_overflow=0, lock_timeout=1.0)
+    """A store of one connection in its pool and one that commits, whose every message passes `wire`."""
+    wired = PgStore.from_url(wire.url(store.engine.url), pool_size=1, max_overflow=0, lock_timeout=1.0, committers=1)
     await wired.open()
     yield wired
     await wired.close()
-
-
-@pytest.fixture
-def record_sql(store: PgStore) -> Iterator[list[str]]:
-    """Every statement that the store executes."""
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement)
-
-    event.listen(store.engine.sync_engine, "before_cursor_execute", note)
-    yield statements
-    event.remove(store.engine.sync_engine, "before_cursor_execute", note)

@@ -91,7 +91,8 @@ class TestAnotherPrefixAndSchema(StoreContract):
     async def kit(self, side_store: PgStore) -> StoreKit:
         async with side_store.engine.begin() as connection:
             await connection.exec_driver_sql(
-                """TRUNCATE side.wf_instances, side.wf_definitions, side.wf_archive, side.wf_outbox, side.wf_throttles, notes
+                """TRUNCATE side.wf_instances, side.wf_history, side.wf_definitions, side.wf_archive, side.wf_outbox,
+                side.wf_throttles, notes
                 CASCADE"""
             )
         return kit_of(side_store)

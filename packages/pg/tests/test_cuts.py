@@ -194,6 +194,8 @@ async def test_a_lent_connection_that_is_cut_at_its_commit(
 async def test_what_cannot_be_asked_is_unknown(wire: Wire, wired: PgStore, store: PgStore, verb: Step) -> None:
     record = await created(store)
     await verb(wired, await created(store))
+    # Whoever asks has to connect for it.
+    await wired.engine.dispose()
 
     def last_message(sql: str) -> bool:
         if is_commit(sql) or (verb is apply and writes(sql)):

@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from detent import CommandContext, WorkflowDefinition, WorkflowRuntime, command
 from detent.errors import StepRolledBack, StoreUnavailable
 from detent.store.change import AddMessage, AddRun, Change, MoveRun, Publish, PutBack, SaveStep, TakeMessage
 from detent.store.messages import InboxQuery
 from detent.store.records import Status, WorkflowInstance
 from detent.store.run_records import ClaimedRun, Release, Run, RunStatus, Throttle
+from detent.testing.clock import FakeClock
 from detent.testing.store_contract.samples import (
     DAY,
     MINUTE,
@@ -22,6 +25,7 @@ from detent.testing.store_contract.samples import (
     a_message,
     a_run,
     accepted,
+    assert_whole,
     claimed,
     created,
     effects_only,
@@ -111,12 +115,12 @@ async def test_the_last_checkpoint_and_the_end_of_its_run_are_one_write(store: P
 
 def test_a_statement_without_effects_has_no_part_for_them(store: PgStore) -> None:
     found = tables(store.names)
-    plain = str(writing.write(found, limited=True))
+    plain = str(writing.write(found, writing.Rows.AWAITED))
 
-    assert plain == str(writing.write(found, limited=True, kinds=frozenset()))
+    assert plain == str(writing.write(found, writing.Rows.AWAITED, kinds=frozenset()))
     assert not any(table in plain for table in ("detent_runs", "detent_inbox", "detent_outbox"))
-    assert "detent_outbox" in str(writing.write(found, limited=True, kinds=frozenset({Publish})))
-    assert "detent_inbox" not in str(writing.write(found, limited=True, kinds=frozenset({Publish})))
+    assert "detent_outbox" in str(writing.write(found, writing.Rows.AWAITED, kinds=frozenset({Publish})))
+    assert "detent_inbox" not in str(writing.write(found, writing.Rows.AWAITED, kinds=frozenset({Publish})))
 
 
 async def test_eight_who_claim_at_once_take_disjoint_runs(store: PgStore) -> None:
@@ -198,6 +202,8 @@ async def test_a_checkpoint_that_nobody_answers_is_unavailable(wire: Wire, wired
 
     def refuse(sql: str) -> bool:
         wire.refusing = "UPDATE detent_runs" in sql
+        if wire.refusing:
+            wire.cut_all()
         return wire.refusing
 
     wire.cut(refuse, forward=True)
@@ -239,7 +245,7 @@ async def test_effects_alone_that_are_cut_are_written_once(
     held = await claimed(wired)
     effect = EFFECTS[kind](held.instance, held)
 
-    wire.cut(lambda sql: "INSERT INTO detent_receipts" in sql, forward=forward)
+    wire.cut(lambda sql: "held AS MATERIALIZED" in sql, forward=forward)
     change = effects_only(held.instance, effect)  # type: ignore[arg-type]
     await wired.apply(held.run.instance_id, lambda *_: (change, None), now=NOW)
 
@@ -258,12 +264,53 @@ async def test_a_step_that_is_cut_is_not_taken_for_an_equal_one_before_it(
     held = await claimed(wired)
     await store.runs.checkpoint(a_checkpoint(held.lease), now=NOW)
 
-    wire.cut(lambda sql: "INSERT INTO detent_receipts" in sql, forward=forward)
+    wire.cut(lambda sql: "held AS MATERIALIZED" in sql, forward=forward)
     change = effects_only(held.instance, SaveStep(a_checkpoint(held.lease, position=1)))
     await wired.apply(held.run.instance_id, lambda *_: (change, None), now=NOW)
 
     assert wire.was_cut.is_set()
     assert len((await loaded_run(store, held.run.id)).journal) == 2
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["nobody", "another"])
+async def test_an_end_that_comes_late_is_refused_whoever_holds_the_run(
+    store: PgStore, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """A worker stands still between its last answer and the end of the run, past its lease, while nobody writes the instance."""
+
+    @command("charge", durable=True)
+    async def charge(ctx: CommandContext) -> None:
+        ctx.context["charged"] = True
+
+    definition = WorkflowDefinition.from_dict(
+        {
+            "name": "order",
+            "initial_state": "new",
+            "states": {"new": {"events": {"pay": {"target": "paid", "commands": ["charge"]}}}, "paid": {}},
+        }
+    )
+    clock, apply = FakeClock(), store.apply
+    before: list[tuple[WorkflowInstance | None, Run]] = []
+    async with WorkflowRuntime(store=store, definitions=[definition], commands=[charge], clock=clock) as runtime:
+        order = await runtime.create_instance("order")
+        run_id = (await runtime.trigger_event(order.id, "pay")).run_id
+        assert run_id is not None
+
+        async def late(*given: Any, **named: Any) -> Any:
+            monkeypatch.setattr(store, "apply", apply)
+            clock.advance("30s")
+            assert len(await store.runs.claim(a_claim(others), now=clock.now())) == others
+            before.append((await store.load(order.id), await loaded_run(store, run_id)))
+            return await apply(*given, **{**named, "now": clock.now()})
+
+        monkeypatch.setattr(store, "apply", late)
+        report = await runtime.process_runs(limit=1)
+        assert (report.lost, report.completed) == (1, 0)
+        assert [(await store.load(order.id), await loaded_run(store, run_id))] == before
+        assert await assert_whole(store, order.id) == 2
+        clock.advance("2m")
+        assert (await runtime.process_runs()).completed == 1
+        assert await assert_whole(store, order.id) == 3
 
 
 async def test_a_message_that_is_gone_undoes_the_step_at_once(store: PgStore) -> None:

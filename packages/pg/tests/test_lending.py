@@ -1,5 +1,7 @@
 """What may be lent to the store, and what is refused before anything is sent."""
 
+# ruff: noqa: PT012 (that a whole block is undone is what some of these tests are about)
+
 import logging
 
 import pytest
@@ -7,10 +9,11 @@ from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
-from detent.errors import ConnectionNotSupported
+from detent.errors import ConnectionNotSupported, InstanceBusy
 from detent.store.records import WorkflowInstance
 from detent.testing.store_contract.samples import assert_untouched, assert_whole, created, step
 from detent_pg import PgStore
+from detent_pg.faults import TransactionAborted
 from detent_pg.transaction import same_database
 from tests.postgres import Postgres
 
@@ -181,6 +184,100 @@ async def test_lending_what_is_lent_already_settles_both(store: PgStore) -> None
     assert called == ["first", "second", "third"]
     for record in (first, second, third):
         assert await assert_whole(store, record.id) == 2
+
+
+def lent(store: PgStore, kind: str) -> AsyncSession | AsyncConnection:
+    return AsyncSession(store.engine) if kind == "session" else store.engine.connect()
+
+
+KINDS = pytest.mark.parametrize("kind", ["session", "connection"])
+BEGUN = pytest.mark.parametrize("begun", [True, False], ids=["begun", "first"])
+
+
+@KINDS
+@BEGUN
+async def test_a_step_that_uses_no_connection_is_committed_by_the_application(
+    store: PgStore, kind: str, begun: bool
+) -> None:
+    record = await created(store)
+    called: list[str] = []
+
+    async with lent(store, kind) as outside:
+        if begun:
+            await outside.execute(text("SELECT 1"))
+        async with store.lend(outside), store.join(outside, record.id, lends=False) as unit:
+            unit.after_commit(lambda: called.append("committed"))
+            await unit.write(step(record))
+            with pytest.raises(RuntimeError):
+                _ = unit.connection
+
+    assert called == ["committed"]
+    assert await assert_whole(store, record.id) == 2
+
+
+@KINDS
+@BEGUN
+async def test_a_step_that_uses_no_connection_is_undone_by_itself(store: PgStore, kind: str, begun: bool) -> None:
+    first, second = [await created(store) for _ in range(2)]
+    called: list[str] = []
+
+    async with lent(store, kind) as outside:
+        if begun:
+            await outside.execute(text("SELECT 1"))
+        async with store.join(outside, first.id, lends=False) as unit:
+            unit.after_commit(lambda: called.append("kept"))
+            await unit.write(step(first))
+        with pytest.raises(ZeroDivisionError):
+            async with store.join(outside, second.id, lends=False) as unit:
+                unit.after_commit(lambda: called.append("undone"))
+                await unit.write(step(second))
+                raise ZeroDivisionError
+        assert called == []
+        await outside.commit()
+
+    assert called == (["kept"] if kind == "session" else [])
+    assert await assert_whole(store, first.id) == 2
+    await assert_untouched(store, second)
+
+
+@KINDS
+async def test_a_step_that_uses_no_connection_waits_no_longer_and_leaves_the_transaction_usable(
+    store: PgStore, migrated_url: URL, kind: str
+) -> None:
+    impatient = PgStore.from_url(migrated_url, lock_timeout=0.1)
+    record = await created(store)
+
+    async with store.transaction(record.id), lent(impatient, kind) as outside:
+        with pytest.raises(InstanceBusy):
+            async with impatient.join(outside, record.id, lends=False):
+                pass
+        assert (await outside.execute(text("SELECT 1"))).scalar() == 1
+        await outside.commit()
+
+    await assert_untouched(store, record)
+    await impatient.close()
+
+
+@KINDS
+async def test_a_step_in_a_transaction_that_has_failed_undoes_no_savepoint_but_its_own(
+    store: PgStore, kind: str
+) -> None:
+    first, second = [await created(store) for _ in range(2)]
+
+    async with lent(store, kind) as outside:
+        with pytest.raises(ZeroDivisionError):
+            async with store.join(outside, first.id, lends=False) as around:
+                await around.write(step(first))
+                with pytest.raises(DBAPIError):
+                    await outside.execute(text("SELECT 1/0"))
+                with pytest.raises(TransactionAborted):
+                    async with store.join(outside, second.id, lends=False):
+                        pass
+                raise ZeroDivisionError
+        assert (await outside.execute(text("SELECT 1"))).scalar() == 1
+        await outside.commit()
+
+    await assert_untouched(store, first)
 
 
 @pytest.mark.parametrize(

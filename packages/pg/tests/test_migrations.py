@@ -302,7 +302,7 @@ async def test_what_version_1_stored_is_whole_in_the_newest_and_the_other_way_ro
     await store.close()
 
 
-async def test_what_version_2_stored_is_whole_in_version_3_and_the_other_way_round(empty: URL) -> None:
+async def test_what_version_2_stored_is_whole_in_the_newest_and_the_other_way_round(empty: URL) -> None:
     store = PgStore.from_url(empty)
     await stepped(store, 1)
     await ran(store, *OLD.values())
@@ -317,7 +317,7 @@ async def test_what_version_2_stored_is_whole_in_version_3_and_the_other_way_rou
     assert await store.apply(first.id, lambda record, *_: (None, record)) == first
     assert await store.remove([removal(await loaded(store, first.id))]) == {first.id}
     await ran(store, "DELETE FROM detent_archive")
-    assert await migrate.downgrade(Connections(store.engine), store.names, to=2) == [3]
+    assert await migrate.downgrade(Connections(store.engine), store.names, to=2) == [4, 3]
 
     gone = {name: [row for row in rows if first.id not in row] for name, rows in before.items()}
     assert await contents(store) == gone
@@ -355,17 +355,18 @@ class TestCommands:
 
         assert await self.run("status", "--url", url, "--json") == (
             1,
-            '{"version": 0, "needed": 3, "pending": ["0001_instances", "0002_finding_and_archive", "0003_durable"]}\n',
+            '{"version": 0, "needed": 4, "pending": ["0001_instances", "0002_finding_and_archive", "0003_durable", '
+            '"0004_history_by_itself"]}\n',
         )
-        assert await self.run("upgrade", "--url", url) == (0, "applied 1, 2, 3; the schema has version 3\n")
-        assert await self.run("upgrade", DETENT_DATABASE_URL=url) == (0, "nothing to do; the schema has version 3\n")
-        assert await self.run("status", DETENT_DATABASE_URL=url) == (0, "the schema has version 3; this code needs 3\n")
+        assert await self.run("upgrade", "--url", url) == (0, "applied 1, 2, 3, 4; the schema has version 4\n")
+        assert await self.run("upgrade", DETENT_DATABASE_URL=url) == (0, "nothing to do; the schema has version 4\n")
+        assert await self.run("status", DETENT_DATABASE_URL=url) == (0, "the schema has version 4; this code needs 4\n")
 
     async def test_sql_needs_no_database(self) -> None:
         code, up = await self.run("sql", "--schema", "side", "--prefix", "")
         assert code == 0
         assert 'CREATE TABLE "side"."instances"' in up
-        assert "DROP" not in up
+        assert "DROP TABLE" not in up
 
         _, down = await self.run("sql", "--down")
         assert 'DROP TABLE "detent_instances"' in down

@@ -114,14 +114,15 @@ async def test_a_creation_with_commands_is_four(wire: Wire, wired: PgStore) -> N
     assert len(await count(wire, wired, locked)) == 4
 
 
-async def test_a_lent_session_is_four(wire: Wire, wired: PgStore) -> None:
+@pytest.mark.parametrize("lends", [True, False])
+async def test_a_lent_session_is_four(wire: Wire, wired: PgStore, lends: bool) -> None:
     record = await created(wired)
 
     async def joined(store: PgStore) -> list[str]:
         async with AsyncSession(store.engine) as session:
             await session.execute(text("SELECT 1"))
             with wire.recording() as trips:
-                async with store.join(session, record.id) as unit:
+                async with store.join(session, record.id, lends=lends) as unit:
                     await unit.flush()
                     await unit.write(step(known(unit)))
             await session.commit()
@@ -135,14 +136,15 @@ async def test_a_lent_session_is_four(wire: Wire, wired: PgStore) -> None:
     assert trips[3].startswith("RELEASE")
 
 
-async def test_a_lent_connection_is_four(wire: Wire, wired: PgStore) -> None:
+@pytest.mark.parametrize("lends", [True, False])
+async def test_a_lent_connection_is_four(wire: Wire, wired: PgStore, lends: bool) -> None:
     record = await created(wired)
 
     async def joined(store: PgStore) -> list[str]:
         async with store.engine.connect() as connection, store.lend(connection):
             await connection.execute(text("SELECT 1"))
             with wire.recording() as trips:
-                async with store.join(connection, record.id) as unit:
+                async with store.join(connection, record.id, lends=lends) as unit:
                     await unit.write(step(known(unit)))
         return trips
 
@@ -180,8 +182,9 @@ async def test_due_timers_are_four_for_a_batch(wire: Wire, wired: PgStore, many:
         for _ in range(number):
             await wired.create(creation(due=NOW - DAY))
 
-    await due(1)
-    await wired.fire_due(advance, limit=500, now=NOW)
+    for warm in (1, 2):
+        await due(warm)
+        await wired.fire_due(advance, limit=500, now=NOW)
     await due(many)
 
     with wire.recording() as trips:

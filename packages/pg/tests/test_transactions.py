@@ -33,6 +33,7 @@ from detent_pg.ending import TransactionEnded
 from detent_pg.faults import TransactionAborted
 from packages.pg.tests.orm import Note
 from packages.pg.tests.waiting import someone_waits
+from packages.pg.tests.wire import Wire
 
 
 async def notes(store: PgStore) -> int:
@@ -209,22 +210,22 @@ async def test_the_clock_of_a_step_is_read_after_the_wait(store: PgStore) -> Non
     assert await waiter > released
 
 
-async def test_a_step_queues_for_the_row_after_losing_the_race_twice(store: PgStore, record_sql: list[str]) -> None:
-    record = await created(store)
-    await store.apply(record.id, advance)
+async def test_a_step_queues_for_the_row_after_losing_the_race(wire: Wire, wired: PgStore) -> None:
+    record = await created(wired)
+    await wired.apply(record.id, advance)
     decided: list[int] = []
 
     def decide(current: WorkflowInstance, receipt: Receipt | None, now: datetime) -> tuple[Change | None, int]:
-        # What it knew twice is what was there before: the write finds another version and changes nothing.
+        # What it knew first is what was there before: the write finds another version and changes nothing.
         decided.append(current.version)
-        return advance(record if len(decided) <= 2 else current, receipt, now)
+        return advance(record if len(decided) == 1 else current, receipt, now)
 
-    record_sql.clear()
-    await store.apply(record.id, decide)
+    with wire.recording() as trips:
+        await wired.apply(record.id, decide)
 
-    assert decided == [2, 2, 2]
-    assert await assert_whole(store, record.id) == 3
-    assert sum("FOR NO KEY UPDATE" in sql for sql in record_sql) == 1
+    assert decided == [2, 2]
+    assert await assert_whole(wired, record.id) == 3
+    assert sum("locked AS MATERIALIZED" in sql for sql in trips) == 1
 
 
 async def test_32_contenders_all_get_their_turn(store: PgStore) -> None:
@@ -497,6 +498,62 @@ async def test_a_step_that_lost_its_connection_does_not_touch_the_one_that_follo
     assert await notes(store) == 0
     assert called == ["first"]
     await other.close()
+
+
+async def test_what_is_put_off_to_the_commit_and_fails_there_is_an_error_of_sqlalchemy(store: PgStore) -> None:
+    record = await created(store)
+    deferred = text("CREATE TEMPORARY TABLE once (n int UNIQUE DEFERRABLE INITIALLY DEFERRED) ON COMMIT DROP")
+    pool = store.pool_stats().in_use
+
+    with pytest.raises(IntegrityError):
+        async with store.transaction(record.id) as unit:
+            await unit.connection.execute(deferred)
+            await unit.connection.execute(text("INSERT INTO once VALUES (1), (1)"))
+            await unit.write(step(record))
+
+    await assert_untouched(store, record)
+    assert store.pool_stats().in_use == pool
+    assert await store.apply(record.id, advance) == 2
+
+
+async def test_a_step_that_is_cancelled_gives_its_connection_back_without_a_transaction(
+    store: PgStore, migrated_url: URL
+) -> None:
+    other = PgStore.from_url(migrated_url, pool_size=1, max_overflow=0)
+    record = await created(other)
+    inside = asyncio.Event()
+
+    async def stay() -> None:
+        async with other.transaction(record.id) as unit:
+            await unit.write(step(record))
+            inside.set()
+            await asyncio.Event().wait()
+
+    staying = asyncio.create_task(stay())
+    await inside.wait()
+    staying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await staying
+
+    assert other.pool_stats().in_use == 0
+    async with AsyncSession(other.engine) as session:
+        raw = await (await session.connection()).get_raw_connection()
+        assert raw.driver_connection is not None
+        assert not raw.driver_connection.is_in_transaction()
+    await assert_untouched(store, record)
+    await other.close()
+
+
+async def test_a_cursor_of_a_command_is_read_in_the_transaction_of_its_step(store: PgStore) -> None:
+    record = await created(store)
+
+    async with store.transaction(record.id) as unit:
+        streamed = await unit.connection.stream(text("SELECT n FROM generate_series(1, 3) AS n"))
+        found = [row.n async for row in streamed]
+        await unit.write(step(record))
+
+    assert found == [1, 2, 3]
+    assert await assert_whole(store, record.id) == 2
 
 
 async def test_an_exhausted_pool_is_unavailable_in_time(migrated_url: URL) -> None:

@@ -2,20 +2,17 @@
 
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from detent.store.backlog import Backlog
 from detent_pg.durable import ACTIVE
 from detent_pg.errands import rows_of
+from detent_pg.line import Line
 from detent_pg.schema import Tables
 from detent_pg.statements import backlog
 
 
-async def read_backlog(
-    connection: AsyncConnection, tables: Tables, tenant: str | None, now: datetime | None
-) -> Backlog:
+async def read_backlog(line: Line, tables: Tables, tenant: str | None, now: datetime | None) -> Backlog:
     """The figures as they are now, of one tenant or of all."""
-    [row] = await rows_of(connection, backlog.count(tables), {"tenant": tenant, "now": now})
+    [row] = await rows_of(line, backlog.count(tables), {"tenant": tenant, "now": now})
     return Backlog(
         due=row["due"],
         oldest_due=row["oldest_due"],

@@ -9,6 +9,7 @@ still holds it.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, ExceptionContext, NestedTransaction, event, select
@@ -124,6 +125,11 @@ def errors_on(connection: AsyncConnection) -> int:
     return _notes(connection).errors
 
 
+def note_error(connection: AsyncConnection) -> None:
+    """A statement of ours has failed on `connection`, of which SQLAlchemy does not know."""
+    _notes(connection).errors += 1
+
+
 def innermost(connection: AsyncConnection) -> NestedTransaction:
     """The savepoint that `connection` is in."""
     found = connection.sync_connection.get_nested_transaction() if connection.sync_connection else None
@@ -135,17 +141,12 @@ def innermost(connection: AsyncConnection) -> NestedTransaction:
 @contextmanager
 def session_kept_open(session: Session) -> Iterator[None]:
     """Refuse that a command commits the savepoint a lent session is in now; its own savepoints are its own affair."""
-    ours = session.get_nested_transaction()
-
-    def refuse(committing: Session) -> None:
-        if committing.get_nested_transaction() in (ours, None):
-            raise TransactionEnded
-
-    event.listen(session, "before_commit", refuse)
+    ending = ending_of_session(session)
+    around, ending.kept_open = ending.kept_open, session.get_nested_transaction()
     try:
         yield
     finally:
-        event.remove(session, "before_commit", refuse)
+        ending.kept_open = around
 
 
 def watch(engine: Engine) -> None:
@@ -201,14 +202,13 @@ _LISTENERS: dict[str, Callable[..., None]] = {
 class SessionEnding:
     """Callbacks that wait for the commit of a session that the application commits."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self) -> None:
+        self.kept_open: SessionTransaction | None = None
+        """The savepoint of a step under way, which is not the command's to commit."""
         self._waiting: dict[SessionTransaction, AfterCommit] = {}
         self._committed: set[SessionTransaction] = set()
         self._notes: _Notes | None = None
         self._errors = 0
-        event.listen(session, "before_commit", self._expect_commit)
-        event.listen(session, "after_commit", self._note_commit)
-        event.listen(session, "after_transaction_end", self._note_end)
 
     def add(self, session: Session, connection: AsyncConnection, callback: Callable[[], None]) -> None:
         """Call `callback` once the session commits on `connection`, unless the savepoint it is in now is undone."""
@@ -216,17 +216,23 @@ class SessionEnding:
         self._errors = self._notes.errors
         self._waiting.setdefault(_innermost(session), AfterCommit()).add(callback)
 
-    def _expect_commit(self, session: Session) -> None:
-        """Raise where the application swallowed an error, so that PostgreSQL would roll back and say nothing."""
+    def expect_commit(self, session: Session) -> None:
+        """Raise where a command commits what is not its own, and where the application swallowed an error, so that PostgreSQL
+        would roll back and say nothing.
+        """
+        if self.kept_open is not None and session.get_nested_transaction() in (self.kept_open, None):
+            raise TransactionEnded
         swallowed = self._notes is not None and self._notes.errors != self._errors
         if swallowed and self._waiting and session.get_nested_transaction() is None:
             session.execute(select(1))
 
-    def _note_commit(self, session: Session) -> None:
-        # It comes before the transaction closes: of a savepoint after its release, of the root after COMMIT.
-        self._committed.add(_innermost(session))
+    def note_commit(self, session: Session) -> None:
+        """It comes before the transaction closes: of a savepoint after its release, of the root after COMMIT."""
+        if self._waiting:
+            self._committed.add(_innermost(session))
 
-    def _note_end(self, session: Session, transaction: SessionTransaction) -> None:
+    def note_end(self, transaction: SessionTransaction) -> None:
+        """A transaction or savepoint is over, one way or the other."""
         waiting = self._waiting.pop(transaction, None)
         committed = transaction in self._committed
         self._committed.discard(transaction)
@@ -242,10 +248,41 @@ _sessions: WeakKeyDictionary[Session, SessionEnding] = WeakKeyDictionary()
 
 
 def ending_of_session(session: Session) -> SessionEnding:
-    """The callbacks of `session`; its events are listened to from the first time on."""
-    if session not in _sessions:
-        _sessions[session] = SessionEnding(session)
-    return _sessions[session]
+    """The callbacks of `session`."""
+    _listen_to_sessions()
+    found = _sessions.get(session)
+    if found is None:
+        found = _sessions[session] = SessionEnding()
+    return found
+
+
+@cache
+def _listen_to_sessions() -> None:
+    # Once for all of them, from the first one on that is lent: to listen to one costs more than its savepoint.
+    for name, listener in _SESSION_LISTENERS.items():
+        event.listen(Session, name, listener)
+
+
+def _expect_session_commit(session: Session) -> None:
+    if ending := _sessions.get(session):
+        ending.expect_commit(session)
+
+
+def _note_session_commit(session: Session) -> None:
+    if ending := _sessions.get(session):
+        ending.note_commit(session)
+
+
+def _note_session_end(session: Session, transaction: SessionTransaction) -> None:
+    if ending := _sessions.get(session):
+        ending.note_end(transaction)
+
+
+_SESSION_LISTENERS: dict[str, Callable[..., None]] = {
+    "before_commit": _expect_session_commit,
+    "after_commit": _note_session_commit,
+    "after_transaction_end": _note_session_end,
+}
 
 
 def _innermost(session: Session) -> SessionTransaction:
@@ -262,4 +299,7 @@ def _notes(connection: AsyncConnection) -> _Notes:
 
 
 def _notes_of(connection: Connection) -> _Notes:
-    return _noted.setdefault(connection, _Notes())
+    found = _noted.get(connection)
+    if found is None:
+        found = _noted[connection] = _Notes()
+    return found

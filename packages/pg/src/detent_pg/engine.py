@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from detent.errors import InvalidValue
 from detent_pg.faults import unreachable
+from detent_pg.line import BorrowedLine
 
 SESSION_SETTINGS: Mapping[str, str] = {
     "application_name": "detent",
@@ -132,6 +133,12 @@ class Connections:
         """A connection on which every statement is its own transaction."""
         async with _taken(self._autocommit) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def line(self) -> AsyncIterator[BorrowedLine]:
+        """The same for our own statements."""
+        async with _taken(self._autocommit) as connection:
+            yield BorrowedLine(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

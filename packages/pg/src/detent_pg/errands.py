@@ -5,23 +5,22 @@ its end, or ends before its next statement.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import Executable
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ClauseElement
 
-from detent.errors import StepRolledBack, StoreUnavailable
+from detent.errors import StoreUnavailable
 from detent_pg.engine import Connections
 from detent_pg.faults import ConnectionLost, translated
-from detent_pg.pen import EffectLost, IdTaken, KeyHeld
+from detent_pg.line import BorrowedLine, Line
+from detent_pg.persistence import persist
 from detent_pg.rows import Row
 from detent_pg.transaction import Transactions
 from detent_pg.unit import unbroken
-from detent_pg.verdict import ATTEMPTS
 
 T = TypeVar("T")
-Work: TypeAlias = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
+Work: TypeAlias = Callable[[Line], Coroutine[Any, Any, T]]
 
 
 class Errands:
@@ -39,16 +38,16 @@ class Errands:
 
     async def alone(self, work: Work[T]) -> T:
         """What a single statement answers on a connection of ours; it may be repeated."""
-        return await self.shielded(self.persist(lambda: self.once(work)))
+        return await self.shielded(persist(lambda: self.once(work)))
 
     async def once(self, work: Work[T]) -> T:
         """The same, a single time and in the caller's task."""
-        async with self._connections.autocommit() as connection:
+        async with self._connections.line() as line:
             try:
-                return await work(connection)
+                return await work(line)
             except ConnectionLost:
                 # After a timeout it may still be open.
-                await connection.invalidate()
+                await line.invalidate()
                 raise
 
     async def committed(self, work: Work[T]) -> T:
@@ -56,37 +55,20 @@ class Errands:
 
         async def once() -> T:
             async with self._connections.transaction() as connection:
-                answer = await work(connection)
+                answer = await work(BorrowedLine(connection, begins=True))
                 with translated():
                     await connection.commit()
                 return answer
 
-        return await self.shielded(self.persist(once))
+        return await self.shielded(persist(once))
 
     async def through(self, outside: object, work: Work[T]) -> T:
         """What `work` answers in the application's transaction, which a cancelled caller does not lose."""
         connection = await self._transactions.reading(outside)
         try:
-            return await unbroken(work(connection))
+            return await unbroken(work(BorrowedLine(connection, begins=True)))
         except ConnectionLost as lost:
             raise StoreUnavailable("the lent connection was lost") from lost
-
-    async def persist(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Run `step` again while the database rolls it back for its own reasons; then it is `StoreUnavailable`."""
-        attempt = 1
-        while True:
-            try:
-                return await step()
-            except (IdTaken, EffectLost):
-                raise
-            except KeyHeld as held:
-                # It has waited already.
-                raise StoreUnavailable(held.reason) from held
-            except StepRolledBack as error:
-                if ATTEMPTS.exhausted(attempt):
-                    raise StoreUnavailable(f"{ATTEMPTS.attempts} times {error.reason}") from error
-                await asyncio.sleep(ATTEMPTS.delay(attempt).total_seconds())
-                attempt += 1
 
     async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in a task of its own, which a cancelled caller leaves behind."""
@@ -111,7 +93,7 @@ class Errands:
             await asyncio.wait(self._tasks)
 
 
-async def rows_of(connection: AsyncConnection, statement: Executable, parameters: Mapping[str, object]) -> list[Row]:
+async def rows_of(line: Line, statement: ClauseElement, parameters: Mapping[str, object]) -> Sequence[Row]:
     """The rows that one of our own statements answers."""
     with translated():
-        return [dict(row._mapping) for row in await connection.execute(statement, parameters)]
+        return await line.fetch(statement, parameters)

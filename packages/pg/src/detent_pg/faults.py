@@ -76,17 +76,18 @@ def said(error: BaseException) -> str:
 
 def translate(error: BaseException, instance_id: UUID | None = None) -> DetentError | None:
     """What `error`, raised by a statement, means for the step; `None` when it is not about the step (a constraint, a typo)."""
-    if isinstance(error, DBAPIError):
+    if isinstance(error, DBAPIError | asyncpg.PostgresError):
         return _translate_state(error, instance_id)
-    # What asyncpg raises without PostgreSQL's word: a statement that exceeded `command_timeout`, a socket that broke.
-    if isinstance(error, OSError | asyncpg.InterfaceError):
+    # What asyncpg raises without PostgreSQL's word: a statement that exceeded `command_timeout`, a socket that broke, also while
+    # it was preparing a statement.
+    if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return ConnectionLost()
     return None
 
 
-def _translate_state(error: DBAPIError, instance_id: UUID | None) -> DetentError | None:
+def _translate_state(error: Exception, instance_id: UUID | None) -> DetentError | None:
     state = sqlstate(error) or ""
-    if error.connection_invalidated or state.startswith(_LOST_CLASSES):
+    if getattr(error, "connection_invalidated", False) or state.startswith(_LOST_CLASSES):
         return ConnectionLost()
     if state in _ROLLED_BACK:
         return StepRolledBack(_ROLLED_BACK[state])
@@ -99,9 +100,9 @@ def _translate_state(error: DBAPIError, instance_id: UUID | None) -> DetentError
     return TransactionAborted() if state == _ABORTED else None
 
 
-def _plan_changed(error: DBAPIError) -> bool:
+def _plan_changed(error: Exception) -> bool:
     # The dialect drops the SQLSTATE of this one, which PostgreSQL shares with every unsupported feature (0A000).
-    cause: BaseException | None = error.orig
+    cause: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
     while cause is not None and not isinstance(cause, asyncpg.InvalidCachedStatementError):
         cause = cause.__cause__
     return cause is not None

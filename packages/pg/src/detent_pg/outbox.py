@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Executable
+from sqlalchemy import ClauseElement
 
 from detent.store.messages import Delivery, DeliveryQuery, DeliveryResult
 from detent_pg.errands import Errands, rows_of
@@ -54,7 +54,7 @@ class PgOutbox:
         statement = outbox.find(self._tables, frozenset(asked), paged=after is not None)
         place = {} if after is None else {"after": after}
         found = await self._errands.read(
-            outside, lambda connection: rows_of(connection, statement, {**asked, **place, "limit": limit})
+            outside, lambda line: rows_of(line, statement, {**asked, **place, "limit": limit})
         )
         return [delivery_of(row) for row in found]
 
@@ -69,8 +69,8 @@ class PgOutbox:
         [row] = await self._alone(outbox.prune(self._tables), {"before": before, "limit": limit})
         return int(next(iter(row.values())))
 
-    async def _alone(self, statement: Executable, parameters: Row) -> list[Row]:
-        return await self._errands.alone(lambda connection: rows_of(connection, statement, parameters))
+    async def _alone(self, statement: ClauseElement, parameters: Row) -> Sequence[Row]:
+        return await self._errands.alone(lambda line: rows_of(line, statement, parameters))
 
 
 def _ids(found: Sequence[Row]) -> frozenset[UUID]:

@@ -4,15 +4,16 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from detent.json_values import JsonObject
 from detent.store.records import Status
 from detent.store.run_records import Checkpoint, ClaimedRun, Lease, Release, Run, RunClaim, RunQuery, Throttle
 from detent_pg import throttling
-from detent_pg.effects import step_parameters
+from detent_pg.batch import Batch
+from detent_pg.checkpoints import Checkpoints, Save
 from detent_pg.errands import Errands, rows_of
 from detent_pg.limits import Limits
+from detent_pg.line import Line
+from detent_pg.persistence import persist
 from detent_pg.reserved import Reserved
 from detent_pg.rows import Row, encode, encode_optional, instance_of
 from detent_pg.run_rows import run_of
@@ -22,28 +23,32 @@ from detent_pg.statements.arrays import arrays
 
 
 class PgRuns:
-    """A `RunStore` in PostgreSQL; each verb but a throttled claim is one statement and one round trip.
+    """A `RunStore` in PostgreSQL; each verb but a throttled claim is one statement and one round trip, which checkpoints share.
 
     A claim whose answer is lost is made again, and what it took comes back when its lease ends.
     """
 
-    def __init__(self, tables: Tables, limits: Limits, errands: Errands, reserved: Reserved) -> None:
+    def __init__(self, tables: Tables, limits: Limits, errands: Errands, reserved: Reserved, batch: Batch) -> None:
         self._tables = tables
         self._limits = limits.parameters()
         self._errands = errands
         self._reserved = reserved
+        self._batch = batch
+        self._checkpoints = Checkpoints(tables, limits, errands)
+
+    async def finished(self) -> None:
+        """Wait for checkpoints that left the batch."""
+        await self._checkpoints.finished()
 
     async def claim(self, claim: RunClaim, *, now: datetime | None = None) -> Sequence[ClaimedRun]:
         """Take up to `limit` runs whose turn it is. Raises `ValueError` for a throttle without its one queue."""
         throttle = claim.throttle
         if throttle is None:
-            return await self._errands.alone(lambda connection: self._claim(connection, claim, claim.limit, now))
+            return await self._errands.alone(lambda line: self._claim(line, claim, claim.limit, now))
         if claim.queues is None or len(claim.queues) != 1:
             raise ValueError(f"a claim with a throttle names one queue, not {claim.queues}")
         queue = claim.queues[0]
-        return await self._errands.committed(
-            lambda connection: self._claim_throttled(connection, claim, throttle, queue, now)
-        )
+        return await self._errands.committed(lambda line: self._claim_throttled(line, claim, throttle, queue, now))
 
     async def heartbeat(
         self, leases: Sequence[Lease], *, extend: timedelta, now: datetime | None = None
@@ -54,12 +59,12 @@ class PgRuns:
         """
         named = [{"id": lease.run_id, "lease_token": lease.token} for lease in leases]
         parameters = arrays("leases", named, ("id", "lease_token")) | {"extend": extend, "now": now}
-        return _ids(await self._errands.shielded(self._errands.persist(lambda: self._beat(parameters))))
+        return _ids(await self._errands.shielded(persist(lambda: self._beat(parameters))))
 
     async def checkpoint(self, checkpoint: Checkpoint, *, now: datetime | None = None) -> Status | None:
         """Append to the journal and go on to the next command; answers how the instance stands, `None` without the lease."""
-        parameters = {**step_parameters(checkpoint), **self._limits, "now": now}
-        return await self._errands.alone(lambda connection: self._saved(connection, parameters))
+        save = Save(checkpoint, now)
+        return await self._batch.do(self._checkpoints, save, instance_id=save.run_id)
 
     async def keep(
         self,
@@ -80,25 +85,19 @@ class PgRuns:
             "now": now,
             **self._limits,
         }
-        return bool(
-            await self._errands.alone(lambda connection: rows_of(connection, runs.keep(self._tables), parameters))
-        )
+        return bool(await self._errands.alone(lambda line: rows_of(line, runs.keep(self._tables), parameters)))
 
     async def release(self, releases: Sequence[Release], *, now: datetime | None = None) -> Collection[UUID]:
         """Make these runs pending again; answers the ids of those that were still held."""
         given = [_release_row(release) for release in releases]
         columns = ("id", "lease_token", "delay", "failure", "uncount")
         parameters = arrays("releases", given, columns) | self._limits | {"now": now}
-        found = await self._errands.alone(
-            lambda connection: rows_of(connection, runs.release(self._tables), parameters)
-        )
+        found = await self._errands.alone(lambda line: rows_of(line, runs.release(self._tables), parameters))
         return _ids(found)
 
     async def load(self, run_id: UUID, *, outside: object | None = None) -> Run | None:
         """The run as it is, without a lock."""
-        found = await self._errands.read(
-            outside, lambda connection: rows_of(connection, runs.load(self._tables), {"id": run_id})
-        )
+        found = await self._errands.read(outside, lambda line: rows_of(line, runs.load(self._tables), {"id": run_id}))
         return next(map(run_of, found), None)
 
     async def find(
@@ -109,26 +108,22 @@ class PgRuns:
         statement = runs.find(self._tables, frozenset(asked), paged=after is not None)
         place = {} if after is None else {"after": after}
         found = await self._errands.read(
-            outside, lambda connection: rows_of(connection, statement, {**asked, **place, "limit": limit})
+            outside, lambda line: rows_of(line, statement, {**asked, **place, "limit": limit})
         )
         return [run_of(row) for row in found]
 
     async def prune(self, *, before: datetime, limit: int, tenant: str | None = None) -> int:
         """Take out up to `limit` runs that ended before an instant; answers how many."""
         parameters = {"before": before, "limit": limit, "tenant": tenant}
-        [row] = await self._errands.alone(lambda connection: rows_of(connection, runs.prune(self._tables), parameters))
+        [row] = await self._errands.alone(lambda line: rows_of(line, runs.prune(self._tables), parameters))
         return int(next(iter(row.values())))
 
-    async def _beat(self, parameters: Row) -> list[Row]:
+    async def _beat(self, parameters: Row) -> Sequence[Row]:
         # One that nobody waits for any more does not keep the next one waiting.
         self._errands.expect_wanted()
-        return await self._reserved.once(
-            lambda connection: rows_of(connection, runs.heartbeat(self._tables), parameters)
-        )
+        return await self._reserved.once(lambda line: rows_of(line, runs.heartbeat(self._tables), parameters))
 
-    async def _claim(
-        self, connection: AsyncConnection, claim: RunClaim, limit: int, now: datetime | None
-    ) -> list[ClaimedRun]:
+    async def _claim(self, line: Line, claim: RunClaim, limit: int, now: datetime | None) -> list[ClaimedRun]:
         refused = [{"workflow": workflow, "definition_version": version} for workflow, version in claim.except_versions]
         parameters = {
             "queues": None if claim.queues is None else list(claim.queues),
@@ -141,37 +136,28 @@ class PgRuns:
             "now": now,
             **arrays("refused", refused, ("workflow", "definition_version")),
         }
-        found = await rows_of(connection, runs.claim(self._tables), parameters)
+        found = await rows_of(line, runs.claim(self._tables), parameters)
         return [ClaimedRun(run_of(row, "claimed_"), instance_of(row)) for row in found]
 
     async def _claim_throttled(
-        self, connection: AsyncConnection, claim: RunClaim, throttle: Throttle, queue: str, now: datetime | None
+        self, line: Line, claim: RunClaim, throttle: Throttle, queue: str, now: datetime | None
     ) -> list[ClaimedRun]:
         """Claim while the row of the queue is held, so that all processes take turns."""
         asked = {"named": queue, **self._limits}
-        [row] = await rows_of(connection, runs.throttle(self._tables), asked)
+        [row] = await rows_of(line, runs.throttle(self._tables), asked)
         taken = throttling.read(row["taken"])
         # Asked behind the wait for the row: what was claimed meanwhile counts.
-        [row] = await rows_of(connection, runs.held_of(self._tables), {"queue": queue, "now": now})
+        [row] = await rows_of(line, runs.held_of(self._tables), {"queue": queue, "now": now})
         room = throttling.room(throttle, taken, row["held"], row["now"])
         limit = claim.limit if room is None else min(claim.limit, room)
         if limit <= 0:
             return []
-        claimed = await self._claim(connection, claim, limit, now)
+        claimed = await self._claim(line, claim, limit, now)
         if claimed and throttle.rate is not None:
             noted = throttling.remembered(taken, len(claimed), row["now"], throttle.per)
             note = {"named": queue, "noted": throttling.written(noted)}
-            await connection.execute(runs.note_taken(self._tables), note)
+            await rows_of(line, runs.note_taken(self._tables), note)
         return claimed
-
-    async def _saved(self, connection: AsyncConnection, parameters: Row) -> Status | None:
-        """Save a checkpoint; where nothing takes it, look whether an attempt that was cut off has saved it."""
-        standing = _standing(await rows_of(connection, runs.checkpoint(self._tables), parameters))
-        return standing or _standing(await rows_of(connection, runs.was_taken(self._tables), parameters))
-
-
-def _standing(found: Sequence[Row]) -> Status | None:
-    return next((Status(row["status"]) for row in found), None)
 
 
 def _ids(found: Sequence[Row]) -> frozenset[UUID]:

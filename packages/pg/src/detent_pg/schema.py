@@ -30,7 +30,7 @@ from detent_pg import durable
 from detent_pg.columns import exact, json, moment, one_of, owner, text
 from detent_pg.names import Names
 
-schema_version = 3
+schema_version = 4
 """The number of the last migration: the schema that this code needs."""
 
 LIVE = (Status.ACTIVE, Status.PAUSED)
@@ -155,7 +155,9 @@ def _history(metadata: MetaData, prefix: str) -> Table:
     return Table(
         f"{prefix}history",
         metadata,
-        owner(metadata, prefix, "The instance it happened to", primary_key=True),
+        # Not a foreign key: entries are only written for an instance that the same statement updates or inserts, and go with
+        # it in the statement that removes it. A trigger that looks again would cost a third of the write.
+        Column("instance_id", Uuid, primary_key=True, nullable=False, comment="The instance it happened to"),
         Column("sequence", Integer, primary_key=True, autoincrement=False, comment="1 for the creation, then dense"),
         text("event", "Name of the event; names that start with $ are Detent's own"),
         text("from_state", "The state before; null for the creation", nullable=True),

@@ -1,20 +1,20 @@
 """The store on PostgreSQL: each verb of the contract, and which transaction it takes.
 
-A creation and a step without commands are single statements by themselves, each its own transaction: one round trip to read
-and one to write. A step with commands holds the row: BEGIN, lock, write, COMMIT. `apply` turns from the first to the second
-when it loses the race for a row twice, because trying again under contention is slower than queueing.
+Creations and steps without commands are written together with others of their kind (`batch`): one round trip to read and one
+to write, each its own transaction. A step with commands holds the row: BEGIN, lock, write, COMMIT.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from detent.errors import InstanceNotFound, InvalidValue
+from detent.errors import InvalidValue
 from detent.store.backlog import Backlog
 from detent.store.change import Change, Removal
 from detent.store.protocol import A, Decide, Existing
@@ -22,6 +22,11 @@ from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import ArchiveEntry, DefinitionSnapshot, HistoryEntry, ReceiptKey, WorkflowInstance
 from detent_pg import migrate
 from detent_pg.backlog import read_backlog
+from detent_pg.batch import COMMITTERS, Batch
+from detent_pg.births import Births
+from detent_pg.contention import Contention
+from detent_pg.decisions import Decision
+from detent_pg.due import Due
 from detent_pg.ending import watch
 from detent_pg.engine import SESSION_SETTINGS, Connections, make_engine, make_listening_engine
 from detent_pg.errands import Errands
@@ -32,17 +37,18 @@ from detent_pg.limits import Limits
 from detent_pg.names import Names
 from detent_pg.notices import PgSignals
 from detent_pg.outbox import PgOutbox
+from detent_pg.own_line import OwnLine
 from detent_pg.pen import Pen
+from detent_pg.persistence import persist
 from detent_pg.reserved import Reserved
 from detent_pg.runs import PgRuns
 from detent_pg.schema import tables
+from detent_pg.steps import Steps
 from detent_pg.time import LearntClock
 from detent_pg.transaction import Transactions
 from detent_pg.unit import PgUnit, unbroken
 from detent_pg.verdict import Verdict
 
-_RACES = 2
-"""How often `apply` may lose to another writer before it queues for the row."""
 _SHARED = {"connect_timeout", "command_timeout", "ssl"}
 """The options of an engine that are also those of the one that listens."""
 
@@ -52,7 +58,8 @@ class PgStore:
 
     `engine` stays the application's: `close` leaves it alone (`from_url` makes one that it disposes of). `lock_timeout` is how
     many seconds a step waits for a row before it is `InstanceBusy`, `statement_timeout` how long any statement of a step
-    may take, those of commands included. Where the engine goes through a PgBouncer, which carries no notices, `listen_url` leads
+    may take, those of commands included. `committers` is how many connections beside the pool write what comes together
+    (`detent_pg.batch`). Where the engine goes through a PgBouncer, which carries no notices, `listen_url` leads
     to the database itself.
     """
 
@@ -64,6 +71,7 @@ class PgStore:
         schema: str | None = None,
         lock_timeout: float = 3.0,
         statement_timeout: float = 5.0,
+        committers: int = COMMITTERS,
         listen_url: str | URL | None = None,
     ) -> None:
         if not isinstance(engine, AsyncEngine):
@@ -71,6 +79,8 @@ class PgStore:
             raise InvalidValue(
                 "engine", f"must be an AsyncEngine, not a {type(engine).__name__}", hint="use PgStore.from_url(...)"
             )
+        if committers < 1:
+            raise InvalidValue("committers", f"is {committers!r}", hint="pass a whole number from 1")
         self.engine = engine
         self.names = Names(prefix, schema)
         self._owned = False
@@ -81,11 +91,16 @@ class PgStore:
         self._pen = Pen(tables(self.names), waits, self._clock)
         self._verdict = Verdict(self._connections, self._pen)
         self._transactions = Transactions(self._connections, self._pen, self._clock, self._verdict)
+        self._due = Due(self._pen, self._connections, self._verdict)
         self._errands = Errands(self._connections, self._transactions)
+        self._contention = Contention(self._transactions, waits)
+        self._steps = Steps(self._pen, self._clock, self._verdict, self._contention, waits)
+        self._births = Births(self._pen, self._connections, self._verdict, waits)
+        self._batch = Batch(partial(OwnLine, engine), committers=committers)
         self._reserved = Reserved(engine)
         self._signals = self._hearing(engine if listen_url is None else make_listening_engine(listen_url))
-        self._runs = PgRuns(tables(self.names), waits, self._errands, self._reserved)
-        self._inbox = PgInbox(tables(self.names), waits, self._errands)
+        self._runs = PgRuns(tables(self.names), waits, self._errands, self._reserved, self._batch)
+        self._inbox = PgInbox(tables(self.names), waits, self._errands, self._batch)
         self._outbox = PgOutbox(tables(self.names), waits, self._errands)
         watch(engine.sync_engine)
 
@@ -98,6 +113,7 @@ class PgStore:
         schema: str | None = None,
         lock_timeout: float = 3.0,
         statement_timeout: float = 5.0,
+        committers: int = COMMITTERS,
         listen_url: str | URL | None = None,
         session_settings: Mapping[str, str] = SESSION_SETTINGS,
         **engine: Any,
@@ -112,6 +128,7 @@ class PgStore:
             schema=schema,
             lock_timeout=lock_timeout,
             statement_timeout=statement_timeout,
+            committers=committers,
         )
         if listen_url is not None:
             asked = {name: engine[name] for name in _SHARED & engine.keys()}
@@ -151,7 +168,13 @@ class PgStore:
         self._opened = max(0, self._opened - 1)
         if self._opened:
             return
+        await self._batch.finished()
+        await self._births.finished()
+        await self._contention.finished()
+        await self._runs.finished()
+        await self._inbox.finished()
         await self._errands.finished()
+        await self._batch.close()
         await self._signals.close()
         await self._reserved.close()
         if self._owned:
@@ -175,10 +198,11 @@ class PgStore:
 
     async def create(self, change: Change, *, after_commit: Callable[[], None] | None = None) -> Existing | None:
         """Write a new instance, or answer what its idempotency key was answered before."""
-        existing = await self._errands.shielded(self._errands.persist(lambda: self._create(change)))
-        if existing is None and after_commit is not None:
-            after_commit()
-        return existing
+        created = self._births, change
+        told = None if after_commit is None else lambda _: after_commit()
+        return await self._batch.do(
+            *created, instance_id=change.instance.id, lane=change.instance.workflow, after_commit=told
+        )
 
     async def apply(
         self,
@@ -192,10 +216,10 @@ class PgStore:
         after_commit: Callable[[A], None] | None = None,
     ) -> A:
         """Decide over the current record and write the change, as if nothing came between."""
-        answer = await self._errands.shielded(self._apply(instance_id, decide, key, now))
-        if after_commit is not None:
-            after_commit(answer)
-        return answer
+        decision = Decision(instance_id, decide, key, now, known)
+        return await self._batch.do(
+            self._steps, decision, instance_id=instance_id, lane=workflow, after_commit=after_commit
+        )
 
     def transaction(
         self,
@@ -215,9 +239,10 @@ class PgStore:
         *,
         key: ReceiptKey | None = None,
         now: datetime | None = None,
+        lends: bool = True,
     ) -> AbstractAsyncContextManager[PgUnit]:
         """The same inside an `AsyncSession` or `AsyncConnection` of the application, in a savepoint of it."""
-        return self._transactions.join(outside, instance_id, key, now)
+        return self._transactions.join(outside, instance_id, key, now, lends=lends)
 
     def lend(self, outside: object) -> AbstractAsyncContextManager[None]:
         """Commit the application's transaction when the block ends well, and then call what waited for it."""
@@ -225,22 +250,20 @@ class PgStore:
 
     async def load(self, instance_id: UUID, *, outside: object | None = None) -> WorkflowInstance | None:
         """The committed record, without a lock, or the one that the transaction `outside` sees."""
-        seen = await self._errands.read(outside, lambda connection: self._pen.read(connection, instance_id))
+        seen = await self._errands.read(outside, lambda line: self._pen.read(line, instance_id))
         return seen.record if seen else None
 
     async def history(
         self, instance_id: UUID, *, limit: int, before: int | None = None, outside: object | None = None
     ) -> Sequence[HistoryEntry]:
         """Up to `limit` entries with a sequence below `before`, the newest first."""
-        return await self._errands.read(
-            outside, lambda connection: self._pen.history(connection, instance_id, limit, before)
-        )
+        return await self._errands.read(outside, lambda line: self._pen.history(line, instance_id, limit, before))
 
     async def recall(
         self, key: ReceiptKey, *, now: datetime | None = None, outside: object | None = None
     ) -> Existing | None:
         """The unexpired receipt under `key` with its instance as it is now."""
-        return await self._errands.read(outside, lambda connection: self._pen.recall(connection, key, now))
+        return await self._errands.read(outside, lambda line: self._pen.recall(line, key, now))
 
     async def find(
         self,
@@ -252,37 +275,33 @@ class PgStore:
         outside: object | None = None,
     ) -> Sequence[WorkflowInstance]:
         """Up to `limit` instances that `query` asks for, in this order; with `after`, those that come behind that place."""
-        return await self._errands.read(
-            outside, lambda connection: self._pen.find(connection, query, order, limit, after)
-        )
+        return await self._errands.read(outside, lambda line: self._pen.find(line, query, order, limit, after))
 
     async def count(
         self, query: InstanceQuery, *, group_by: Sequence[GroupKey] = (), outside: object | None = None
     ) -> Mapping[tuple[str, ...], int]:
         """How many instances `query` asks for, by the values under `group_by`."""
-        return await self._errands.read(outside, lambda connection: self._pen.count(connection, query, group_by))
+        return await self._errands.read(outside, lambda line: self._pen.count(line, query, group_by))
 
     async def remove(self, removals: Sequence[Removal], *, outside: object | None = None) -> frozenset[UUID]:
         """Take instances out, with their history and receipts, and keep the archive entry of each; answers which are gone."""
         if outside is not None:
             async with self._transactions.join(outside, None, None, None) as unit:
                 return await unit.remove(removals)
-        return await self._errands.shielded(self._errands.persist(lambda: self._remove(removals)))
+        return await self._errands.shielded(persist(lambda: self._remove(removals)))
 
     async def load_archived(self, instance_id: UUID) -> ArchiveEntry | None:
         """What is kept of an instance that was removed."""
-        kept = await self._errands.alone(lambda connection: self._pen.archive.load(connection, [instance_id]))
+        kept = await self._errands.alone(lambda line: self._pen.archive.load(line, [instance_id]))
         return kept.get(instance_id)
 
     async def prune_history(self, instance_ids: Sequence[UUID], *, before: datetime) -> int:
         """Take out the entries of these instances from before an instant, but never the last one; answers how many."""
-        return await self._errands.alone(
-            lambda connection: self._pen.archive.prune_history(connection, instance_ids, before)
-        )
+        return await self._errands.alone(lambda line: self._pen.archive.prune_history(line, instance_ids, before))
 
     async def prune_receipts(self, *, limit: int, now: datetime | None = None) -> int:
         """Take out up to `limit` receipts that have expired; answers how many."""
-        return await self._errands.alone(lambda connection: self._pen.archive.prune_receipts(connection, limit, now))
+        return await self._errands.alone(lambda line: self._pen.archive.prune_receipts(line, limit, now))
 
     async def fire_due(
         self,
@@ -295,26 +314,24 @@ class PgStore:
     ) -> Sequence[tuple[UUID, A]]:
         """Claim what is due and held by nobody, decide each and write all, in one transaction."""
         # It waits for nobody, so its end can be waited for: a sweeper that was cancelled leaves nothing under way.
-        return await unbroken(self._errands.persist(lambda: self._fire_due(decide, limit, workflows, tenant, now)))
+        return await unbroken(persist(lambda: self._due.fire(decide, limit, workflows, tenant, now)))
 
     async def save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
         """Store the versions that are not stored yet; answers what is stored."""
-        return await self._errands.shielded(self._errands.persist(lambda: self._save_definitions(snapshots)))
+        return await self._errands.shielded(persist(lambda: self._save_definitions(snapshots)))
 
     async def load_definition(self, workflow: str, version: str) -> DefinitionSnapshot | None:
         """The stored snapshot of one version."""
-        found = await self._errands.alone(
-            lambda connection: self._pen.definitions.load(connection, [(workflow, version)])
-        )
+        found = await self._errands.alone(lambda line: self._pen.definitions.load(line, [(workflow, version)]))
         return next(iter(found), None)
 
     async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
         """Every stored version of these workflows, by name and in the order they were stored."""
-        return await self._errands.alone(lambda connection: self._pen.definitions.list(connection, workflows))
+        return await self._errands.alone(lambda line: self._pen.definitions.list(line, workflows))
 
     async def backlog(self, *, tenant: str | None = None, now: datetime | None = None) -> Backlog:
         """What waits, counted."""
-        return await self._errands.alone(lambda connection: read_backlog(connection, tables(self.names), tenant, now))
+        return await self._errands.alone(lambda line: read_backlog(line, tables(self.names), tenant, now))
 
     def _hearing(self, engine: AsyncEngine) -> PgSignals:
         return PgSignals(self._connections, self.names.channel, engine)
@@ -328,76 +345,15 @@ class PgStore:
                 await self.engine.dispose()
             raise
 
-    async def _create(self, change: Change) -> Existing | None:
-        async with self._connections.autocommit() as connection:
-            try:
-                if await self._pen.create(connection, change):
-                    return None
-                return await self._pen.existing(connection, change)
-            except ConnectionLost:
-                await connection.invalidate()
-        return await self._verdict.of_create(change)
-
-    async def _apply(self, instance_id: UUID, decide: Decide[A], key: ReceiptKey | None, now: datetime | None) -> A:
-        for _ in range(_RACES):
-            won, answer = await self._errands.persist(lambda: self._race(instance_id, decide, key, now))
-            if won:
-                return answer
-        return await self._errands.persist(lambda: self._queue(instance_id, decide, key, now))
-
-    async def _race(
-        self, instance_id: UUID, decide: Decide[A], key: ReceiptKey | None, now: datetime | None
-    ) -> tuple[bool, A]:
-        """Read, decide and write without a lock; whether nobody came between, and the answer."""
-        async with self._connections.autocommit() as connection:
-            seen = await self._pen.read(connection, instance_id, key, now)
-            if seen is None:
-                raise InstanceNotFound(instance_id)
-            self._errands.expect_wanted()
-            change, answer = decide(seen.record, seen.receipt, seen.now)
-            if change is None:
-                return True, answer
-            try:
-                return bool(await self._pen.write(connection, [change], limited=True, now=seen.now)), answer
-            except ConnectionLost:
-                # Asked below, once this connection is given back.
-                await connection.invalidate()
-        return await self._verdict.of_write(change, seen.now), answer
-
-    async def _queue(self, instance_id: UUID, decide: Decide[A], key: ReceiptKey | None, now: datetime | None) -> A:
-        """Decide and write while holding the row."""
-        async with self._transactions.own(instance_id, key, now, wait=True) as unit:
-            if unit.record is None:
-                raise InstanceNotFound(instance_id)
-            self._errands.expect_wanted()
-            change, answer = decide(unit.record, unit.receipt, unit.now)
-            if change is not None:
-                await unit.write(change)
-        return answer
-
     async def _remove(self, removals: Sequence[Removal]) -> frozenset[UUID]:
-        async with self._connections.autocommit() as connection:
+        async with self._connections.line() as line:
             try:
-                return await self._pen.archive.remove(connection, removals)
+                return await self._pen.archive.remove(line, removals)
             except ConnectionLost:
-                await connection.invalidate()
+                await line.invalidate()
         return await self._verdict.of_remove(removals)
 
-    async def _fire_due(
-        self,
-        decide: Decide[A],
-        limit: int,
-        workflows: Collection[str] | None,
-        tenant: str | None,
-        now: datetime | None,
-    ) -> Sequence[tuple[UUID, A]]:
-        async with self._transactions.begin() as unit:
-            claimed, instant = await unit.claim(limit, workflows, tenant, now)
-            decided = [(instance.id, *decide(instance, None, instant)) for instance in claimed]
-            await unit.write_all([change for _, change, _ in decided if change is not None])
-        return [(instance_id, answer) for instance_id, _, answer in decided]
-
     async def _save_definitions(self, snapshots: Sequence[DefinitionSnapshot]) -> Sequence[DefinitionSnapshot]:
-        async with self._connections.autocommit() as connection:
-            await self._pen.definitions.save(connection, snapshots)
-            return await self._pen.definitions.load(connection, [(s.workflow, s.version) for s in snapshots])
+        async with self._connections.line() as line:
+            await self._pen.definitions.save(line, snapshots)
+            return await self._pen.definitions.load(line, [(s.workflow, s.version) for s in snapshots])

@@ -32,6 +32,11 @@ class LearntClock:
         """The database's time, near enough."""
         return self._clock.now() + self._offset
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the database's time was learnt lately, and the clock of the process was not put back since."""
+        return timedelta(0) <= self._clock.now() - self._learnt <= _TRUST
+
     def learn(self, sent: datetime, database: datetime) -> None:
         """Take in that the statement sent at `sent` was answered just now with the database's time."""
         received = self._clock.now()

@@ -6,35 +6,29 @@ the BEGIN it puts off. A lent session is used as it is; a lent connection gets a
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import NoReturn
 from uuid import UUID
+from weakref import WeakSet
 
-from sqlalchemy import URL, select
+from sqlalchemy import URL, Engine, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, AsyncTransaction
-from sqlalchemy.orm import Session
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from detent.errors import ConnectionNotSupported, OutcomeUnknown, StoreUnavailable
+from detent.store.after_commit import AfterCommit
 from detent.store.change import Change
 from detent.store.records import ReceiptKey
-from detent_pg.ending import (
-    Ending,
-    TransactionEnded,
-    ending_of,
-    ending_of_session,
-    errors_on,
-    innermost,
-    session_kept_open,
-    step_under_way,
-    watch,
-)
+from detent_pg.ending import Ending, ending_of, ending_of_session, errors_on, step_under_way, watch
 from detent_pg.engine import Connections
 from detent_pg.faults import LOCK_TIMEOUT, ConnectionLost, sqlstate, translate, translated
+from detent_pg.line import BorrowedLine
+from detent_pg.own_transaction import OwnTransaction
 from detent_pg.pen import Pen
+from detent_pg.savepoints import BareSavepoint, ObjectSavepoint, Savepoint
 from detent_pg.time import LearntClock
-from detent_pg.unit import PgUnit, started, unbroken, undo
+from detent_pg.unit import PgUnit, unbroken, undo
 from detent_pg.verdict import Verdict
 
 logger = logging.getLogger("detent.store")
@@ -52,40 +46,46 @@ class Transactions:
         self._clock = clock
         self._verdict = verdict
         self._warned = False
+        self._known: WeakSet[Engine] = WeakSet()
+        """Engines that lead to our database, and are listened to."""
 
     @asynccontextmanager
     async def own(
         self, instance_id: UUID | None, key: ReceiptKey | None, now: datetime | None, *, wait: bool
     ) -> AsyncIterator[PgUnit]:
-        """A step of its own; see `Store.transaction`."""
-        async with self.begin() as unit:
-            await unit.enter(instance_id, key, now, wait=wait)
-            yield unit
-
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[PgUnit]:
-        """A transaction that has not asked anything yet; what the unit writes is looked up when the commit is cut off."""
+        """A step of its own; see `Store.transaction`. What the unit writes is looked up when the commit is cut off."""
         ending = Ending()
-        async with self._connections.transaction() as connection:
-            transaction = await connection.begin()
-            session = _session_on(connection)
-            tell, now = ending.after_commit.add, self._clock.now()
-            unit = PgUnit(self._pen, connection, session, transaction, tell, now, lent=False)
+        async with self._connections.autocommit() as connection:
+            transaction = OwnTransaction(connection)
+            unit = PgUnit(
+                self._pen,
+                connection,
+                transaction.line,
+                None,
+                transaction,
+                ending.after_commit,
+                self._clock.now(),
+                lent=False,
+            )
             try:
-                with ending.noted_on(connection), step_under_way(connection):
-                    yield unit
-                    await unit.finish()
-            except BaseException as error:
-                await undo(transaction)
-                _raise_meaning(error, connection)
-            await unbroken(self._conclude(connection, transaction, unit, ending))
+                try:
+                    with ending.noted_on(connection), step_under_way(connection):
+                        await unbroken(_begun(transaction, unit, instance_id, key, now, wait=wait))
+                        yield unit
+                        await unit.finish()
+                except BaseException as error:
+                    _raise_meaning(error, connection)
+                await unbroken(self._conclude(connection, transaction, unit, ending))
+            finally:
+                if transaction.is_open:
+                    await unbroken(transaction.finished())
 
     async def _conclude(
-        self, connection: AsyncConnection, transaction: AsyncTransaction, unit: PgUnit, ending: Ending
+        self, connection: AsyncConnection, transaction: OwnTransaction, unit: PgUnit, ending: Ending
     ) -> None:
         """Commit, find out about it where that was cut off, and tell who waits for it."""
-        cut = await _commit(connection, transaction)
-        await unit.connection.close()
+        cut = await transaction.commit()
+        await unit.close()
         # Given back before another one is asked for.
         await connection.close()
         if cut:
@@ -94,30 +94,33 @@ class Transactions:
 
     @asynccontextmanager
     async def join(
-        self, outside: object, instance_id: UUID | None, key: ReceiptKey | None, now: datetime | None
+        self,
+        outside: object,
+        instance_id: UUID | None,
+        key: ReceiptKey | None,
+        now: datetime | None,
+        *,
+        lends: bool = True,
     ) -> AsyncIterator[PgUnit]:
         """A step inside `outside`; see `Store.join`."""
         connection = await self._accepted(outside)
         lent = outside if isinstance(outside, AsyncSession) else None
-        session = lent or _session_on(connection)
-        savepoint = (lent or connection).begin_nested()
-        with ExitStack() as guards:
-            guards.enter_context(step_under_way(connection))
+        line, told = BorrowedLine(connection), AfterCommit()
+        savepoint = ObjectSavepoint(connection, lent) if lends else BareSavepoint(connection, line)
+        session = lent if lends else None
+        instant = self._clock.now()
+        unit = PgUnit(self._pen, connection, line, session, savepoint, told, instant, lent=True, lends=lends)
+        with step_under_way(connection):
             try:
-                await unbroken(started(savepoint))
-                if lent is not None:
-                    guards.enter_context(session_kept_open(lent.sync_session))
-                tell, instant = self._teller(connection, lent), self._clock.now()
-                unit = PgUnit(self._pen, connection, session, innermost(connection), tell, instant, lent=True)
-                await unit.enter(instance_id, key, now, wait=True)
+                await unbroken(_entered(savepoint, unit, instance_id, key, now))
                 yield unit
                 await unit.finish()
             except BaseException as error:
-                guards.close()
-                await undo(savepoint)
+                await unbroken(savepoint.undo())
                 _raise_lent_meaning(error, connection)
-        with translated():
-            await unbroken(savepoint.commit())
+        await unbroken(savepoint.release())
+        if told.mark():
+            self._tell(connection, lent, told.run)
         if ending := ending_of(connection):
             ending.changes += unit.changes
 
@@ -164,17 +167,17 @@ class Transactions:
             raise OutcomeUnknown(unit.record.id, unit.record.version)
         raise ConnectionLost
 
-    def _teller(self, connection: AsyncConnection, lent: AsyncSession | None) -> Callable[[Callable[[], None]], None]:
-        """Whom the callbacks of a joined step are given to, so that they hear of the commit."""
-        ending = ending_of(connection)
-        if ending is not None:
-            return ending.after_commit.add
-        if lent is not None:
+    def _tell(self, connection: AsyncConnection, lent: AsyncSession | None, callback: Callable[[], None]) -> None:
+        """Have `callback` called when what a step has joined is committed."""
+        if (ending := ending_of(connection)) is not None:
+            ending.after_commit.add(callback)
+        elif lent is not None:
             session = lent.sync_session
-            return lambda callback: ending_of_session(session).add(session, connection, callback)
-        return self._forget
+            ending_of_session(session).add(session, connection, callback)
+        else:
+            self._forget()
 
-    def _forget(self, callback: Callable[[], None]) -> None:
+    def _forget(self) -> None:
         if not self._warned:
             self._warned = True
             logger.warning(
@@ -190,10 +193,36 @@ class Transactions:
             connection = outside
         else:
             raise ConnectionNotSupported("PgStore", outside, _ACCEPTED)
-        if not same_database(connection.engine.url, self._connections.engine.url) or await _is_autocommit(connection):
+        engine = connection.sync_connection.engine if connection.sync_connection else None
+        if engine not in self._known:
+            if engine is None or not same_database(engine.url, self._connections.engine.url):
+                raise ConnectionNotSupported("PgStore", outside, _ACCEPTED)
+            watch(engine)
+            self._known.add(engine)
+        # That of a step of our own has a transaction, though SQLAlchemy knows nothing of it.
+        if ending_of(connection) is None and await _is_autocommit(connection):
             raise ConnectionNotSupported("PgStore", outside, _ACCEPTED)
-        watch(connection.engine.sync_engine)
         return connection
+
+
+async def _begun(
+    transaction: OwnTransaction,
+    unit: PgUnit,
+    instance_id: UUID | None,
+    key: ReceiptKey | None,
+    now: datetime | None,
+    *,
+    wait: bool,
+) -> None:
+    await transaction.start()
+    await unit.enter(instance_id, key, now, wait=wait)
+
+
+async def _entered(
+    savepoint: Savepoint, unit: PgUnit, instance_id: UUID | None, key: ReceiptKey | None, now: datetime | None
+) -> None:
+    await savepoint.start()
+    await unit.enter(instance_id, key, now, wait=True)
 
 
 def same_database(one: URL, other: URL) -> bool:
@@ -208,34 +237,12 @@ def _database(url: URL) -> tuple[str, str, str | None]:
 
 
 async def _is_autocommit(connection: AsyncConnection) -> bool:
-    raw = await connection.get_raw_connection()
+    sync = connection.sync_connection
+    raw = await connection.get_raw_connection() if sync is None or sync.invalidated else sync.connection
     return bool(getattr(raw.dbapi_connection, "autocommit", False))
 
 
-class _StepSession(Session):
-    """A session for commands: the transaction it works in is not its own to end."""
-
-    def commit(self) -> None:
-        raise TransactionEnded
-
-    def rollback(self) -> None:
-        raise TransactionEnded
-
-
-def _session_on(connection: AsyncConnection) -> AsyncSession:
-    """A session for commands in the transaction of `connection`."""
-    session = AsyncSession(
-        bind=connection,
-        sync_session_class=_StepSession,
-        expire_on_commit=False,
-        join_transaction_mode="rollback_only",
-    )
-    # Begun already, so that a command cannot begin, and then commit, by itself; it sends nothing.
-    session.sync_session.begin()
-    return session
-
-
-async def _commit(connection: AsyncConnection, transaction: AsyncTransaction | AsyncSession | AsyncConnection) -> bool:
+async def _commit(connection: AsyncConnection, transaction: AsyncSession | AsyncConnection) -> bool:
     """COMMIT; whether it was cut off, so that nobody knows."""
     try:
         with translated():

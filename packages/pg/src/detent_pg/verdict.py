@@ -8,21 +8,18 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from detent.errors import InstanceBusy, OutcomeUnknown, StepRolledBack, StoreUnavailable
-from detent.retry import Retry
 from detent.store.change import Change, Removal
 from detent.store.protocol import Existing
 from detent_pg.engine import Connections
 from detent_pg.faults import ConnectionLost, translated
+from detent_pg.line import BorrowedLine, Line
 from detent_pg.pen import EffectLost, IdTaken, KeyAnswered, Pen
-
-ATTEMPTS = Retry(attempts=5, initial=timedelta(milliseconds=50), maximum=timedelta(seconds=1), jitter=0.5)
-"""How often a step is repeated, and how often it is asked what became of one."""
+from detent_pg.persistence import ATTEMPTS
+from detent_pg.statements.writing import Rows
 
 _CANNOT_ASK = (StoreUnavailable, InstanceBusy, StepRolledBack)
 """What leaves the question open: no connection, a row still held (by the very backend, perhaps), a connection that broke."""
@@ -37,8 +34,7 @@ class Verdict:
 
     async def of_commit(self, changes: Sequence[Change]) -> None:
         """Return when the transaction that wrote `changes` was committed; raises `StepRolledBack` when it was not."""
-        # A history tells more surely than receipts, which is all that a change without entries leaves.
-        first = next((change for change in changes if change.entries), changes[0])
+        first = _surest(changes)
         async for _ in _attempts(first.instance.id, first.expected_version):
             try:
                 committed = await self._committed(first)
@@ -48,14 +44,15 @@ class Verdict:
                 return
             raise ConnectionLost
 
-    async def of_write(self, change: Change, now: datetime | None = None) -> bool:
+    async def of_write(self, changes: Sequence[Change], now: datetime | None = None) -> bool:
         """Whether a write that was cut off is applied now: it is repeated, which its expected version makes safe, or without
-        entries looking for its effects while the row is held.
+        entries looking for its effects while the row is held. `changes` are of one instance, and follow each other.
         """
-        again = self._write_again if change.entries else self._write_effects_again
-        async for _ in _attempts(change.instance.id, change.expected_version):
+        first = _surest(changes)
+        again = self._write_again if first.entries else self._write_effects_again
+        async for _ in _attempts(first.instance.id, changes[0].expected_version):
             try:
-                return await again(change, now)
+                return await again(changes, now)
             except EffectLost:
                 raise
             except _CANNOT_ASK:
@@ -86,62 +83,69 @@ class Verdict:
 
     async def _remove_again(self, removals: Sequence[Removal]) -> frozenset[UUID]:
         entries = {removal.entry.instance_id: removal.entry for removal in removals}
-        async with self._connections.autocommit() as connection:
-            await self._pen.archive.remove(connection, removals)
-            kept = await self._pen.archive.load(connection, list(entries))
+        async with self._connections.line() as line:
+            await self._pen.archive.remove(line, removals)
+            kept = await self._pen.archive.load(line, list(entries))
         return frozenset(instance_id for instance_id, entry in entries.items() if kept.get(instance_id) == entry)
 
-    async def _write_again(self, change: Change, now: datetime | None) -> bool:
-        async with self._connections.autocommit() as connection:
+    async def _write_again(self, changes: Sequence[Change], now: datetime | None) -> bool:
+        async with self._connections.line() as line:
             with suppress(KeyAnswered):
-                if await self._pen.write(connection, [change], limited=True, now=now):
+                if await self._pen.write(line, changes, Rows.AWAITED, now=now):
                     return True
-            return await self._pen.applied(connection, change)
+            return await self._pen.applied(line, _surest(changes))
 
-    async def _write_effects_again(self, change: Change, now: datetime | None) -> bool:
-        """The same for a change that leaves the version as it was, and which the version therefore does not keep from being
+    async def _write_effects_again(self, changes: Sequence[Change], now: datetime | None) -> bool:
+        """The same for changes that leave the version as it was, and which the version therefore does not keep from being
         written twice.
         """
         async with self._connections.transaction() as connection:
-            seen = await self._pen.lock(connection, change.instance.id, key=None, now=None)
-            if seen is None or await self._pen.applied(connection, change):
+            line = BorrowedLine(connection, begins=True)
+            seen = await self._pen.lock(line, changes[0].instance.id, key=None, now=None)
+            if seen is None or await self._pen.applied(line, changes[0]):
                 return seen is not None
-            written = await self._pen.write(connection, [change], limited=False, now=now)
+            written = await self._pen.write(line, changes, Rows.HELD, now=now)
             with translated():
                 await connection.commit()
             return bool(written)
 
     async def _create_again(self, change: Change) -> Existing | None:
-        async with self._connections.autocommit() as connection:
+        async with self._connections.line() as line:
             try:
-                if await self._pen.create(connection, change):
+                if await self._pen.create(line, change):
                     return None
             except IdTaken:
-                if await self._pen.applied(connection, change):
+                if await self._pen.applied(line, change):
                     return None
                 raise
-            existing = await self._pen.existing(connection, change)
+            existing = await self._pen.existing(line, change)
         return None if existing.receipt.instance_id == change.instance.id else existing
 
     async def _committed(self, change: Change) -> bool:
         async with self._connections.transaction() as connection:
+            line = BorrowedLine(connection, begins=True)
             if change.expected_version:
-                await self._pen.lock(connection, change.instance.id, key=None, now=None)
-                return await self._pen.applied(connection, change)
-            if await self._free(connection, change):
+                await self._pen.lock(line, change.instance.id, key=None, now=None)
+                return await self._pen.applied(line, change)
+            if await self._free(line, change):
                 return False
-        async with self._connections.autocommit() as connection:
-            return await self._pen.applied(connection, change)
+        async with self._connections.line() as line:
+            return await self._pen.applied(line, change)
 
-    async def _free(self, connection: AsyncConnection, change: Change) -> bool:
+    async def _free(self, line: Line, change: Change) -> bool:
         """Whether nobody has, or is about to commit, the id of a creation.
 
         A row that is not committed cannot be locked. Inserting it waits for whoever inserted it before, and is then undone.
         """
         try:
-            return await self._pen.create(connection, replace(change, effects=()))
+            return await self._pen.create(line, replace(change, effects=()))
         except IdTaken:
             return False
+
+
+def _surest(changes: Sequence[Change]) -> Change:
+    """The change that tells for all that was written with it: history tells more surely than effects."""
+    return next((change for change in changes if change.entries), changes[0])
 
 
 async def _attempts(instance_id: UUID, version_before: int) -> AsyncIterator[int]:

@@ -27,7 +27,7 @@ from detent.store.records import (
     Timer,
     WorkflowInstance,
 )
-from detent.store.run_records import Run, RunStatus
+from detent.store.run_records import Lease, Run, RunStatus
 
 _FINAL_STATUS = {"success": Status.COMPLETED, "failure": Status.FAILED, "cancelled": Status.CANCELLED}
 
@@ -68,6 +68,8 @@ class Draft:
         self._written: WrittenContext | None = None
         self.messages: list[Message] = []
         """What commands have published."""
+        self.lease: Lease | None = None
+        """What the run is held by that the step ends."""
 
     @property
     def state(self) -> str:
@@ -149,7 +151,8 @@ class Draft:
         """End the run of which this step is the last part."""
         if self.instance.run_id is None:
             return
-        self.effects = (*self.effects, MoveRun(self.instance.run_id, RunStatus.COMPLETED, self.now))
+        end = MoveRun(self.instance.run_id, RunStatus.COMPLETED, self.now, lease=self.lease)
+        self.effects = (*self.effects, end)
         freed = replace(self.instance, run_id=None)
         self.instance = timers.with_timers(freed, freed.timers, self.now)
 

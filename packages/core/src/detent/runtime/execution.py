@@ -56,7 +56,7 @@ class Execution:
         attempt, parts = intent.attempt, self._parts
         refuse_reentry(parts, attempt.instance_id)
         if attempt.caller.connection is not None:
-            return await self._traced(intent, workflow, lambda: self._joined(intent, attempt.caller.connection))
+            return await self._traced(intent, workflow, lambda: self._joined(intent, workflow))
         if intent.may_need_lock(parts.machines, workflow):
             return await parts.unbroken(self._traced(intent, workflow, lambda: self._own(intent, workflow, seen)))
         # The store sees to it that a fast step is not torn, so that it needs no task of its own.
@@ -179,11 +179,15 @@ class Execution:
         async with store.transaction(attempt.instance_id, key=_key(attempt), now=self._parts.now) as unit:
             return await self.perform(intent, unit, seen)
 
-    async def _joined(self, intent: Intent, connection: object) -> TransitionResult:
+    async def _joined(self, intent: Intent, workflow: str | None) -> TransitionResult:
         store, attempt = self._parts.store, intent.attempt
+        connection = attempt.caller.connection
+        lends = intent.may_need_lock(self._parts.machines, workflow)
         try:
             with lent_step(self._parts):
-                async with store.join(connection, attempt.instance_id, key=_key(attempt), now=self._parts.now) as unit:
+                async with store.join(
+                    connection, attempt.instance_id, key=_key(attempt), now=self._parts.now, lends=lends
+                ) as unit:
                     taken = await self.perform(intent, unit)
         except Exception as error:
             if _leaves_a_trace(attempt, error):
@@ -203,18 +207,25 @@ class Execution:
         if answered is not None:
             return answered
         draft = self.draft_of(record, intent, unit.now)
-        transition = Transition(attempt.instance_id, draft.machine.workflow, unit.connection)
-        with step_of(self._parts, attempt.instance_id):
-            async with self._parts.injector.open(transition) as scope:
-                performer = Performer(self._parts.calls, attempt, unit, scope, self._children, self._parts.instrument)
-                await performer.run(intent.step(draft, self._parts.settings))
-        await unit.flush()
+        if intent.needs_lock(draft.machine, record):
+            await self._perform_commands(intent, draft, unit)
+        else:
+            self.run_in_place(draft, intent)
         change = self._concluded(draft)
         if change is not None:
             await unit.write(change)
         unit.after_commit(lambda: self._committed(draft, seen))
         draft.tell_span()
         return draft
+
+    async def _perform_commands(self, intent: Intent, draft: Draft, unit: Unit) -> None:
+        attempt, parts = intent.attempt, self._parts
+        transition = Transition(attempt.instance_id, draft.machine.workflow, unit.connection)
+        with step_of(parts, attempt.instance_id):
+            async with parts.injector.open(transition) as scope:
+                performer = Performer(parts.calls, attempt, unit, scope, self._children, parts.instrument)
+                await performer.run(intent.step(draft, parts.settings))
+        await unit.flush()
 
     def draft_of(self, record: WorkflowInstance, intent: Intent, now: datetime) -> Draft:
         """A fresh draft for a step on `record`. Raises what says that the instance cannot take it."""

@@ -3,7 +3,6 @@
 import logging
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +19,7 @@ from detent.errors import (
     UnknownVersion,
     WorkflowUnavailable,
 )
-from detent.runtime.attempt import Attempt, new_attempt
+from detent.runtime.attempt import Attempt
 from detent.runtime.caller import Caller
 from detent.runtime.draft import Draft
 from detent.runtime.execution import Execution, Taken, locked_record
@@ -64,7 +63,7 @@ class SweepReport:
     """Instances that another step held or had already moved."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Note:
     """One decided firing, reported once it is committed."""
 
@@ -87,24 +86,25 @@ class Firing:
         counts: Counter[str] = Counter()
         left = limit
         while left > 0:
-            moved = sum([_count(counts, note) async for note in self._batch(min(left, BATCH), tenant)])
+            moved = await self._batch(counts, min(left, BATCH), tenant)
             left -= moved
             if moved == 0:
                 break
         return SweepReport(**{name: counts[name] for name in SweepReport.__dataclass_fields__})
 
-    async def _batch(self, limit: int, tenant: str | None) -> AsyncIterator[_Note | None]:
-        """Claim once, and tell of each claimed instance what became of it; `None` where somebody else has it."""
+    async def _batch(self, counts: Counter[str], limit: int, tenant: str | None) -> int:
+        """Claim once, and count what became of the claimed ones; how many of them somebody else does not have."""
         store, workflows = self._parts.store, self._parts.machines.available
         claimed = await store.fire_due(
             self._decide, limit=limit, workflows=workflows, tenant=tenant, now=self._parts.now
         )
         for _, note in claimed:
-            if note is not None:
-                # Committed already: told before any command of this sweep runs, and whatever becomes of it.
-                self._report(note)
+            # Committed already: told before any command of this sweep runs, and whatever becomes of it.
+            self._report(note)
+        moved = 0
         for instance_id, note in claimed:
-            yield note or await self._fire_alone(instance_id)
+            moved += _count(counts, note or await self._fire_alone(instance_id))
+        return moved
 
     def _decide(
         self, record: WorkflowInstance, _receipt: Receipt | None, now: datetime
@@ -184,13 +184,11 @@ class Firing:
                 return None, None
             return self._failure(record, attempt or due, error, now)
 
-        note = await self._parts.store.apply(instance_id, decide, now=self._parts.now)
-        if note is not None:
-            self._report(note)
-        return note
+        return await self._parts.store.apply(instance_id, decide, now=self._parts.now, after_commit=self._report)
 
-    def _report(self, note: _Note) -> None:
-        self._parts.tell(note.instance, note.entries, note.effects, note.attempt.took)
+    def _report(self, note: _Note | None) -> None:
+        if note is not None:
+            self._parts.tell(note.instance, note.entries, note.effects, note.attempt.took)
 
 
 def _count(counts: Counter[str], note: _Note | None) -> int:
@@ -198,7 +196,8 @@ def _count(counts: Counter[str], note: _Note | None) -> int:
         counts[_Fired.SKIPPED.value] += 1
         return 0
     counts[note.fired.value] += 1
-    counts["parked"] += any(t.parked and t.event == note.entries[0].event for t in note.instance.timers)
+    if note.fired is not _Fired.PROCESSED:
+        counts["parked"] += any(t.parked and t.event == note.entries[0].event for t in note.instance.timers)
     return 1
 
 
@@ -207,9 +206,8 @@ def _attempt_of(record: WorkflowInstance, now: datetime) -> Attempt | None:
     timer = due_timer(record.timers, now)
     if timer is None:
         return None
-    attempt = new_attempt(record.id, timer.event, Caller(trigger_metadata={"source": "timeout"}))
-    attempt.by_timer = True
-    return attempt
+    caller = Caller(trigger_metadata={"source": "timeout"})
+    return Attempt(record.id, timer.event, subject=None, payload=None, caller=caller, by_timer=True)
 
 
 def _note_of(draft: Draft) -> _Note:

@@ -1,7 +1,7 @@
 """How commands and guards get objects of the application's container, without core knowing any container."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
@@ -59,15 +59,16 @@ class NoInjection:
     def claim(self, annotation: Any) -> Any | None:
         return None
 
-    @asynccontextmanager
-    async def open(self, transition: Transition | None) -> AsyncIterator[InjectionScope]:
-        yield _EmptyScope()
+    def open(self, transition: Transition | None) -> AbstractAsyncContextManager[InjectionScope]:
+        return nullcontext(_NOTHING)
 
 
 class _EmptyScope:
     async def get(self, key: Any) -> Any:
         raise CannotInject(f"there is no container to provide {key!r}")
 
-    @asynccontextmanager
-    async def command(self, context: CommandContext) -> AsyncIterator[Resolve]:
-        yield self.get
+    def command(self, context: CommandContext) -> AbstractAsyncContextManager[Resolve]:
+        return nullcontext(self.get)
+
+
+_NOTHING = _EmptyScope()

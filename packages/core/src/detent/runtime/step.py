@@ -125,7 +125,7 @@ def run_step(draft: Draft, run: Run, *, max_chain: int) -> Step[None]:
 
     What it yields before `LastPart` is the run's own work, to be done bit by bit and remembered.
     """
-    draft.payload = run.payload
+    draft.payload, draft.lease = run.payload, run.lease
     if run.event == ON_ENTER:
         moved = yield from _hop(draft, draft.machine.entries[draft.state], in_run=True)
     else:

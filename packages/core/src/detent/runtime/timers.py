@@ -1,6 +1,6 @@
 """Deadlines, purely: which to arm when a state is entered, which comes next, and what a vain firing does to one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,8 +10,10 @@ from detent.retry import Retry
 from detent.store.records import Timer, WorkflowInstance
 
 
-def arm(timeouts: Iterable[tuple[str, Timeout]], entered_at: datetime, context: JsonObject) -> tuple[Timer, ...]:
+def arm(timeouts: Sequence[tuple[str, Timeout]], entered_at: datetime, context: JsonObject) -> tuple[Timer, ...]:
     """The timers of a state just entered; none where a deadline's path holds `null`. Raises `InvalidValue` for other faults."""
+    if not timeouts:
+        return ()
     deadlines = ((event, timeout.deadline(entered_at, context)) for event, timeout in timeouts)
     return tuple(Timer(event, due) for event, due in deadlines if due is not None)
 
@@ -32,13 +34,18 @@ def with_timers(instance: WorkflowInstance, timers: tuple[Timer, ...], now: date
 
 def next_due(timers: Iterable[Timer]) -> datetime | None:
     """When the earliest timer that is not parked fires."""
+    if not timers:
+        return None
     return min((timer.due for timer in timers if not timer.parked), default=None)
 
 
 def due_timer(timers: Iterable[Timer], now: datetime) -> Timer | None:
     """The timer whose turn it is at `now`, the longest due first."""
-    due = [timer for timer in timers if not timer.parked and timer.due <= now]
-    return min(due, key=lambda timer: timer.due, default=None)
+    longest: Timer | None = None
+    for timer in timers:
+        if not timer.parked and timer.due <= now and (longest is None or timer.due < longest.due):
+            longest = timer
+    return longest
 
 
 def without(timers: Iterable[Timer], event: str) -> tuple[Timer, ...]:

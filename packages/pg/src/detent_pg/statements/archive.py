@@ -30,7 +30,8 @@ def remove(tables: Tables, *, lent: bool) -> Select[Any]:
     """Delete each instance of `removed` that still has its `expected` version, and answer their ids; null where that is
     none, when `lent`.
 
-    History and receipts go with them, and their archive entries come. A lent transaction gets its lock timeout back.
+    History goes with them, and by their foreign keys receipts, runs and messages; their archive entries come. A lent
+    transaction gets its lock timeout back.
     """
     instances, archive = tables.instances, tables.archive
     rows = incoming("removed", archive, [column.name for column in archive.c], expected=Integer())
@@ -41,7 +42,7 @@ def remove(tables: Tables, *, lent: bool) -> Select[Any]:
         .returning(*(stored(rows, column).label(column.name) for column in archive.c))
         .cte("gone")
     )
-    statement = select(gone.c.instance_id).add_cte(_kept(tables, gone))
+    statement = select(gone.c.instance_id).add_cte(_kept(tables, gone), _forgotten(tables, gone))
     if not lent:
         return statement
     # As in `writing.create`: it comes last, and whether or not anything is gone.
@@ -119,6 +120,17 @@ def _kept(tables: Tables, gone: CTE) -> CTE:
     statement = insert(tables.archive).from_select(columns, select(*gone.c))
     newer = {name: statement.excluded[name] for name in columns if name != "instance_id"}
     return statement.on_conflict_do_update(index_elements=["instance_id"], set_=newer).cte("kept")
+
+
+def _forgotten(tables: Tables, gone: CTE) -> CTE:
+    """The history of what is gone. Whoever added to it since this statement began has raised the version."""
+    entries = tables.history
+    return (
+        delete(entries)
+        .where(entries.c.instance_id == gone.c.instance_id)
+        .returning(entries.c.sequence)
+        .cte("forgotten")
+    )
 
 
 def _ids() -> Any:

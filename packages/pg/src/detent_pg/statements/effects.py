@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    DateTime,
     FromClause,
     Integer,
     Label,
@@ -18,7 +19,6 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    and_,
     case,
     cast,
     delete,
@@ -38,11 +38,11 @@ from detent_pg.schema import Tables
 from detent_pg.statements import inbox, outbox
 from detent_pg.statements.arrays import incoming, stored
 from detent_pg.statements.conditions import word
-from detent_pg.statements.reading import instant
-from detent_pg.statements.runs import advanced, steps, takes
+from detent_pg.statements.one_order import Locked, locked, once
+from detent_pg.statements.runs import advanced, is_held, now_of, steps, takes
 
 Kinds: TypeAlias = frozenset[type[Effect]]
-"""Which kinds of effects occur in what one statement writes; receipts, which every statement can take, are not named."""
+"""Which kinds of effects occur in what one statement writes."""
 
 MOVED = ("id", "status", "reason", "error")
 """The columns of a run that a move names."""
@@ -67,7 +67,7 @@ def beside(tables: Tables, written: CTE, kinds: Kinds) -> Beside:
             parts[kind] = part(tables, written)
     if AddRun in kinds:
         parts[AddRun] = _begun(tables, written, [parts[kind] for kind in (MoveRun, SaveStep) if kind in parts])
-    lost = [_is_lost(tables, written, kind, parts[kind]) for kind in (SaveStep, TakeMessage) if kind in parts]
+    lost = [_is_lost(tables, written, kind, parts[kind]) for kind in _NEEDED if kind in parts]
     return Beside(tuple(parts.values()), _guard(lost) if lost else None)
 
 
@@ -79,22 +79,23 @@ def _guard(lost: list[ColumnElement[bool]]) -> Label[Any]:
 
 
 def _is_lost(tables: Tables, written: CTE, kind: type[Effect], part: CTE) -> ColumnElement[bool]:
-    """Fewer rows were found than were named."""
-    rows = saves(tables) if kind is SaveStep else taken(tables)
-    named = select(func.count()).select_from(rows.join(written, written.c.id == rows.c.owner))
-    return named.scalar_subquery() != select(func.count()).select_from(part).scalar_subquery()
+    """Fewer rows were found than were named. Moves without a lease do not count: they need not find their run."""
+    named, column = _NEEDED[kind]
+    rows = named(tables)
+    asked = select(func.count(rows.c[column])).select_from(rows.join(written, written.c.id == rows.c.owner))
+    return asked.scalar_subquery() != select(func.count(part.c[column])).scalar_subquery()
 
 
 def saves(tables: Tables) -> FromClause:
     """Checkpoints as rows, each with the move of the same run that comes with it, if one does: a row is written only once."""
-    runs = tables.runs
-    kinds = {"status": Text(), "reason": Text(), "failure": Text(), "at": runs.c.available_at.type}
-    return steps(tables, owner=Uuid(), **kinds)
+    instant = DateTime(timezone=True)
+    return steps(tables, owner=Uuid(), now=instant, status=Text(), reason=Text(), failure=Text(), at=instant)
 
 
 def moves(tables: Tables) -> FromClause:
     """Moves as rows."""
-    return incoming("moves", tables.runs, MOVED, at=tables.runs.c.available_at.type, owner=Uuid())
+    instant = DateTime(timezone=True)
+    return incoming("moves", tables.runs, MOVED, at=instant, lease_token=Uuid(), owner=Uuid(), now=instant)
 
 
 def taken(tables: Tables) -> FromClause:
@@ -103,36 +104,34 @@ def taken(tables: Tables) -> FromClause:
 
 
 def _saved(tables: Tables, written: CTE) -> CTE:
-    runs, step, now = tables.runs, saves(tables), instant()
-    columns = advanced(runs, step, now)
+    runs = tables.runs
+    mine = _locked(tables, saves(tables), written)
+    step = once(mine.select().where(takes(mine.run, mine.named, now_of(mine.named))), "savable")
+    columns = advanced(runs, step, now_of(step))
     moved = _moved_columns(runs, step.c.status, step.c.at, step.c.reason, cast(step.c.failure, JSONB), columns)
     moves_too = step.c.status.is_not(None)
     values = {name: case((moves_too, moved[name]), else_=columns.get(name, runs.c[name])) for name in moved} | {
         name: column for name, column in columns.items() if name not in moved
     }
-    return (
-        update(runs)
-        .where(runs.c.id == step.c.id, written.c.id == step.c.owner, takes(runs, step, now))
-        .values(values)
-        .returning(runs.c.id)
-        .cte("saved")
-    )
+    return update(runs).where(runs.c.id == step.c.id).values(values).returning(runs.c.id).cte("saved")
 
 
 def _moved(tables: Tables, written: CTE) -> CTE:
-    runs, rows = tables.runs, moves(tables)
+    runs = tables.runs
+    mine = _locked(tables, moves(tables), written)
+    active = mine.run.c.status.in_([word(status) for status in ACTIVE])
+    token = mine.named.c.lease_token
+    held = or_(token.is_(None), is_held(mine.run, token, now_of(mine.named)))
+    rows = once(mine.select().where(active, held), "movable")
     values = _moved_columns(runs, rows.c.status, rows.c.at, rows.c.reason, cast(rows.c.error, JSONB), {})
-    return (
-        update(runs)
-        .where(
-            runs.c.id == rows.c.id,
-            written.c.id == rows.c.owner,
-            runs.c.status.in_([word(status) for status in ACTIVE]),
-        )
-        .values(values)
-        .returning(runs.c.id)
-        .cte("moved")
-    )
+    statement = update(runs).where(runs.c.id == rows.c.id).values(values)
+    return statement.returning(rows.c.lease_token).cte("moved")
+
+
+def _locked(tables: Tables, rows: FromClause, written: CTE) -> Locked:
+    """The runs that `rows` name, locked behind the instances whose changes they are effects of."""
+    named = select(rows).join_from(rows, written, written.c.id == rows.c.owner)
+    return locked(tables.runs, named)
 
 
 def _moved_columns(
@@ -203,24 +202,33 @@ def _sent(tables: Tables, written: CTE) -> CTE:
 
 
 def _taken(tables: Tables, written: CTE) -> CTE:
-    messages, rows = tables.inbox, taken(tables)
-    return (
-        delete(messages)
-        .where(messages.c.id == rows.c.id, written.c.id == rows.c.owner)
-        .returning(messages.c.id)
-        .cte("taken_messages")
-    )
+    messages = tables.inbox
+    held = once(_held(tables, taken(tables), written), "takable")
+    return delete(messages).where(messages.c.number == held.c.number).returning(messages.c.id).cte("taken_messages")
 
 
 def _put_back(tables: Tables, written: CTE) -> CTE:
     messages = tables.inbox
     rows = incoming("back", messages, PUT_BACK, owner=Uuid())
+    held = once(_held(tables, rows, written).add_columns(*(rows.c[name] for name in PUT_BACK)), "puttable")
     return (
         update(messages)
-        .where(and_(messages.c.id == rows.c.id, written.c.id == rows.c.owner))
-        .values({name: rows.c[name] for name in PUT_BACK if name != "id"})
+        .where(messages.c.number == held.c.number)
+        .values({name: held.c[name] for name in PUT_BACK if name != "id"})
         .returning(messages.c.id)
         .cte("put_back")
+    )
+
+
+def _held(tables: Tables, rows: FromClause, written: CTE) -> Select[Any]:
+    """The messages that `rows` name, locked in the one order in which all do that."""
+    messages = tables.inbox
+    return (
+        select(messages.c.number)
+        .join_from(messages, rows, messages.c.id == rows.c.id)
+        .join(written, written.c.id == rows.c.owner)
+        .order_by(messages.c.number)
+        .with_for_update(of=messages)
     )
 
 
@@ -244,3 +252,10 @@ _PARTS: dict[type[Effect], Callable[[Tables, CTE], CTE]] = {
     PutBack: _put_back,
     Publish: _published,
 }
+
+_NEEDED: dict[type[Effect], tuple[Callable[[Tables], FromClause], str]] = {
+    MoveRun: (moves, "lease_token"),
+    SaveStep: (saves, "id"),
+    TakeMessage: (taken, "id"),
+}
+"""What has to be there for what is named, and the column that names it."""

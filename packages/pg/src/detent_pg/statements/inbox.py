@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    CTE,
     BigInteger,
+    ClauseElement,
     DateTime,
-    Executable,
+    FromClause,
     Integer,
     Select,
     Text,
@@ -23,7 +25,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from detent.store.messages import InboxQuery
 from detent.store.protocol import MESSAGES_OF_A_PAGE
@@ -49,21 +51,42 @@ def put(tables: Tables, *, limited: bool) -> Select[Any]:
 
     The lock waits for nobody but whoever removes the instance. `limited` bounds that wait.
     """
-    inbox, instances = tables.inbox, tables.instances
-    sent = incoming("sent", inbox, columns(tables))
-    held = (
-        select(instances.c.id)
-        .join_from(instances, sent, instances.c.id == sent.c.instance_id)
-        .with_for_update(of=instances, read=True, key_share=True)
-    )
-    if limited:
-        held = held.where(are_set(limits()))
-    receiver = held.cte("receiver").prefix_with("MATERIALIZED")
-    values = select(*(stored(sent, inbox.c[name]) for name in columns(tables)))
-    there = values.join_from(sent, receiver, receiver.c.id == sent.c.instance_id)
-    there_now = insert(inbox).from_select(columns(tables), there).on_conflict_do_nothing(index_elements=["id"])
-    added = select(func.count()).select_from(there_now.returning(inbox.c.number).cte("added")).scalar_subquery()
+    sent = incoming("sent", tables.inbox, columns(tables))
+    receiver = _receivers(tables, sent, limited=limited).cte("receiver").prefix_with("MATERIALIZED")
+    there_now = _inserted(tables, sent, receiver).returning(tables.inbox.c.number).cte("added")
+    added = select(func.count()).select_from(there_now).scalar_subquery()
     return select(receiver.c.id, added.label("added"))
+
+
+@cache
+def put_many(tables: Tables) -> Select[Any]:
+    """Insert those of `sent`, in this order, that are not there; answer the instances that are there, and held by nobody who
+    removes them.
+    """
+    sent = incoming("sent", tables.inbox, columns(tables), place=Integer())
+    receivers = _receivers(tables, sent, limited=True, skip_locked=True).cte("receivers").prefix_with("MATERIALIZED")
+    return select(receivers.c.id).add_cte(_inserted(tables, sent, receivers).cte("added"))
+
+
+def _receivers(tables: Tables, sent: FromClause, *, limited: bool, skip_locked: bool = False) -> Select[Any]:
+    instances = tables.instances
+    there = (
+        select(instances.c.id)
+        .where(instances.c.id.in_(select(sent.c.instance_id)))
+        .order_by(instances.c.id)
+        .with_for_update(of=instances, read=True, key_share=True, skip_locked=skip_locked)
+    )
+    return there.where(are_set(limits())) if limited else there
+
+
+def _inserted(tables: Tables, sent: FromClause, receivers: CTE) -> Insert:
+    inbox = tables.inbox
+    values = select(*(stored(sent, inbox.c[name]) for name in columns(tables)))
+    there = values.join_from(sent, receivers, receivers.c.id == sent.c.instance_id)
+    if "place" in sent.c:
+        # Numbers are given in this order.
+        there = there.order_by(sent.c.place)
+    return insert(inbox).from_select(columns(tables), there).on_conflict_do_nothing(index_elements=["id"])
 
 
 @cache
@@ -150,7 +173,7 @@ def revive(tables: Tables) -> Update:
 
 
 @cache
-def discard(tables: Tables) -> Executable:
+def discard(tables: Tables) -> ClauseElement:
     """Delete `ids`, and answer which were there."""
     inbox = tables.inbox
     held = _held(tables).cte("held").prefix_with("MATERIALIZED")

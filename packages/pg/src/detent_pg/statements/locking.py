@@ -14,7 +14,8 @@ from detent_pg.statements.reading import clock, instant, receipt_columns, valid
 
 @cache
 def lock(tables: Tables, *, keyed: bool, wait: bool, lent: bool) -> Select[Any]:
-    """Lock the instance `id`, and read it, the clock after the wait, and the version that was committed before the wait.
+    """Lock the instance `id`, and read it and the clock after the wait; when `keyed` also the receipt, and the version that was
+    committed before the wait.
 
     `seen` differs from `version` when another step came between. A receipt that is joined here is as old as `seen`: PostgreSQL
     re-reads the row it waited for, and nothing else. A lent transaction gets its lock timeout back.
@@ -31,13 +32,14 @@ def lock(tables: Tables, *, keyed: bool, wait: bool, lent: bool) -> Select[Any]:
         .cte("locked")
         .prefix_with("MATERIALIZED")
     )
-    seen = select(before.c.version).where(before.c.id == identity).scalar_subquery().label("seen")
-    statement = select(*locked.c, clock(), seen)
+    statement = select(*locked.c, clock())
     if lent:
         statement = statement.add_columns(func.set_config("lock_timeout", locked.c.before, True))
     if keyed:
         receipts = tables.receipts
-        statement = statement.add_columns(*receipt_columns(receipts)).outerjoin_from(locked, receipts, valid(receipts))
+        seen = select(before.c.version).where(before.c.id == identity).scalar_subquery().label("seen")
+        statement = statement.add_columns(seen, *receipt_columns(receipts))
+        statement = statement.outerjoin_from(locked, receipts, valid(receipts))
     return statement
 
 

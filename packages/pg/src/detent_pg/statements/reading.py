@@ -1,11 +1,14 @@
 """Reading without a lock: a record with its receipt, a receipt, and history."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     DateTime,
+    FromClause,
     Integer,
     Label,
     Select,
@@ -13,14 +16,18 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    any_,
     bindparam,
+    cast,
     exists,
     func,
     select,
 )
 
 from detent_pg.schema import Tables
-from detent_pg.statements.arrays import fetched
+from detent_pg.statements.arrays import fetched, incoming
+
+_KEY = ("tenant", "scope", "key")
 
 
 @cache
@@ -31,6 +38,29 @@ def read(tables: Tables, *, keyed: bool) -> Select[Any]:
     if not keyed:
         return statement
     return statement.add_columns(*receipt_columns(receipts)).outerjoin_from(instances, receipts, valid(receipts))
+
+
+@cache
+def read_many(tables: Tables) -> Select[Any]:
+    """The committed instances `ids`, each with the database's clock."""
+    instances = tables.instances
+    # Uncounted as in `arrays.incoming`, for one plan; cast, or it would be compared with the rows of the subquery.
+    wanted = cast(select(bindparam("ids", type_=ARRAY(Uuid))).scalar_subquery(), ARRAY(Uuid))
+    return select(*map(fetched, instances.c), clock()).where(instances.c.id == any_(wanted))
+
+
+@cache
+def read_keyed(tables: Tables) -> Select[Any]:
+    """For each of `asked`, by its `place`: the committed instance, the clock, and the receipt under its key that has not expired
+    at its `now`; that of a null key, and of an instance that is not there, is none.
+    """
+    instances, receipts = tables.instances, tables.receipts
+    asked = _asked(receipts, ("instance_id", *_KEY))
+    return (
+        select(asked.c.place, *map(fetched, instances.c), clock(), *receipt_columns(receipts))
+        .join_from(asked, instances, instances.c.id == asked.c.instance_id)
+        .outerjoin(receipts, _valid_of(receipts, asked))
+    )
 
 
 @cache
@@ -47,6 +77,18 @@ def existing(tables: Tables) -> Select[Any]:
         select(*map(fetched, instances.c), *receipt_columns(receipts))
         .join_from(receipts, instances, instances.c.id == receipts.c.instance_id)
         .where(valid(receipts))
+    )
+
+
+@cache
+def existing_many(tables: Tables) -> Select[Any]:
+    """The same for each of `asked`, by its `place`, at its own `now`."""
+    instances, receipts = tables.instances, tables.receipts
+    asked = _asked(receipts, _KEY)
+    return (
+        select(asked.c.place, *map(fetched, instances.c), *receipt_columns(receipts))
+        .join_from(asked, receipts, _valid_of(receipts, asked))
+        .join(instances, instances.c.id == receipts.c.instance_id)
     )
 
 
@@ -102,3 +144,13 @@ def valid(receipts: Table) -> ColumnElement[bool]:
         receipts.c.key == bindparam("key", type_=Text),
         receipts.c.expires_at > instant(),
     )
+
+
+def _asked(receipts: Table, named: Sequence[str]) -> FromClause:
+    return incoming("asked", receipts, named, place=Integer(), now=DateTime(timezone=True))
+
+
+def _valid_of(receipts: Table, asked: FromClause) -> ColumnElement[bool]:
+    """`valid` for each of `asked`."""
+    now = func.coalesce(asked.c.now, func.clock_timestamp(type_=DateTime(timezone=True)))
+    return and_(*(receipts.c[name] == asked.c[name] for name in _KEY), receipts.c.expires_at > now)

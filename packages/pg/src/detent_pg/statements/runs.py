@@ -12,9 +12,9 @@ from sqlalchemy import (
     ARRAY,
     CTE,
     Boolean,
+    ClauseElement,
     ColumnElement,
     DateTime,
-    Executable,
     FromClause,
     Integer,
     Interval,
@@ -30,11 +30,13 @@ from sqlalchemy import (
     case,
     cast,
     delete,
+    false,
     func,
     literal_column,
     null,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
@@ -46,6 +48,7 @@ from detent_pg.schema import Tables
 from detent_pg.statements.arrays import fetched, incoming
 from detent_pg.statements.conditions import Condition, fulfilled, given, is_any, is_equal, word
 from detent_pg.statements.limits import are_set, limits
+from detent_pg.statements.one_order import locked, once
 from detent_pg.statements.reading import instant
 
 STEP = ("id", "lease_token", "command", "queue", "priority")
@@ -64,8 +67,7 @@ def claim(tables: Tables) -> Select[Any]:
     runs, instances, now = tables.runs, tables.instances, instant()
     turn = (
         select(runs.c.id, runs.c.status)
-        .join_from(runs, instances, instances.c.id == runs.c.instance_id)
-        .where(instances.c.status == word(Status.ACTIVE), _is_claimable(runs, now), *_wanted(runs))
+        .where(*_is_turn(runs, instances, now))
         .order_by(runs.c.priority.desc(), runs.c.available_at, runs.c.id)
         .limit(bindparam("limit", type_=Integer))
         .with_for_update(of=runs, skip_locked=True)
@@ -96,7 +98,7 @@ def claim(tables: Tables) -> Select[Any]:
 
 
 @cache
-def throttle(tables: Tables) -> Executable:
+def throttle(tables: Tables) -> ClauseElement:
     """Hold the row of the queue `named` until the end of the transaction, and answer what was `taken` of it."""
     throttles = tables.throttles
     row = select(bindparam("named", type_=Text), cast(word("[]"), JSONB)).where(are_set(limits()))
@@ -157,16 +159,21 @@ def heartbeat(tables: Tables) -> Select[Any]:
 
 
 @cache
-def checkpoint(tables: Tables) -> Update:
-    """Take the one of `steps`, and answer how its instance stands."""
-    runs, instances, now = tables.runs, tables.instances, instant()
-    step = steps(tables)
+def checkpoint(tables: Tables, *, waits: bool) -> Update:
+    """Take each of `steps`, no two of one run, at its own `now`; answer the ids of their runs and how the instances stand.
+
+    Where it `waits`, it does so for whoever holds a run, within limits; otherwise such a run is passed over.
+    """
+    runs, instances = tables.runs, tables.instances
+    named = select(steps(tables, now=DateTime(timezone=True)))
+    mine = locked(runs, named.where(are_set(limits())) if waits else named, skip_locked=not waits)
+    held = once(mine.select().where(takes(mine.run, mine.named, now_of(mine.named))), "held")
     standing = select(instances.c.status).where(instances.c.id == runs.c.instance_id).scalar_subquery()
     return (
         update(runs)
-        .where(runs.c.id == step.c.id, takes(runs, step, now), are_set(limits()))
-        .values(advanced(runs, step, now))
-        .returning(standing.label("status"))
+        .where(runs.c.id == held.c.id)
+        .values(advanced(runs, held, now_of(held)))
+        .returning(runs.c.id, standing.label("status"))
     )
 
 
@@ -184,13 +191,18 @@ def was_taken(tables: Tables) -> Select[Any]:
     )
 
 
-def takes(runs: Table, step: FromClause, now: ColumnElement[Any]) -> ColumnElement[bool]:
+def now_of(step: FromClause) -> ColumnElement[Any]:
+    """The instant of a step that names one, else the database's."""
+    return func.coalesce(step.c.now, func.clock_timestamp(type_=DateTime(timezone=True)))
+
+
+def takes(runs: FromClause, step: FromClause, now: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a run takes a checkpoint: its lease is held, and the journal has as many entries as it says."""
     as_long = func.jsonb_array_length(runs.c.journal) == step.c.position
     return and_(is_held(runs, step.c.lease_token, now), as_long)
 
 
-def entry_at(runs: Table, position: ColumnElement[Any]) -> ColumnElement[Any]:
+def entry_at(runs: FromClause, position: ColumnElement[Any]) -> ColumnElement[Any]:
     """What stands at a place of a journal; null beyond its end."""
     return cast(runs.c.journal.op("->")(position), JSONB)
 
@@ -223,7 +235,7 @@ def advanced(runs: Table, step: FromClause, now: ColumnElement[Any]) -> dict[str
     }
 
 
-def is_held(runs: Table, token: ColumnElement[Any], now: ColumnElement[Any]) -> ColumnElement[bool]:
+def is_held(runs: FromClause, token: ColumnElement[Any], now: ColumnElement[Any]) -> ColumnElement[bool]:
     """The token is the run's lease, and that has not ended."""
     return and_(runs.c.status == word(RunStatus.RUNNING), runs.c.lease_token == token, runs.c.lease_until > now)
 
@@ -344,11 +356,20 @@ def counted(gone: CTE) -> Select[Any]:
     return select(func.count()).select_from(gone)
 
 
-def _is_claimable(runs: Table, now: ColumnElement[Any]) -> ColumnElement[bool]:
+def _is_turn(runs: Table, instances: Table, now: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    """What a run fulfils whose turn it is.
+
+    It is one expression, of which the planner expects that half of the rows fulfil it. Of several it would expect that next to
+    none do, and read and sort all that are active, with what is left of those that were, rather than the first ones of the index
+    in that order.
+    """
     waiting = and_(runs.c.status == word(RunStatus.PENDING), runs.c.available_at <= now)
     left = and_(runs.c.status == word(RunStatus.RUNNING), runs.c.lease_until <= now)
-    # Said once more in the words of the partial index.
-    return and_(runs.c.status.in_([word(status) for status in CLAIMABLE]), or_(waiting, left))
+    # Asked of each run in turn: a join might begin at the instances, of which there are many more.
+    standing = select(instances.c.status).where(instances.c.id == runs.c.instance_id).scalar_subquery()
+    turn = and_(or_(waiting, left), *_wanted(runs), standing == word(Status.ACTIVE))
+    # In the words of the partial index.
+    return [runs.c.status.in_([word(status) for status in CLAIMABLE]), case((turn, true()), else_=false())]
 
 
 def _wanted(runs: Table) -> list[ColumnElement[bool]]:
