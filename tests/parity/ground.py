@@ -21,7 +21,8 @@ from packages.pg.tests.waiting import someone_waits
 from packages.pg.tests.wire import Wire
 
 EMPTY = text(
-    "TRUNCATE detent_instances, detent_history, detent_definitions, detent_archive, detent_outbox, detent_throttles, notes CASCADE"
+    "TRUNCATE detent_instances, detent_history, detent_definitions, detent_archive, detent_outbox, detent_throttles, notes "
+    "CASCADE"
 )
 
 

@@ -424,7 +424,7 @@ class KeyHeld(StepRolledBack):
     """
 
     def __init__(self) -> None:
-        super().__init__("another creation with the same idempotency key is under way, or a receiver of its messages is held")
+        super().__init__("another creation with the same idempotency key is under way, or its receiver is held")
 
 
 class Unstorable(StoreError):
