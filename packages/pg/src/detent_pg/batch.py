@@ -129,8 +129,6 @@ class Committer:
         try:
             while self._lanes:
                 await self._commit(self._lanes.take(self._most))
-                # Whoever was just answered may have something to add to the next commit.
-                await asyncio.sleep(0)
         finally:
             self._task = None
             # Nobody is left unless this was cut off; then nobody else would come for them.
