@@ -153,12 +153,19 @@ class TransactionContract:
         async with within(), asyncio.TaskGroup() as tasks:
             tasks.create_task(hold())
             await entered.wait()
-            tasks.create_task(follow())
-            waiting = tasks.create_task(kit.store.apply(record.id, advance))
+            following = tasks.create_task(follow())
             await asyncio.sleep(0)
-            assert not waiting.done()
+            assert not following.done()
             release.set()
 
+    async def test_a_decision_that_waits_is_made_over_what_the_step_before_it_left(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+        async with within(), asyncio.TaskGroup() as tasks:
+            async with kit.store.transaction(record.id) as unit:
+                waiting = tasks.create_task(kit.store.apply(record.id, advance))
+                await asyncio.sleep(0)
+                assert not waiting.done()
+                await unit.write(step(record))
         assert waiting.result() == 3
 
     async def test_callbacks_run_once_in_order_when_the_step_is_visible(self, kit: StoreKit) -> None:
