@@ -160,12 +160,11 @@ class TransactionContract:
 
     async def test_a_decision_that_waits_is_made_over_what_the_step_before_it_left(self, kit: StoreKit) -> None:
         record = await created(kit.store)
-        async with within(), asyncio.TaskGroup() as tasks:
-            async with kit.store.transaction(record.id) as unit:
-                waiting = tasks.create_task(kit.store.apply(record.id, advance))
-                await asyncio.sleep(0)
-                assert not waiting.done()
-                await unit.write(step(record))
+        async with within(), asyncio.TaskGroup() as tasks, kit.store.transaction(record.id) as unit:
+            waiting = tasks.create_task(kit.store.apply(record.id, advance))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            await unit.write(step(record))
         assert waiting.result() == 3
 
     async def test_callbacks_run_once_in_order_when_the_step_is_visible(self, kit: StoreKit) -> None:
