@@ -13,7 +13,7 @@ from detent.store.query import InstanceQuery, Order
 from detent.testing.store_contract.samples import created, creation, creation_with, loaded, removal, step
 from detent_pg import PgStore
 from detent_pg.names import Names
-from detent_pg.pen import Unstorable
+from detent_pg.refusals import Unstorable
 from detent_pg.schema import tables
 from detent_pg.statements import finding
 from packages.pg.tests.planned import plan

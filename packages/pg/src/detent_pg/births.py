@@ -15,9 +15,10 @@ from detent_pg.batch import Waiting
 from detent_pg.engine import Connections
 from detent_pg.faults import ConnectionLost
 from detent_pg.limits import Limits
-from detent_pg.own_line import OwnLine
-from detent_pg.pen import KeyHeld, Pen
+from detent_pg.own_line import OwnLine, Unreachable
+from detent_pg.pen import Pen
 from detent_pg.persistence import persist
+from detent_pg.refusals import KeyHeld
 from detent_pg.steps import SHORT
 from detent_pg.strays import Strays
 from detent_pg.verdict import Verdict
@@ -56,7 +57,7 @@ class Births:
             await asyncio.gather(*(self._ask(birth) for birth in births))
         except _Held:
             await self._create_free(births, line)
-        except _Unreachable as unreachable:
+        except Unreachable as unreachable:
             # Nobody's fault, and no better for fewer.
             raise unreachable.reason from unreachable
         except Exception as error:
@@ -73,7 +74,7 @@ class Births:
         try:
             connected = await line.ready()
         except StoreUnavailable as reason:
-            raise _Unreachable(reason) from reason
+            raise Unreachable(reason) from reason
         try:
             return await self._pen.create_all(connected, [birth.work for birth in births], limits=self._limits)
         except ConnectionLost as lost:
@@ -174,14 +175,6 @@ class Births:
 
 class _CutOff(Exception):
     """The connection broke while a creation was under way: nobody knows whether it was done."""
-
-
-class _Unreachable(Exception):
-    """There is no connection to create anything on."""
-
-    def __init__(self, reason: StoreUnavailable) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
 
 
 class _Held(Exception):

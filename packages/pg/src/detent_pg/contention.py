@@ -15,8 +15,8 @@ from detent.store.records import Receipt, ReceiptKey
 from detent_pg.batch import own_error
 from detent_pg.decisions import Step, Verdicts, decide_all
 from detent_pg.limits import Limits
-from detent_pg.pen import KeyAnswered
 from detent_pg.persistence import persist
+from detent_pg.refusals import KeyAnswered
 from detent_pg.transaction import Transactions
 from detent_pg.unit import PgUnit
 

@@ -6,11 +6,20 @@ from contextlib import suppress
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from detent.errors import StoreUnavailable
 from detent_pg.faults import unreachable
 from detent_pg.line import BorrowedLine
 
 _PATIENCE = 5.0
 """How many seconds it has to connect and to close."""
+
+
+class Unreachable(Exception):
+    """There is no connection, whatever is to be sent on it, and less of it would fare no better."""
+
+    def __init__(self, reason: StoreUnavailable) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class OwnLine:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy import ClauseElement
 
-from detent.errors import StepRolledBack, StoreError
+from detent.errors import StepRolledBack
 from detent.store.change import Change, PutReceipt
 from detent.store.messages import InboxMessage
 from detent.store.protocol import Existing
@@ -26,11 +26,12 @@ from detent_pg import rows
 from detent_pg.archive import Archive
 from detent_pg.definitions import Definitions
 from detent_pg.effects import Instants, kinds_of, parameters_of
-from detent_pg.faults import DUPLICATE, EFFECT_LOST, RECEIPT_TAKEN, RowHeld, translated
+from detent_pg.faults import DUPLICATE, RECEIPT_TAKEN, RowHeld, translated
 from detent_pg.fold import Fold, folded
 from detent_pg.limits import Limits
 from detent_pg.line import Line
 from detent_pg.message_rows import message_of
+from detent_pg.refusals import EffectLost, IdTaken, KeyAnswered, KeyHeld, raise_refused
 from detent_pg.rows import Row
 from detent_pg.run_rows import run_of
 from detent_pg.schema import Tables
@@ -44,8 +45,6 @@ logger = logging.getLogger("detent.store")
 
 _NO_END = 2**31 - 1
 _NO_KEY = (None, None, None)
-_REFUSING_CLASSES = ("22", "23")
-"""Data exceptions and constraints."""
 
 
 class Look(Protocol):
@@ -185,7 +184,7 @@ class Pen:
         except asyncpg.PostgresError as error:
             if error.sqlstate == DUPLICATE:
                 raise IdTaken(changes[0].instance.id) from error
-            _raise_refused(error)
+            raise_refused(error)
         return {row["id"] for row in found if row["id"] is not None}
 
     async def existing(self, line: Line, change: Change) -> Existing:
@@ -321,7 +320,7 @@ class Pen:
                 raise KeyAnswered from error
             if error.sqlstate == DUPLICATE and kinds:
                 raise EffectLost("what it begins is there already") from error
-            _raise_refused(error)
+            raise_refused(error)
         return {row["id"] for row in found}
 
     async def _is_evident(self, line: Line, change: Change) -> bool:
@@ -395,53 +394,6 @@ class Pen:
 def _changed(folds: Sequence[Fold], *, one: bool) -> dict[str, object]:
     changed = [(fold.instance.id, *rows.updated_values(fold.instance), fold.expected_version) for fold in folds]
     return columns("changed", ("id", *rows.UPDATED, "expected"), changed, one=one)
-
-
-class IdTaken(StepRolledBack):
-    """There is an instance with the id of a creation: another one's, or the very same written by an attempt that was cut off."""
-
-    def __init__(self, instance_id: UUID) -> None:
-        super().__init__(f"there is an instance {instance_id} already")
-
-
-class KeyAnswered(StepRolledBack):
-    """An update found an unexpired receipt under its key, which somebody else put after it looked."""
-
-    def __init__(self) -> None:
-        super().__init__("its idempotency key was answered meanwhile")
-
-
-class EffectLost(StepRolledBack):
-    """What a change rests on is gone: a lease was lost, a message taken by somebody else. Trying again would not help."""
-
-    def __init__(self, reason: str = "a lease was lost, or a message is gone") -> None:
-        super().__init__(reason)
-
-
-class KeyHeld(StepRolledBack):
-    """A creation waited too long for something that is held: mostly its key, by another creation that is under way, or else the
-    row of whoever it sends a message to. There is no instance yet that could be called busy.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("another creation with the same idempotency key is under way, or its receiver is held")
-
-
-class Unstorable(StoreError):
-    """A change breaks a constraint of the tables, or holds what no column can: a key that is too long, a receipt of an instance
-    that is not there.
-    """
-
-    def __init__(self, error: asyncpg.PostgresError) -> None:
-        super().__init__(f"the database refuses the change with {error.sqlstate}")
-
-
-def _raise_refused(error: asyncpg.PostgresError) -> NoReturn:
-    if error.sqlstate == EFFECT_LOST:
-        raise EffectLost from error
-    if (error.sqlstate or "").startswith(_REFUSING_CLASSES):
-        raise Unstorable(error) from error
-    raise error
 
 
 def _patience(limits: Limits | None) -> float | None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from detent.errors import StepRolledBack, StoreUnavailable
 from detent.retry import Retry
-from detent_pg.pen import EffectLost, IdTaken, KeyHeld
+from detent_pg.refusals import EffectLost, IdTaken, KeyHeld
 
 T = TypeVar("T")
 

@@ -19,9 +19,10 @@ from detent_pg.contention import Contention
 from detent_pg.decisions import Decision, Step, Verdicts, decide_all
 from detent_pg.faults import ConnectionLost, RowHeld
 from detent_pg.limits import Limits
-from detent_pg.own_line import OwnLine
-from detent_pg.pen import Found, KeyAnswered, Pen, Seen
+from detent_pg.own_line import OwnLine, Unreachable
+from detent_pg.pen import Found, Pen, Seen
 from detent_pg.persistence import persist
+from detent_pg.refusals import KeyAnswered
 from detent_pg.statements.writing import Rows
 from detent_pg.time import LearntClock
 from detent_pg.verdict import Verdict
@@ -133,7 +134,7 @@ class Steps:
             written = await persist(lambda: self._write_once(groups, line))
         except _CutOff:
             return [step for left in await asyncio.gather(*map(self._ask, groups)) for step in left]
-        except _Unreachable as unreachable:
+        except Unreachable as unreachable:
             # Nobody's fault, and no better for fewer.
             raise unreachable.reason from unreachable
         except Exception as error:
@@ -149,7 +150,7 @@ class Steps:
         try:
             connected = await line.ready()
         except StoreUnavailable as reason:
-            raise _Unreachable(reason) from reason
+            raise Unreachable(reason) from reason
         try:
             return await self._pen.write(connected, changes, Rows.PASSED_OVER, now=now, limits=self._limits)
         except ConnectionLost as lost:
@@ -202,14 +203,6 @@ class Steps:
 
 class _CutOff(Exception):
     """The connection broke while a write was under way: nobody knows whether it was applied."""
-
-
-class _Unreachable(Exception):
-    """There is no connection."""
-
-    def __init__(self, reason: StoreUnavailable) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class _Outdated(Exception):

@@ -17,8 +17,9 @@ from detent.store.protocol import Existing
 from detent_pg.engine import Connections
 from detent_pg.faults import ConnectionLost, translated
 from detent_pg.line import BorrowedLine, Line
-from detent_pg.pen import EffectLost, IdTaken, KeyAnswered, Pen
+from detent_pg.pen import Pen
 from detent_pg.persistence import ATTEMPTS
+from detent_pg.refusals import EffectLost, IdTaken, KeyAnswered
 from detent_pg.statements.writing import Rows
 
 _CANNOT_ASK = (StoreUnavailable, InstanceBusy, StepRolledBack)
