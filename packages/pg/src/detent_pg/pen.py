@@ -122,8 +122,8 @@ class Pen:
         """
         if any(look.key is not None for look in asked):
             return await self._read_keyed(line, asked, timeout)
-        ids = {look.instance_id for look in asked}
-        found = await self._read_clocked(line, reading.read_many(self._tables), {"ids": list(ids)}, timeout)
+        statement, wanted = self._unkeyed({look.instance_id for look in asked})
+        found = await self._read_clocked(line, statement, wanted, timeout)
         by_id = {row["id"]: row for row in found}
         rows_found = (by_id.get(look.instance_id) for look in asked)
         return [None if row is None else _found(row, look.now) for row, look in zip(rows_found, asked, strict=True)]
@@ -348,6 +348,12 @@ class Pen:
         for row in found:
             seen[row["place"]] = _found(row, asked[row["place"]].now)
         return seen
+
+    def _unkeyed(self, ids: Collection[UUID]) -> tuple[ClauseElement, dict[str, object]]:
+        # One is told by itself: an array of one costs a seventh more than the id.
+        if len(ids) == 1:
+            return reading.read(self._tables, keyed=False), {"id": next(iter(ids))}
+        return reading.read_many(self._tables), {"ids": list(ids)}
 
     async def _read_clocked(
         self, line: Line, statement: ClauseElement, parameters: Mapping[str, object], timeout: float | None
