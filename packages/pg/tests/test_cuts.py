@@ -212,6 +212,26 @@ async def test_what_cannot_be_asked_is_unknown(wire: Wire, wired: PgStore, store
     assert await wired.load(record.id) is not None
 
 
+async def test_an_unknown_outcome_is_told_to_everyone_by_an_error_of_his_own(
+    wire: Wire, wired: PgStore, store: PgStore
+) -> None:
+    record = await created(store)
+    await apply(wired, await created(store))
+    await wired.engine.dispose()
+
+    def last_message(sql: str) -> bool:
+        wire.refusing = writes(sql)
+        return wire.refusing
+
+    wire.cut(last_message, forward=True)
+    one, other = await asyncio.gather(*(wired.apply(record.id, advance) for _ in range(2)), return_exceptions=True)
+    wire.refusing = False
+
+    assert isinstance(one, OutcomeUnknown)
+    assert isinstance(other, OutcomeUnknown)
+    assert one is not other
+
+
 async def test_a_key_is_answered_after_a_cut(wire: Wire, wired: PgStore, store: PgStore) -> None:
     record = await created(store)
     key = receipt_key(scope=str(record.id))

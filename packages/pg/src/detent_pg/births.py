@@ -71,10 +71,7 @@ class Births:
             await self._settle(births, won, line)
 
     async def _create_once(self, births: Sequence[Birth], line: OwnLine) -> set[UUID]:
-        try:
-            connected = await line.ready()
-        except StoreUnavailable as reason:
-            raise Unreachable(reason) from reason
+        connected = await line.reached()
         try:
             return await self._pen.create_all(connected, [birth.work for birth in births], limits=self._limits)
         except ConnectionLost as lost:

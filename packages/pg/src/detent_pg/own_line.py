@@ -42,6 +42,13 @@ class OwnLine:
             self._kept = connection, BorrowedLine(connection)
         return self._kept[1]
 
+    async def reached(self) -> BorrowedLine:
+        """The same for the work of many. Raises `Unreachable`."""
+        try:
+            return await self.ready()
+        except StoreUnavailable as reason:
+            raise Unreachable(reason) from reason
+
     async def let_go(self, *, lost: bool = False) -> None:
         """Let the connection go, by force where it was `lost`. It is made again when it is used again."""
         kept, self._kept = self._kept, None

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from detent.errors import InstanceBusy, InstanceNotFound, StoreUnavailable
+from detent.errors import InstanceBusy, InstanceNotFound
 from detent.store.change import Change
 from detent.store.records import Receipt, ReceiptKey, WorkflowInstance
-from detent_pg.batch import Waiting
+from detent_pg.batch import Waiting, own_error
 from detent_pg.contention import Contention
 from detent_pg.decisions import Decision, Step, Verdicts, decide_all
 from detent_pg.faults import ConnectionLost, RowHeld
@@ -147,10 +147,7 @@ class Steps:
     async def _write_once(self, groups: Sequence[_Group], line: OwnLine) -> set[UUID]:
         changes = [change for group in groups for change in group.changes]
         now = {group.record.id: group.verdicts.moved_at for group in groups}
-        try:
-            connected = await line.ready()
-        except StoreUnavailable as reason:
-            raise Unreachable(reason) from reason
+        connected = await line.reached()
         try:
             return await self._pen.write(connected, changes, Rows.PASSED_OVER, now=now, limits=self._limits)
         except ConnectionLost as lost:
@@ -165,7 +162,7 @@ class Steps:
             return self._settled(group, applied=await self._verdict.of_write(group.changes, group.verdicts.moved_at))
         except Exception as error:
             for step in group.steps:
-                step.failed(error)
+                step.failed(own_error(error))
             return []
 
     def _settled(self, group: _Group, *, applied: bool) -> list[Step]:
