@@ -3,7 +3,7 @@
 from benchmarks.case import Case
 from benchmarks.cases.creation import CREATION
 from benchmarks.cases.durable import FIVE_STEPS, ONE_STEP
-from benchmarks.cases.events import FRESH, KEPT
+from benchmarks.cases.events import SEEN, UNSEEN
 from benchmarks.cases.idle import IDLE
 from benchmarks.cases.imports import IMPORTS
 from benchmarks.cases.local import MEMORY, MEMORY_CREATION, SQLITE
@@ -14,8 +14,8 @@ from benchmarks.cases.timers import TIMERS
 from benchmarks.cases.transactions import COMMANDED, LENT
 
 CASES: tuple[Case, ...] = (
-    *FRESH,
-    *KEPT,
+    *SEEN,
+    *UNSEEN,
     ONE_INSTANCE,
     CREATION,
     LENT,

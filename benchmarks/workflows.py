@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from detent import WorkflowDefinition, WorkflowRuntime
+from detent import Settings, WorkflowDefinition, WorkflowRuntime
 from detent_pg import PgStore
 
 CONTEXT = {"customer": "Ada", "amount": 40, "paid": False}
@@ -34,11 +34,12 @@ async def on_postgres(
     commands: Iterable[Any] = (),
     prefix: str = "detent_",
     command_timeout: float = 30.0,
+    settings: Settings | None = None,
 ) -> AsyncIterator[WorkflowRuntime]:
     """A runtime over the database at `url`, with its tables made."""
     store = PgStore.from_url(url, prefix=prefix, pool_size=CONNECTIONS, command_timeout=command_timeout)
     await store.upgrade()
-    async with WorkflowRuntime(store=store, definitions=definitions, commands=commands) as runtime:
+    async with WorkflowRuntime(store=store, definitions=definitions, commands=commands, settings=settings) as runtime:
         yield runtime
 
 

@@ -10,7 +10,7 @@ from benchmarks.load import Operation, closed_loop
 from benchmarks.reading import Reading
 from benchmarks.stock import lamps
 from benchmarks.workflows import on_postgres
-from detent import WorkflowRuntime
+from detent import Settings, WorkflowRuntime
 
 OWN = 64
 """How many instances each caller has, and takes in turn."""
@@ -26,35 +26,25 @@ def pressing(runtime: WorkflowRuntime, ids: list[UUID]) -> Operation:
     return press
 
 
-def keeping(runtime: WorkflowRuntime, ids: list[UUID]) -> Operation:
-    """Presses the next lamp through a handle that it keeps."""
-    turn = cycle([runtime.get_handle(identity) for identity in ids])
-
-    async def press() -> None:
-        await next(turn).trigger_event("press")
-
-    return press
-
-
-async def measure(given: Given, *, tasks: int, kept: bool) -> Reading:
-    async with on_postgres(given.url) as runtime:
+async def measure(given: Given, *, tasks: int, seen: bool) -> Reading:
+    settings = None if seen else Settings(remember=0)
+    async with on_postgres(given.url, settings=settings) as runtime:
         ids = await lamps(runtime, tasks * OWN)
-        make = keeping if kept else pressing
-        callers = [make(runtime, ids[task::tasks]) for task in range(tasks)]
+        callers = [pressing(runtime, ids[task::tasks]) for task in range(tasks)]
         load = await closed_loop(callers, meter=given.meter, warmup=given.warmup, seconds=given.seconds)
     return load.reading()
 
 
-def _case(tasks: int, *, kept: bool) -> Case:
+def _case(tasks: int, *, seen: bool) -> Case:
     who = "1 task" if tasks == 1 else f"{tasks} tasks"
     return Case(
-        name=f"{'kept' if kept else 'event'}-{tasks}",
-        title=f"event, {who}, handles kept" if kept else f"event, {who}",
+        name=f"{'event' if seen else 'unseen'}-{tasks}",
+        title=f"event, {who}" if seen else f"event, {who}, instances never seen",
         unit="events",
-        measure=partial(measure, tasks=tasks, kept=kept),
+        measure=partial(measure, tasks=tasks, seen=seen),
     )
 
 
 TASKS = (1, 16, 64, 256)
-FRESH = tuple(_case(tasks, kept=False) for tasks in TASKS)
-KEPT = tuple(_case(tasks, kept=True) for tasks in TASKS)
+SEEN = tuple(_case(tasks, seen=True) for tasks in TASKS)
+UNSEEN = tuple(_case(tasks, seen=False) for tasks in TASKS)

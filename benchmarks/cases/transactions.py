@@ -3,9 +3,8 @@
 from itertools import cycle
 from uuid import UUID
 
-from sqlalchemy import Identity, insert
+from sqlalchemy import BigInteger, Column, Identity, MetaData, Table, Text, Uuid, insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from benchmarks.case import Case
 from benchmarks.cases.events import OWN, pressing
@@ -19,23 +18,20 @@ from detent import CommandContext, WorkflowDefinition, WorkflowRuntime, command
 TASKS = 16
 
 
-class Base(DeclarativeBase):
-    pass
-
-
-class Note(Base):
-    """A row of the application's own."""
-
-    __tablename__ = "notes"
-
-    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    instance_id: Mapped[UUID]
-    note: Mapped[str]
+NOTES = Table(
+    "notes",
+    MetaData(),
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("instance_id", Uuid, nullable=False),
+    Column("note", Text, nullable=False),
+)
+"""Rows of the application's own."""
+INSERT = insert(NOTES)
 
 
 @command("note")
 async def note(ctx: CommandContext) -> None:
-    await ctx.connection.execute(insert(Note).values(instance_id=ctx.instance_id, note="pressed"))
+    await ctx.connection.execute(INSERT, {"instance_id": ctx.instance_id, "note": "pressed"})
 
 
 BELL = WorkflowDefinition.from_dict(
@@ -72,7 +68,7 @@ async def in_the_callers(given: Given) -> Reading:
 async def with_a_command(given: Given) -> Reading:
     async with on_postgres(given.url, [BELL], commands=[note]) as runtime:
         async with pg_store(runtime).engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
+            await connection.run_sync(NOTES.metadata.create_all)
         model = await runtime.create_instance("bell", context=CONTEXT)
         ids = await copies(pg_store(runtime), model, TASKS * OWN)
         callers = [pressing(runtime, ids[task::TASKS]) for task in range(TASKS)]

@@ -18,7 +18,7 @@ from detent.store.copies import copy_archive_entry, copy_instance, copy_snapshot
 from detent.store.memory_backlog import backlog_of
 from detent.store.memory_query import counted, matches, sorted_behind
 from detent.store.memory_rows import Rows as MemoryRows
-from detent.store.protocol import A, Decide, Existing
+from detent.store.protocol import A, Decide, Existing, Known
 from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import (
     ArchiveEntry,
@@ -78,11 +78,13 @@ class JournalStore:
         key: ReceiptKey | None = None,
         now: datetime | None = None,
         workflow: str | None = None,
-        known: WorkflowInstance | None = None,
+        known: Known | None = None,
         after_commit: Callable[[A], None] | None = None,
+        outside: object | None = None,
     ) -> A:
         """Decide and write in one transaction, so that nobody comes between and `decide` is called once."""
-        async with self.transaction(instance_id, key=key, now=now) as unit:
+        begun = self.transaction if outside is None else partial(self.join, outside)
+        async with begun(instance_id, key=key, now=now) as unit:
             if unit.record is None:
                 raise InstanceNotFound(instance_id)
             change, answer = decide(unit.record, unit.receipt, unit.now)
@@ -114,7 +116,6 @@ class JournalStore:
         *,
         key: ReceiptKey | None = None,
         now: datetime | None = None,
-        lends: bool = True,
     ) -> AsyncIterator[JournalUnit]:
         """The same inside a `JournalTransaction` that this store lent, in a savepoint of it."""
         transaction = self._database.own(outside)

@@ -19,6 +19,7 @@ from detent.testing.store_contract.samples import (
     loaded,
     receipt,
     receipt_key,
+    remembering,
     step,
 )
 from detent_pg import PgStore, batch
@@ -74,7 +75,7 @@ async def test_what_is_known_is_not_read_again(wired: PgStore, wire: Wire) -> No
     await wired.apply(record.id, advance)
     known = await loaded(wired, record.id)
     with wire.recording() as trips:
-        assert await wired.apply(record.id, advance, known=known) == 3
+        assert await wired.apply(record.id, advance, known=remembering(known)) == 3
     assert not reads(trips)
     assert len(writes(trips)) == 1
 
@@ -99,7 +100,7 @@ async def test_48_good_steps_are_committed_beside_a_poisoned_one_and_a_lost_race
 
     answers = await asyncio.gather(
         store.apply(poisoned.id, poison),
-        store.apply(raced.id, advance, known=outdated),
+        store.apply(raced.id, advance, known=remembering(outdated)),
         *(store.apply(record.id, advance) for record in good),
         return_exceptions=True,
     )

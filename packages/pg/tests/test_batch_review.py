@@ -24,6 +24,7 @@ from detent.testing.store_contract.samples import (
     loaded,
     receipt,
     receipt_key,
+    remembering,
     step,
 )
 from detent_pg import PgStore
@@ -128,7 +129,7 @@ async def test_a_read_that_fails_in_a_later_round_does_not_answer_for_who_waits_
         wire.cut(second_read, forward=False)
         wire.refusing = True
         on_held = asyncio.ensure_future(wired.apply(held.id, advance))
-        on_raced = asyncio.ensure_future(wired.apply(raced.id, advance, known=outdated))
+        on_raced = asyncio.ensure_future(wired.apply(raced.id, advance, known=remembering(outdated)))
         with pytest.raises(StoreUnavailable):
             await on_raced
         await someone_waits(store.engine)
@@ -342,7 +343,7 @@ async def test_the_clock_is_learnt_also_where_nothing_is_read(one: PgStore) -> N
         return change, change.instance
 
     for _ in range(3):
-        known = await one.apply(record.id, note, known=known)
+        known = await one.apply(record.id, note, known=remembering(known))
     assert abs(datetime.now(UTC) - instants[-1]) < timedelta(minutes=1)
 
 

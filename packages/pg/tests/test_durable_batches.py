@@ -29,6 +29,7 @@ from detent.testing.store_contract.samples import (
     created,
     creation_with,
     loaded_run,
+    remembering,
     step,
 )
 from detent_pg import PgStore
@@ -234,7 +235,7 @@ async def ended(store: PgStore, one: ClaimedRun, lease: Lease, now: datetime | N
     """End a run under a lease; answers the version of its instance."""
     end = MoveRun(one.run.id, RunStatus.COMPLETED, NOW, lease=lease)
     decide = lambda record, *_: (step(record, effects=(end,)), record.version + 1)  # noqa: E731
-    return await store.apply(one.instance.id, decide, now=now, known=one.instance)
+    return await store.apply(one.instance.id, decide, now=now, known=remembering(one.instance))
 
 
 async def test_64_ends_under_leases_share_a_statement_whatever_their_instants(wire: Wire, wired: PgStore) -> None:

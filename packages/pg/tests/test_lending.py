@@ -3,18 +3,22 @@
 # ruff: noqa: PT012 (that a whole block is undone is what some of these tests are about)
 
 import logging
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
-from detent.errors import ConnectionNotSupported, InstanceBusy
+from detent.errors import ConnectionNotSupported, InstanceBusy, StoreError
+from detent.store.change import Change
+from detent.store.protocol import Known
 from detent.store.records import WorkflowInstance
-from detent.testing.store_contract.samples import assert_untouched, assert_whole, created, step
+from detent.testing.store_contract.samples import advance, assert_untouched, assert_whole, created, remembering, step
 from detent_pg import PgStore
 from detent_pg.faults import TransactionAborted
 from detent_pg.transaction import same_database
+from packages.pg.tests.wire import Wire
 from tests.postgres import Postgres
 
 
@@ -192,66 +196,75 @@ def lent(store: PgStore, kind: str) -> AsyncSession | AsyncConnection:
 
 KINDS = pytest.mark.parametrize("kind", ["session", "connection"])
 BEGUN = pytest.mark.parametrize("begun", [True, False], ids=["begun", "first"])
+HOW = pytest.mark.parametrize("how", ["known", "read"])
+
+
+def _seen(record: WorkflowInstance, how: str) -> Known:
+    return remembering(record if how == "known" else None)
 
 
 @KINDS
 @BEGUN
-async def test_a_step_that_uses_no_connection_is_committed_by_the_application(
-    store: PgStore, kind: str, begun: bool
-) -> None:
+@HOW
+async def test_a_decided_step_is_committed_by_the_application(store: PgStore, kind: str, begun: bool, how: str) -> None:
     record = await created(store)
-    called: list[str] = []
+    told: list[int] = []
 
     async with lent(store, kind) as outside:
         if begun:
             await outside.execute(text("SELECT 1"))
-        async with store.lend(outside), store.join(outside, record.id, lends=False) as unit:
-            unit.after_commit(lambda: called.append("committed"))
-            await unit.write(step(record))
-            with pytest.raises(RuntimeError):
-                _ = unit.connection
+        async with store.lend(outside):
+            known = _seen(record, how)
+            answer = await store.apply(record.id, advance, known=known, after_commit=told.append, outside=outside)
+            assert (answer, told) == (2, [])
 
-    assert called == ["committed"]
+    assert told == [2]
     assert await assert_whole(store, record.id) == 2
 
 
 @KINDS
 @BEGUN
-async def test_a_step_that_uses_no_connection_is_undone_by_itself(store: PgStore, kind: str, begun: bool) -> None:
+@HOW
+async def test_a_decided_step_is_undone_by_itself(store: PgStore, kind: str, begun: bool, how: str) -> None:
     first, second = [await created(store) for _ in range(2)]
-    called: list[str] = []
+    told: list[str] = []
+
+    def poisoned(record: WorkflowInstance, *_: object) -> tuple[Change, str]:
+        change = step(record)
+        # What PostgreSQL cannot store.
+        return replace(change, instance=replace(change.instance, context={"nul": "\0"})), "never"
 
     async with lent(store, kind) as outside:
         if begun:
             await outside.execute(text("SELECT 1"))
-        async with store.join(outside, first.id, lends=False) as unit:
-            unit.after_commit(lambda: called.append("kept"))
-            await unit.write(step(first))
-        with pytest.raises(ZeroDivisionError):
-            async with store.join(outside, second.id, lends=False) as unit:
-                unit.after_commit(lambda: called.append("undone"))
-                await unit.write(step(second))
-                raise ZeroDivisionError
-        assert called == []
+        await store.apply(
+            first.id, advance, known=_seen(first, how), after_commit=lambda _: told.append("kept"), outside=outside
+        )
+        with pytest.raises(StoreError):
+            await store.apply(
+                second.id, poisoned, known=_seen(second, how), after_commit=lambda _: told.append("no"), outside=outside
+            )
+        assert told == []
         await outside.commit()
 
-    assert called == (["kept"] if kind == "session" else [])
+    assert told == (["kept"] if kind == "session" else [])
     assert await assert_whole(store, first.id) == 2
     await assert_untouched(store, second)
 
 
 @KINDS
-async def test_a_step_that_uses_no_connection_waits_no_longer_and_leaves_the_transaction_usable(
-    store: PgStore, migrated_url: URL, kind: str
+@HOW
+async def test_a_decided_step_waits_no_longer_and_leaves_the_transaction_usable(
+    store: PgStore, migrated_url: URL, kind: str, how: str
 ) -> None:
     impatient = PgStore.from_url(migrated_url, lock_timeout=0.1)
     record = await created(store)
 
     async with store.transaction(record.id), lent(impatient, kind) as outside:
+        before = (await outside.execute(text("SHOW lock_timeout"))).scalar()
         with pytest.raises(InstanceBusy):
-            async with impatient.join(outside, record.id, lends=False):
-                pass
-        assert (await outside.execute(text("SELECT 1"))).scalar() == 1
+            await impatient.apply(record.id, advance, known=_seen(record, how), outside=outside)
+        assert (await outside.execute(text("SHOW lock_timeout"))).scalar() == before
         await outside.commit()
 
     await assert_untouched(store, record)
@@ -259,25 +272,44 @@ async def test_a_step_that_uses_no_connection_waits_no_longer_and_leaves_the_tra
 
 
 @KINDS
-async def test_a_step_in_a_transaction_that_has_failed_undoes_no_savepoint_but_its_own(
-    store: PgStore, kind: str
+@HOW
+async def test_a_decided_step_in_a_transaction_that_has_failed_undoes_no_savepoint_but_its_own(
+    store: PgStore, kind: str, how: str
 ) -> None:
     first, second = [await created(store) for _ in range(2)]
 
     async with lent(store, kind) as outside:
         with pytest.raises(ZeroDivisionError):
-            async with store.join(outside, first.id, lends=False) as around:
+            async with store.join(outside, first.id) as around:
                 await around.write(step(first))
                 with pytest.raises(DBAPIError):
                     await outside.execute(text("SELECT 1/0"))
                 with pytest.raises(TransactionAborted):
-                    async with store.join(outside, second.id, lends=False):
-                        pass
+                    await store.apply(second.id, advance, known=_seen(second, how), outside=outside)
                 raise ZeroDivisionError
         assert (await outside.execute(text("SELECT 1"))).scalar() == 1
         await outside.commit()
 
     await assert_untouched(store, first)
+
+
+@KINDS
+async def test_savepoints_of_decided_steps_do_not_pile_up(wired: PgStore, kind: str, wire: Wire) -> None:
+    store, record = wired, await created(wired)
+
+    async with lent(store, kind) as outside:
+        await outside.execute(text("SELECT 1"))
+        with wire.recording() as trips:
+            for _ in range(3):
+                await store.apply(record.id, advance, outside=outside)
+        async with outside.begin_nested():
+            with wire.recording() as inside:
+                for _ in range(2):
+                    await store.apply(record.id, advance, outside=outside)
+        await outside.commit()
+
+    assert [said.count("RELEASE") for said in (" ".join(trips), " ".join(inside))] == [2, 1]
+    assert await assert_whole(store, record.id) == 6
 
 
 @pytest.mark.parametrize(

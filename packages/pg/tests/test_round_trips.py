@@ -114,15 +114,14 @@ async def test_a_creation_with_commands_is_four(wire: Wire, wired: PgStore) -> N
     assert len(await count(wire, wired, locked)) == 4
 
 
-@pytest.mark.parametrize("lends", [True, False])
-async def test_a_lent_session_is_four(wire: Wire, wired: PgStore, lends: bool) -> None:
+async def test_a_lent_session_is_four(wire: Wire, wired: PgStore) -> None:
     record = await created(wired)
 
     async def joined(store: PgStore) -> list[str]:
         async with AsyncSession(store.engine) as session:
             await session.execute(text("SELECT 1"))
             with wire.recording() as trips:
-                async with store.join(session, record.id, lends=lends) as unit:
+                async with store.join(session, record.id) as unit:
                     await unit.flush()
                     await unit.write(step(known(unit)))
             await session.commit()
@@ -136,15 +135,14 @@ async def test_a_lent_session_is_four(wire: Wire, wired: PgStore, lends: bool) -
     assert trips[3].startswith("RELEASE")
 
 
-@pytest.mark.parametrize("lends", [True, False])
-async def test_a_lent_connection_is_four(wire: Wire, wired: PgStore, lends: bool) -> None:
+async def test_a_lent_connection_is_four(wire: Wire, wired: PgStore) -> None:
     record = await created(wired)
 
     async def joined(store: PgStore) -> list[str]:
         async with store.engine.connect() as connection, store.lend(connection):
             await connection.execute(text("SELECT 1"))
             with wire.recording() as trips:
-                async with store.join(connection, record.id, lends=lends) as unit:
+                async with store.join(connection, record.id) as unit:
                     await unit.write(step(known(unit)))
         return trips
 

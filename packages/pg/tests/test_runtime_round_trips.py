@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from detent import CommandContext, Fail, WorkflowDefinition, WorkflowInstance, WorkflowRuntime, command, guard
+from detent.runtime.parts import Settings
 from detent.testing.clock import FakeClock
 from detent_pg import PgStore
 from packages.pg.tests.orm import Note
@@ -69,16 +70,28 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture
-async def runtime(wired: PgStore, clock: FakeClock) -> AsyncIterator[WorkflowRuntime]:
-    async with WorkflowRuntime(
-        store=wired,
+def over(store: PgStore, clock: FakeClock, settings: Settings | None = None) -> WorkflowRuntime:
+    return WorkflowRuntime(
+        store=store,
         definitions=[WorkflowDefinition.from_dict(COUNTER), WorkflowDefinition.from_dict(BORN)],
         commands=[nothing, write, try_it],
         guards=[always, never],
         clock=clock,
-    ) as runtime:
+        settings=settings,
+    )
+
+
+@pytest.fixture
+async def runtime(wired: PgStore, clock: FakeClock) -> AsyncIterator[WorkflowRuntime]:
+    async with over(wired, clock) as runtime:
         yield runtime
+
+
+@pytest.fixture
+async def forgetful(wired: PgStore, clock: FakeClock) -> AsyncIterator[WorkflowRuntime]:
+    """A runtime to which every instance is as one that it has never seen."""
+    async with over(wired, clock, Settings(remember=0)) as forgetful:
+        yield forgetful
 
 
 Work = Callable[[], Awaitable[object]]
@@ -110,8 +123,21 @@ async def trips_of(wire: Wire, work: Work, *, between: Work | None = None) -> in
     ],
 )
 async def test_an_event_takes_what_the_table_allows(
-    wire: Wire, runtime: WorkflowRuntime, event: str, knows_its_workflow: bool, limit: int
+    wire: Wire, forgetful: WorkflowRuntime, event: str, knows_its_workflow: bool, limit: int
 ) -> None:
+    assert await trips_of_event(wire, forgetful, event, knows_its_workflow=knows_its_workflow) == limit
+
+
+@pytest.mark.parametrize(
+    ("event", "limit"), [("up", 1), ("check", 1), ("hop", 1), ("refuse", 1), ("quiet", 4), ("write", 5), ("try", 6)]
+)
+async def test_an_event_on_an_instance_that_was_seen_is_not_preceded_by_a_read(
+    wire: Wire, runtime: WorkflowRuntime, event: str, limit: int
+) -> None:
+    assert await trips_of_event(wire, runtime, event, knows_its_workflow=False) == limit
+
+
+async def trips_of_event(wire: Wire, runtime: WorkflowRuntime, event: str, *, knows_its_workflow: bool) -> int:
     instance = await runtime.create_instance("counter")
 
     async def take() -> None:
@@ -122,7 +148,7 @@ async def test_an_event_takes_what_the_table_allows(
         if (await runtime.get_instance(instance.id)).state == "high":
             await runtime.trigger_event(instance.id, "down")
 
-    assert await trips_of(wire, take, between=back) == limit
+    return await trips_of(wire, take, between=back)
 
 
 @pytest.mark.parametrize(("workflow", "limit"), [("counter", 1), ("born", 4)])
@@ -142,10 +168,20 @@ async def test_a_keyed_creation_that_finds_one_takes_one_more(
     assert await trips_of(wire, found) <= limit
 
 
-@pytest.mark.parametrize(("event", "limit"), [("up", 4), ("quiet", 4), ("write", 5), ("try", 6)])
-async def test_a_lent_transaction_takes_savepoint_lock_write_and_release(
-    wire: Wire, runtime: WorkflowRuntime, wired: PgStore, event: str, limit: int
+@pytest.mark.parametrize(("event", "limit"), [("up", 3), ("quiet", 4), ("write", 5), ("try", 6)])
+async def test_a_lent_transaction_takes_savepoint_lock_and_write_and_the_release_of_what_commands_may_use(
+    wire: Wire, forgetful: WorkflowRuntime, wired: PgStore, event: str, limit: int
 ) -> None:
+    assert await trips_in_a_lent_one(wire, forgetful, wired, event) == limit
+
+
+async def test_a_lent_transaction_takes_savepoint_and_write_where_the_instance_was_seen(
+    wire: Wire, runtime: WorkflowRuntime, wired: PgStore
+) -> None:
+    assert await trips_in_a_lent_one(wire, runtime, wired, "up") == 2
+
+
+async def trips_in_a_lent_one(wire: Wire, runtime: WorkflowRuntime, wired: PgStore, event: str) -> int:
     async def joined() -> int:
         instance = await runtime.create_instance("counter")
         async with AsyncSession(wired.engine) as session:
@@ -156,7 +192,7 @@ async def test_a_lent_transaction_takes_savepoint_lock_write_and_release(
         return len(trips)
 
     await joined()
-    assert await joined() == limit
+    return await joined()
 
 
 async def test_due_timeouts_without_commands_are_four_for_the_whole_batch(
@@ -183,11 +219,11 @@ async def test_looking_takes_one_round_trip_each(wire: Wire, runtime: WorkflowRu
 
 
 async def test_an_instance_passed_for_its_id_saves_the_read_that_finds_its_workflow(
-    wire: Wire, runtime: WorkflowRuntime
+    wire: Wire, forgetful: WorkflowRuntime
 ) -> None:
-    instance = await runtime.create_instance("counter")
+    instance = await forgetful.create_instance("counter")
 
     async def back() -> None:
-        await runtime.trigger_event(instance, "down")
+        await forgetful.trigger_event(instance, "down")
 
-    assert await trips_of(wire, lambda: runtime.trigger_event(instance, "quiet"), between=back) == 4
+    assert await trips_of(wire, lambda: forgetful.trigger_event(instance, "quiet"), between=back) == 4

@@ -1,4 +1,4 @@
-"""Steps that a store decides by itself: callers who go away, runtimes that are left, and what a handle has seen."""
+"""Steps that a store decides by itself: callers who go away, runtimes that are left, and what was seen last."""
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
@@ -7,9 +7,10 @@ import pytest
 
 from detent import EventNotAvailable, MemoryStore, Outcome, WorkflowDefinition, WorkflowObserver, command, guard
 from detent.errors import IdempotencyConflict, InvalidValue, VersionConflict
-from detent.runtime.last_seen import LastSeen
+from detent.runtime.parts import Settings
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.service import WorkflowService
+from detent.testing.clock import FakeClock
 
 DOOR = {
     "name": "door",
@@ -79,6 +80,7 @@ class ReadingLessStore(MemoryStore):
         self.told = []
 
     async def apply(self, instance_id, decide, *, known=None, **more):
+        known = known and known(instance_id)
         self.told.append((known and known.version, more.get("workflow")))
 
         def over_known(record, receipt, now):
@@ -223,7 +225,7 @@ async def test_whoever_takes_step_after_step_lets_others_have_their_turn(heard):
         assert len(heard.events) == 401
 
 
-# ---------------------------------------------------------------------------------- what a handle has seen
+# ---------------------------------------------------------------------------------- what was seen last
 
 
 @pytest.fixture
@@ -237,23 +239,57 @@ async def runtime(knowing):
         yield runtime
 
 
-async def test_a_handle_tells_the_store_what_its_last_event_left_behind(runtime, knowing):
-    handle = runtime.get_handle((await runtime.create_instance("door")).id)
-    await handle.trigger_event("open")
-    await handle.trigger_event("close")
-    await handle.trigger_event("open", idempotency_key="once")
-    await handle.trigger_event("close")
-    assert knowing.told == [(None, None), (2, "door"), (None, "door"), (4, "door")]
+@pytest.fixture
+async def elsewhere(knowing):
+    """What another process has over the same store."""
+    async with over(knowing) as elsewhere:
+        yield elsewhere
 
 
-async def test_a_handle_of_a_service_does_so_too(runtime, knowing):
-    handle = WorkflowService(runtime).get_handle(await runtime.create_instance("door"))
-    await handle.trigger_event("open")
-    await handle.trigger_event("close")
-    assert knowing.told == [(None, "door"), (2, "door")]
+async def test_the_store_is_told_what_the_last_step_left_behind(runtime, knowing):
+    identity = (await runtime.create_instance("door")).id
+    await runtime.get_handle(identity).trigger_event("open")
+    await runtime.trigger_event(identity, "close")
+    await WorkflowService(runtime).get_handle(identity).trigger_event("open", idempotency_key="once")
+    await runtime.patch_context(identity, {"number": 7})
+    await runtime.trigger_event(identity, "close")
+    events = [(1, "door"), (2, "door"), (None, "door"), (5, "door")]
+    assert [told for told in knowing.told if told[1] is not None] == events
 
 
-async def test_a_handle_goes_on_from_what_commands_have_left(runtime, knowing):
+async def test_nothing_is_remembered_where_nothing_shall_be(knowing):
+    async with over(knowing, settings=Settings(remember=0)) as runtime:
+        identity = (await runtime.create_instance("door")).id
+        for event in ("open", "close", "open"):
+            await runtime.trigger_event(identity, event)
+    assert knowing.told == [(None, None)] * 3
+
+
+async def test_a_step_of_another_process_is_seen_by_none_of_it(runtime, elsewhere, knowing):
+    identity = (await elsewhere.create_instance("door")).id
+    await runtime.trigger_event(identity, "open")
+    assert knowing.told == [(None, None)]
+
+
+async def test_a_timeout_that_fired_is_not_taken_for_what_was_there_before(knowing):
+    clock = FakeClock()
+    opened = {"events": {"fall": {"target": "shut", "timeout": "1m"}}}
+    timed = {
+        "name": "door",
+        "initial_state": "shut",
+        "states": {"shut": {"events": {"open": {"target": "open"}}}, "open": opened},
+    }
+    async with over(knowing, definitions=[timed], clock=clock) as runtime:
+        identity = (await runtime.create_instance("door")).id
+        await runtime.trigger_event(identity, "open")
+        clock.advance("2m")
+        assert (await runtime.process_timeouts()).processed == 1
+        knowing.told.clear()
+        assert (await runtime.trigger_event(identity, "open")).instance.version == 4
+    assert knowing.told == [(None, None)]
+
+
+async def test_it_goes_on_from_what_commands_have_left(runtime, knowing):
     handle = runtime.get_handle(await runtime.create_instance("door"))
     await handle.trigger_event("paint")
     opened = await handle.trigger_event("open")
@@ -261,30 +297,30 @@ async def test_a_handle_goes_on_from_what_commands_have_left(runtime, knowing):
     assert opened.instance.context == {"colour": "red", "opened": True}
 
 
-async def test_a_handle_forgets_what_it_saw_when_a_call_fails(runtime, knowing):
+async def test_what_was_seen_is_forgotten_when_a_call_fails(runtime, knowing):
     handle = runtime.get_handle(await runtime.create_instance("door"))
     await handle.trigger_event("open")
     with pytest.raises(EventNotAvailable):
         await handle.trigger_event("open")
     await handle.trigger_event("close")
-    assert knowing.told == [(None, "door"), (2, "door"), (None, "door")]
+    assert knowing.told == [(1, "door"), (2, "door"), (None, "door")]
 
 
-async def test_another_writer_in_between_is_never_overlooked(runtime):
+async def test_another_writer_in_between_is_never_overlooked(runtime, elsewhere):
     door = await runtime.create_instance("door")
-    mine, other = runtime.get_handle(door), runtime.get_handle(door)
+    mine, other = runtime.get_handle(door), elsewhere.get_handle(door)
     await mine.trigger_event("open")
     await other.trigger_event("close")
-    await runtime.patch_context(door.id, {"number": 7})
+    await elsewhere.patch_context(door.id, {"number": 7})
     again = await mine.trigger_event("open")
     assert (again.from_state, again.instance.version) == ("shut", 5)
     assert again.instance == await runtime.get_instance(door.id)
     assert again.instance.context == {"opened": True, "number": 7}
 
 
-async def test_what_is_available_is_judged_over_what_is_stored(runtime):
+async def test_what_is_available_is_judged_over_what_is_stored(runtime, elsewhere):
     door = await runtime.create_instance("door")
-    mine, other = runtime.get_handle(door), runtime.get_handle(door)
+    mine, other = runtime.get_handle(door), elsewhere.get_handle(door)
     await mine.trigger_event("open")
     await other.trigger_event("close")
     # As `mine` has seen it, the door is open: it could be closed and not be opened.
@@ -295,9 +331,9 @@ async def test_what_is_available_is_judged_over_what_is_stored(runtime):
     assert (await mine.trigger_event("open")).to_state == "open"
 
 
-async def test_a_version_that_was_seen_elsewhere_is_compared_with_what_is_stored(runtime):
+async def test_a_version_that_was_seen_elsewhere_is_compared_with_what_is_stored(runtime, elsewhere):
     door = await runtime.create_instance("door")
-    mine, other = runtime.get_handle(door), runtime.get_handle(door)
+    mine, other = runtime.get_handle(door), elsewhere.get_handle(door)
     await mine.trigger_event("open")
     await other.trigger_event("close")
     with pytest.raises(VersionConflict):
@@ -307,13 +343,13 @@ async def test_a_version_that_was_seen_elsewhere_is_compared_with_what_is_stored
     await mine.trigger_event("open", expected_version=5)
 
 
-async def test_a_guard_is_asked_about_what_is_stored(runtime):
+async def test_a_guard_is_asked_about_what_is_stored(runtime, elsewhere):
     door = await runtime.create_instance("door")
     handle = runtime.get_handle(door)
     assert (await handle.trigger_event("knock")).outcome is Outcome.REFUSED
-    await runtime.patch_context(door.id, {"awake": True})
+    await elsewhere.patch_context(door.id, {"awake": True})
     assert (await handle.trigger_event("knock")).outcome is Outcome.SUCCESS
-    await runtime.patch_context(door.id, {"awake": False})
+    await elsewhere.patch_context(door.id, {"awake": False})
     refused = await handle.trigger_event("knock")
     assert refused.outcome is Outcome.REFUSED
     assert refused.instance == await runtime.get_instance(door.id)
@@ -340,7 +376,7 @@ async def test_what_callers_and_observers_do_to_an_answer_is_their_own_affair(kn
         assert {str(entry.trigger_metadata) for entry in (await runtime.get_history(door.id))[:3]} == {
             "{'actor': 'ana'}"
         }
-    assert [known for known, _ in knowing.told] == [None, 2, 3]
+    assert [known for known, _ in knowing.told] == [1, 2, 3]
 
 
 async def test_what_the_caller_of_an_instance_has_edited_is_not_taken_for_seen(runtime):
@@ -351,16 +387,16 @@ async def test_what_the_caller_of_an_instance_has_edited_is_not_taken_for_seen(r
 
 
 async def test_what_was_rolled_back_in_a_lent_transaction_was_never_seen(runtime, knowing):
-    door = await runtime.create_instance("door")
+    door = await runtime.create_instance("door", context={"number": 7})
     handle = runtime.get_handle(door)
     with suppress(KeyError):
         async with knowing.begin() as connection:
-            await handle.trigger_event("open", connection=connection)
+            undone = await handle.trigger_event("open", connection=connection)
+            undone.instance.context["number"] = 8
             raise KeyError
-    await runtime.patch_context(door.id, {"number": 7})
     opened = await handle.trigger_event("open")
     assert opened.instance.context == {"number": 7, "opened": True}
-    assert knowing.told[-1] == (None, "door")
+    assert [known for known, _ in knowing.told] == [1, 1]
 
 
 async def test_handles_that_race_for_one_instance_lose_nothing(runtime):
@@ -393,12 +429,11 @@ async def test_a_handle_follows_the_version_policy(knowing, policy, lit):
 
     async with over(knowing, definitions=[version(1)]) as before:
         door = await before.create_instance("door")
-        seen = LastSeen()
-        await before.trigger_event(door.id, "open", seen=seen)
+        await before.trigger_event(door.id, "open")
     async with over(knowing, definitions=[version(1), version(2)]) as after:
-        await after.trigger_event(door.id, "close", workflow="door", seen=seen)
-        result = await after.trigger_event(door.id, "open", workflow="door", seen=seen)
-    assert [known for known, _ in knowing.told] == [None, 2, 3]
+        await after.trigger_event(door.id, "close")
+        result = await after.trigger_event(door.id, "open")
+    assert [known for known, _ in knowing.told] == [1, None, 3]
     assert result.instance.context == {"lit": lit}
     assert result.instance.definition_version == str(lit)
 

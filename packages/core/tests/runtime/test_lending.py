@@ -25,11 +25,11 @@ class UnluckyStore(MemoryStore):
     unlucky = 0
 
     @asynccontextmanager
-    async def join(self, outside, instance_id, *, key=None, now=None, lends=True):
+    async def join(self, outside, instance_id, *, key=None, now=None):
         if self.unlucky:
             self.unlucky -= 1
             raise StepRolledBack("deadlock")
-        async with super().join(outside, instance_id, key=key, now=now, lends=lends) as unit:
+        async with super().join(outside, instance_id, key=key, now=now) as unit:
             yield unit
 
 

@@ -32,6 +32,7 @@ from detent.testing.store_contract.samples import (
     loaded,
     receipt_key,
     receipt_of,
+    remembering,
     step,
     within,
 )
@@ -175,7 +176,7 @@ async def test_a_record_that_the_caller_knows_is_not_read_again(store: SqliteSto
     record = await created(store)
     asked = await statements_of(store)
 
-    assert await store.apply(record.id, advance, known=record) == 2
+    assert await store.apply(record.id, advance, known=remembering(record)) == 2
 
     assert not [statement for statement in asked if "context" in statement and statement.startswith("SELECT")]
 
@@ -190,12 +191,12 @@ async def test_what_was_decided_over_outdated_records_is_decided_again_over_what
         return advance(record, receipt, now)
 
     answers = await together(
-        store.apply(old.id, look, known=old),
-        store.apply(old.id, look, known=old),
-        store.apply(old.id, lambda record, *_: (None, record.version), known=old),
-        store.apply(current.id, advance, known=current),
+        store.apply(old.id, look, known=remembering(old)),
+        store.apply(old.id, look, known=remembering(old)),
+        store.apply(old.id, lambda record, *_: (None, record.version), known=remembering(old)),
+        store.apply(current.id, advance, known=remembering(current)),
         store.create(creation()),
-        store.apply(new_id(), advance, known=replace(current, id=new_id())),
+        store.apply(new_id(), advance, known=remembering(replace(current, id=new_id()))),
     )
 
     assert answers[:5] == [3, 4, 4, 2, None]

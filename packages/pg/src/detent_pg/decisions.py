@@ -8,7 +8,7 @@ from uuid import UUID
 
 from detent.store.change import AddMessage, Change, Publish, PutReceipt
 from detent.store.copies import copy_instance, copy_receipt
-from detent.store.protocol import Decide
+from detent.store.protocol import Decide, Known
 from detent.store.records import Receipt, ReceiptKey, WorkflowInstance
 from detent_pg.batch import Waiting
 
@@ -28,8 +28,12 @@ class Decision:
     decide: Decide[Any]
     key: ReceiptKey | None
     now: datetime | None
-    known: WorkflowInstance | None
-    """A record that whoever asks has seen."""
+    known: Known | None
+    """What whoever asks has seen last."""
+
+    def seen(self) -> WorkflowInstance | None:
+        """The record to decide over without reading, if there is one. A key has to be looked up in any case."""
+        return None if self.known is None or self.key is not None else self.known(self.instance_id)
 
 
 Step: TypeAlias = Waiting[Decision, Any]

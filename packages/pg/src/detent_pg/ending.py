@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from weakref import WeakKeyDictionary
+from typing import TypeAlias
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
-from sqlalchemy import Connection, Engine, ExceptionContext, NestedTransaction, event, select
+from sqlalchemy import Connection, Engine, ExceptionContext, NestedTransaction, RootTransaction, event, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Session, SessionTransaction
 
 from detent.errors import StoreError
 from detent.store.after_commit import AfterCommit
 from detent.store.change import Change
+
+Extent: TypeAlias = RootTransaction | NestedTransaction
+"""What of a transaction ends together."""
 
 _SAVEPOINT = "SAVEPOINT "
 
@@ -95,6 +99,8 @@ class _Notes:
     """How many steps are under way."""
     errors: int = 0
     """How many statements have failed."""
+    left_open: "ReferenceType[Extent] | None" = None
+    """The transaction or savepoint in which one of our savepoints was left open."""
 
 
 _noted: WeakKeyDictionary[Connection, _Notes] = WeakKeyDictionary()
@@ -128,6 +134,17 @@ def errors_on(connection: AsyncConnection) -> int:
 def note_error(connection: AsyncConnection) -> None:
     """A statement of ours has failed on `connection`, of which SQLAlchemy does not know."""
     _notes(connection).errors += 1
+
+
+def may_leave_open(connection: AsyncConnection, extent: Extent) -> bool:
+    """Whether a savepoint in `extent` may be left to be released with it: the first one. More of them would lie in each other,
+    and PostgreSQL looks through all of them for every row.
+    """
+    notes = _notes(connection)
+    if notes.left_open is not None and notes.left_open() is extent:
+        return False
+    notes.left_open = ref(extent)
+    return True
 
 
 def innermost(connection: AsyncConnection) -> NestedTransaction:

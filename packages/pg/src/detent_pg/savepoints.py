@@ -1,13 +1,12 @@
 """The savepoints that joined steps run in, inside a transaction of the application."""
 
 from contextlib import ExitStack, suppress
-from typing import Protocol
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, AsyncSessionTransaction, AsyncTransaction
 
-from detent_pg.ending import TransactionEnded, innermost, session_kept_open
+from detent_pg.ending import TransactionEnded, innermost, may_leave_open, session_kept_open
 from detent_pg.faults import translated
 from detent_pg.line import BorrowedLine
 
@@ -15,27 +14,6 @@ _NAME = "detent_step"
 _SET = f"SAVEPOINT {_NAME}"
 _RELEASE = f"RELEASE SAVEPOINT {_NAME}"
 _UNDO = f"ROLLBACK TO SAVEPOINT {_NAME}; {_RELEASE}"
-
-
-class Savepoint(Protocol):
-    """What of a transaction one step may undo."""
-
-    @property
-    def is_active(self) -> bool:
-        """Whether it is set, and nobody has ended it or what is around it."""
-        ...
-
-    async def start(self) -> None:
-        """Set it. SQLAlchemy puts BEGIN off until its first statement: afterwards it has been sent."""
-        ...
-
-    async def release(self) -> None:
-        """Keep what was done since."""
-        ...
-
-    async def undo(self) -> None:
-        """Undo what was done since, as far as the connection still knows of it."""
-        ...
 
 
 class ObjectSavepoint:
@@ -49,20 +27,24 @@ class ObjectSavepoint:
 
     @property
     def is_active(self) -> bool:
+        """Whether nobody has ended it or what is around it."""
         return self._extent.is_active
 
     async def start(self) -> None:
+        """Set it. SQLAlchemy puts BEGIN off until its first statement: afterwards it has been sent."""
         await started(self._savepoint)
         if self._lent is not None:
             self._guards.enter_context(session_kept_open(self._lent.sync_session))
         self._extent = innermost(self._connection)
 
     async def release(self) -> None:
+        """Keep what was done since."""
         self._guards.close()
         with translated():
             await self._savepoint.commit()
 
     async def undo(self) -> None:
+        """Undo what was done since, as far as the connection still knows of it."""
         self._guards.close()
         with suppress(DBAPIError, OSError, InvalidRequestError):
             # A failed flush has rolled back the transaction already; of a session's savepoint the session's part remains.
@@ -81,11 +63,13 @@ class BareSavepoint:
         self._line = line
         self._is_set = False
 
-    @property
-    def is_active(self) -> bool:
-        return self._is_set and self._extent.is_active
+    def check(self) -> None:
+        """Raise `TransactionEnded` when somebody ended what it is in."""
+        if not self._extent.is_active:
+            raise TransactionEnded
 
     async def start(self) -> None:
+        """The same as of the other."""
         connection = self._line.in_use
         with translated():
             if connection.in_transaction() and self._line.driver.is_in_transaction():
@@ -99,12 +83,15 @@ class BareSavepoint:
         self._extent = extent
 
     async def release(self) -> None:
-        with translated():
-            await self._line.send(_RELEASE)
+        """Keep what was done since. It may stay set until what is around it ends, which saves a round trip."""
+        if not may_leave_open(self._connection, self._extent):
+            with translated():
+                await self._line.send(_RELEASE)
 
     async def undo(self) -> None:
+        """Undo what was done since, as far as the connection still knows of it."""
         # One that was not set is perhaps another step's, around this one.
-        if self.is_active and not self._line.driver.is_closed():
+        if self._is_set and self._extent.is_active and not self._line.driver.is_closed():
             with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                 await self._line.send(_UNDO)
 

@@ -226,5 +226,5 @@ def _known(steps: Sequence[Step]) -> WorkflowInstance | None:
     """The newest record that one of those who ask has seen. A key has to be looked up in any case."""
     if any(step.work.key is not None for step in steps):
         return None
-    known = [step.work.known for step in steps if step.work.known is not None]
-    return max(known, key=lambda record: record.version, default=None)
+    known = (step.work.seen() for step in steps)
+    return max((record for record in known if record is not None), key=lambda record: record.version, default=None)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from detent.errors import InvalidValue
 from detent.store.backlog import Backlog
 from detent.store.change import Change, Removal
-from detent.store.protocol import A, Decide, Existing
+from detent.store.protocol import A, Decide, Existing, Known
 from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import ArchiveEntry, DefinitionSnapshot, HistoryEntry, ReceiptKey, WorkflowInstance
 from detent_pg import migrate
@@ -212,11 +212,14 @@ class PgStore:
         key: ReceiptKey | None = None,
         now: datetime | None = None,
         workflow: str | None = None,
-        known: WorkflowInstance | None = None,
+        known: Known | None = None,
         after_commit: Callable[[A], None] | None = None,
+        outside: object | None = None,
     ) -> A:
         """Decide over the current record and write the change, as if nothing came between."""
         decision = Decision(instance_id, decide, key, now, known)
+        if outside is not None:
+            return await self._transactions.apply(outside, decision, after_commit)
         return await self._batch.do(
             self._steps, decision, instance_id=instance_id, lane=workflow, after_commit=after_commit
         )
@@ -239,10 +242,9 @@ class PgStore:
         *,
         key: ReceiptKey | None = None,
         now: datetime | None = None,
-        lends: bool = True,
     ) -> AbstractAsyncContextManager[PgUnit]:
         """The same inside an `AsyncSession` or `AsyncConnection` of the application, in a savepoint of it."""
-        return self._transactions.join(outside, instance_id, key, now, lends=lends)
+        return self._transactions.join(outside, instance_id, key, now)
 
     def lend(self, outside: object) -> AbstractAsyncContextManager[None]:
         """Commit the application's transaction when the block ends well, and then call what waited for it."""

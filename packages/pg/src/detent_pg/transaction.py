@@ -8,7 +8,8 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import NoReturn
+from functools import partial
+from typing import Any, NoReturn, TypeAlias, cast
 from uuid import UUID
 from weakref import WeakSet
 
@@ -16,17 +17,21 @@ from sqlalchemy import URL, Engine, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from detent.errors import ConnectionNotSupported, OutcomeUnknown, StoreUnavailable
+from detent.errors import ConnectionNotSupported, InstanceNotFound, OutcomeUnknown, StepRolledBack, StoreUnavailable
 from detent.store.after_commit import AfterCommit
-from detent.store.change import Change
+from detent.store.change import Change, Publish
+from detent.store.protocol import A
 from detent.store.records import ReceiptKey
+from detent_pg.decisions import Decision
+from detent_pg.effects import kinds_of
 from detent_pg.ending import Ending, ending_of, ending_of_session, errors_on, step_under_way, watch
 from detent_pg.engine import Connections
 from detent_pg.faults import LOCK_TIMEOUT, ConnectionLost, sqlstate, translate, translated
 from detent_pg.line import BorrowedLine
 from detent_pg.own_transaction import OwnTransaction
 from detent_pg.pen import Pen
-from detent_pg.savepoints import BareSavepoint, ObjectSavepoint, Savepoint
+from detent_pg.savepoints import BareSavepoint, ObjectSavepoint
+from detent_pg.statements.writing import Rows
 from detent_pg.time import LearntClock
 from detent_pg.unit import PgUnit, unbroken, undo
 from detent_pg.verdict import Verdict
@@ -34,6 +39,9 @@ from detent_pg.verdict import Verdict
 logger = logging.getLogger("detent.store")
 
 _ACCEPTED = "an AsyncSession or AsyncConnection of SQLAlchemy on the same PostgreSQL database, with a transaction"
+Decided: TypeAlias = tuple[Change | None, Any]
+"""What a decision came to."""
+
 _LOCAL = {"localhost": "127.0.0.1", "::1": "127.0.0.1"}
 
 
@@ -92,24 +100,67 @@ class Transactions:
             await self._settle(unit)
         ending.after_commit.run()
 
+    async def apply(self, outside: object, decision: Decision, after_commit: Callable[[A], None] | None) -> A:
+        """A step inside `outside` that only decides; see `Store.apply`."""
+        connection = await self._accepted(outside)
+        line = BorrowedLine(connection)
+        savepoint = BareSavepoint(connection, line)
+        with step_under_way(connection):
+            try:
+                change, answer = await unbroken(self._take(savepoint, line, decision))
+            except BaseException as error:
+                await unbroken(savepoint.undo())
+                _raise_lent_meaning(error, connection)
+        await unbroken(savepoint.release())
+        if change is not None:
+            if after_commit is not None:
+                self._tell(connection, outside, partial(after_commit, answer))
+            if ending := ending_of(connection):
+                ending.changes.append(change)
+        return cast(A, answer)
+
+    async def _take(self, savepoint: BareSavepoint, line: BorrowedLine, decision: Decision) -> Decided:
+        await savepoint.start()
+        decided = await self._over_seen(line, decision)
+        if decided is not None:
+            return decided
+        asked = decision.instance_id, decision.key, decision.now
+        seen = await self._pen.lock(line, *asked, lent=True)
+        if seen is None:
+            raise InstanceNotFound(decision.instance_id)
+        change, answer = decision.decide(seen.record, seen.receipt, seen.now)
+        if change is not None:
+            savepoint.check()
+            if not await self._pen.write(line, [change], Rows.HELD, now=seen.now):
+                raise StepRolledBack(f"instance {decision.instance_id} has no longer version {change.expected_version}")
+        return change, answer
+
+    async def _over_seen(self, line: BorrowedLine, decision: Decision) -> Decided | None:
+        """Decide over what the caller has seen last, and write that if the row is free and as it was."""
+        record = decision.seen() if self._clock.is_fresh else None
+        if record is None:
+            return None
+        now = decision.now or self._clock.now()
+        try:
+            change, answer = decision.decide(record, None, now)
+        except Exception:
+            # It may speak of what is no longer so.
+            return None
+        if change is None or not kinds_of([change]) <= {Publish}:
+            return None
+        written = await self._pen.write(line, [change], Rows.PASSED_OVER, now=now)
+        return (change, answer) if written else None
+
     @asynccontextmanager
     async def join(
-        self,
-        outside: object,
-        instance_id: UUID | None,
-        key: ReceiptKey | None,
-        now: datetime | None,
-        *,
-        lends: bool = True,
+        self, outside: object, instance_id: UUID | None, key: ReceiptKey | None, now: datetime | None
     ) -> AsyncIterator[PgUnit]:
         """A step inside `outside`; see `Store.join`."""
         connection = await self._accepted(outside)
         lent = outside if isinstance(outside, AsyncSession) else None
         line, told = BorrowedLine(connection), AfterCommit()
-        savepoint = ObjectSavepoint(connection, lent) if lends else BareSavepoint(connection, line)
-        session = lent if lends else None
-        instant = self._clock.now()
-        unit = PgUnit(self._pen, connection, line, session, savepoint, told, instant, lent=True, lends=lends)
+        savepoint = ObjectSavepoint(connection, lent)
+        unit = PgUnit(self._pen, connection, line, lent, savepoint, told, self._clock.now(), lent=True)
         with step_under_way(connection):
             try:
                 await unbroken(_entered(savepoint, unit, instance_id, key, now))
@@ -120,7 +171,7 @@ class Transactions:
                 _raise_lent_meaning(error, connection)
         await unbroken(savepoint.release())
         if told.mark():
-            self._tell(connection, lent, told.run)
+            self._tell(connection, outside, told.run)
         if ending := ending_of(connection):
             ending.changes += unit.changes
 
@@ -167,12 +218,12 @@ class Transactions:
             raise OutcomeUnknown(unit.record.id, unit.record.version)
         raise ConnectionLost
 
-    def _tell(self, connection: AsyncConnection, lent: AsyncSession | None, callback: Callable[[], None]) -> None:
+    def _tell(self, connection: AsyncConnection, outside: object, callback: Callable[[], None]) -> None:
         """Have `callback` called when what a step has joined is committed."""
         if (ending := ending_of(connection)) is not None:
             ending.after_commit.add(callback)
-        elif lent is not None:
-            session = lent.sync_session
+        elif isinstance(outside, AsyncSession):
+            session = outside.sync_session
             ending_of_session(session).add(session, connection, callback)
         else:
             self._forget()
@@ -219,7 +270,7 @@ async def _begun(
 
 
 async def _entered(
-    savepoint: Savepoint, unit: PgUnit, instance_id: UUID | None, key: ReceiptKey | None, now: datetime | None
+    savepoint: ObjectSavepoint, unit: PgUnit, instance_id: UUID | None, key: ReceiptKey | None, now: datetime | None
 ) -> None:
     await savepoint.start()
     await unit.enter(instance_id, key, now, wait=True)

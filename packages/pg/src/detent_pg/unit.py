@@ -50,7 +50,6 @@ class PgUnit:
         now: datetime,
         *,
         lent: bool,
-        lends: bool = True,
     ) -> None:
         self._pen = pen
         self._connection = connection
@@ -59,7 +58,6 @@ class PgUnit:
         self._extent = extent
         self._after_commit = after_commit
         self._lent = lent
-        self._lends = lends
         self._errors = errors_on(connection)
         self.now = now
         self.record: WorkflowInstance | None = None
@@ -83,8 +81,6 @@ class PgUnit:
     @property
     def connection(self) -> AsyncSession:
         """A session in the transaction of the step; its `connection()` is for statements of Core."""
-        if not self._lends:
-            raise RuntimeError("whoever joined with lends=False does not use the connection")
         if self._session is None:
             self._session = session_on(self._connection)
         return self._session

@@ -21,7 +21,6 @@ from detent.runtime.failure import failure_change
 from detent.runtime.injection import Transition
 from detent.runtime.instrument import SILENCE
 from detent.runtime.intent import Intent
-from detent.runtime.last_seen import LastSeen
 from detent.runtime.lending import lent_step
 from detent.runtime.machines import VersionNotLoaded
 from detent.runtime.parts import Parts
@@ -29,7 +28,7 @@ from detent.runtime.performer import Performer, run_in_place
 from detent.runtime.reentrancy import refuse_reentry, step_of
 from detent.runtime.result import TransitionResult, answer_of, replayed, result_of
 from detent.store.change import Change, PutReceipt, TakeMessage
-from detent.store.protocol import Unit
+from detent.store.protocol import Known, Unit
 from detent.store.records import Outcome, Receipt, ReceiptKey, WorkflowInstance
 
 logger = logging.getLogger("detent.runtime")
@@ -47,22 +46,19 @@ class Execution:
         self._parts = parts
         self._children = children
 
-    async def take(
-        self, intent: Intent, *, workflow: str | None = None, seen: LastSeen | None = None
-    ) -> TransitionResult:
-        """Take one step, in a transaction of its own or in the caller's. `workflow`, where known, saves a read; so does `seen`,
-        what the caller's handle has seen, which it brings up to date.
-        """
+    async def take(self, intent: Intent, *, workflow: str | None = None) -> TransitionResult:
+        """Take one step, in a transaction of its own or in the caller's. `workflow`, where known, saves a read."""
         attempt, parts = intent.attempt, self._parts
         refuse_reentry(parts, attempt.instance_id)
+        workflow = workflow or parts.last_seen.workflow_of(attempt.instance_id)
         if attempt.caller.connection is not None:
             return await self._traced(intent, workflow, lambda: self._joined(intent, workflow))
         if intent.may_need_lock(parts.machines, workflow):
-            return await parts.unbroken(self._traced(intent, workflow, lambda: self._own(intent, workflow, seen)))
+            return await parts.unbroken(self._traced(intent, workflow, lambda: self._own(intent, workflow)))
         # The store sees to it that a fast step is not torn, so that it needs no task of its own.
         with parts.underway:
             await parts.observers.have_their_turn()
-            return await self._traced(intent, workflow, lambda: self._at_once(intent, workflow, seen))
+            return await self._traced(intent, workflow, lambda: self._at_once(intent, workflow))
 
     async def _traced(
         self, intent: Intent, workflow: str | None, take: Callable[[], Awaitable[TransitionResult]]
@@ -100,53 +96,53 @@ class Execution:
 
         return await self.fetching(governing)
 
-    async def _own(self, intent: Intent, workflow: str | None, seen: LastSeen | None) -> TransitionResult:
+    async def _own(self, intent: Intent, workflow: str | None) -> TransitionResult:
         """Hold the row, unless nobody knows the workflow and the store finds that it needs not be held."""
         taken = None
         if workflow is None:
-            taken = await self._fast(intent, None, seen)
+            taken = await self._fast(intent, None)
         if taken is None:
-            taken = await self._locked(intent, seen)
+            taken = await self._locked(intent)
         return _result(taken)
 
-    async def _at_once(self, intent: Intent, workflow: str | None, seen: LastSeen | None) -> TransitionResult:
+    async def _at_once(self, intent: Intent, workflow: str | None) -> TransitionResult:
         """Let the store decide. A version that was not compiled here when it was asked may need the lock after all."""
-        taken = await self._fast(intent, workflow, seen)
+        taken = await self._fast(intent, workflow)
         if taken is None:
-            taken = await self._parts.unbroken(self._locked(intent, seen))
+            taken = await self._parts.unbroken(self._locked(intent))
         return _result(taken)
 
-    async def _fast(self, intent: Intent, workflow: str | None, seen: LastSeen | None) -> Taken | None:
+    async def _fast(self, intent: Intent, workflow: str | None) -> Taken | None:
         """Decide inside the store; `None` when the step turns out to need the lock."""
+        attempt, last_seen = intent.attempt, self._parts.last_seen
+        try:
+            return await self._apply(intent, workflow, known=last_seen.of)
+        except Exception as error:
+            last_seen.forget(attempt.instance_id)
+            await self._note_failure(attempt, error)
+            raise
+
+    async def _apply(
+        self, intent: Intent, workflow: str | None, *, known: Known, outside: object | None = None
+    ) -> Taken | None:
         attempt, parts = intent.attempt, self._parts
         key = _key(attempt)
 
         def committed(taken: Taken | None) -> None:
             if isinstance(taken, Draft):
-                self._committed(taken, seen)
+                parts.reported(taken)
 
-        try:
-            return await parts.store.apply(
-                attempt.instance_id,
-                self._decide(intent),
-                key=key,
-                now=parts.now,
-                workflow=workflow,
-                # A receipt is read with the record, so that a key saves nothing.
-                known=seen.record if seen is not None and key is None else None,
-                after_commit=committed,
-            )
-        except Exception as error:
-            if seen is not None:
-                seen.forget()
-            await self._note_failure(attempt, error)
-            raise
-
-    def _committed(self, draft: Draft, seen: LastSeen | None) -> None:
-        if seen is not None:
-            # Before anybody is told of the instance, who might edit it.
-            seen.keep(draft.instance)
-        self._parts.reported(draft)
+        return await parts.store.apply(
+            attempt.instance_id,
+            self._decide(intent),
+            key=key,
+            now=parts.now,
+            workflow=workflow,
+            # A receipt is read with the record, so that a key saves nothing.
+            known=known if key is None else None,
+            after_commit=committed,
+            outside=outside,
+        )
 
     def _decide(
         self, intent: Intent
@@ -165,30 +161,33 @@ class Execution:
 
         return decide
 
-    async def _locked(self, intent: Intent, seen: LastSeen | None) -> Taken:
+    async def _locked(self, intent: Intent) -> Taken:
         try:
-            return await self._parts.repeated(lambda: self._lock_and_perform(intent, seen))
+            return await self._parts.repeated(lambda: self._lock_and_perform(intent))
         except Exception as error:
-            if seen is not None:
-                seen.forget()
             await self._note_failure(intent.attempt, error)
             raise
 
-    async def _lock_and_perform(self, intent: Intent, seen: LastSeen | None) -> Taken:
+    async def _lock_and_perform(self, intent: Intent) -> Taken:
         store, attempt = self._parts.store, intent.attempt
         async with store.transaction(attempt.instance_id, key=_key(attempt), now=self._parts.now) as unit:
-            return await self.perform(intent, unit, seen)
+            return await self.perform(intent, unit)
 
     async def _joined(self, intent: Intent, workflow: str | None) -> TransitionResult:
         store, attempt = self._parts.store, intent.attempt
         connection = attempt.caller.connection
-        lends = intent.may_need_lock(self._parts.machines, workflow)
+        taken = None
         try:
             with lent_step(self._parts):
-                async with store.join(
-                    connection, attempt.instance_id, key=_key(attempt), now=self._parts.now, lends=lends
-                ) as unit:
-                    taken = await self.perform(intent, unit)
+                if not intent.may_need_lock(self._parts.machines, workflow):
+                    # Until the caller commits, he has an answer to edit that may come to nothing.
+                    known = self._parts.last_seen.copy_of
+                    taken = await self._apply(intent, workflow, known=known, outside=connection)
+                if taken is None:
+                    async with store.join(
+                        connection, attempt.instance_id, key=_key(attempt), now=self._parts.now
+                    ) as unit:
+                        taken = await self.perform(intent, unit)
         except Exception as error:
             if _leaves_a_trace(attempt, error):
                 with suppress(Exception):
@@ -197,8 +196,8 @@ class Execution:
             raise
         return _result(taken)
 
-    async def perform(self, intent: Intent, unit: Unit, seen: LastSeen | None = None) -> Taken:
-        """Take the step inside a unit, and hand the unit what to write. `seen` is for units that commit as they are left.
+    async def perform(self, intent: Intent, unit: Unit) -> Taken:
+        """Take the step inside a unit, and hand the unit what to write.
 
         The container's scope lies inside the transaction, so that a failing finaliser still undoes the step.
         """
@@ -214,7 +213,7 @@ class Execution:
         change = self._concluded(draft)
         if change is not None:
             await unit.write(change)
-        unit.after_commit(lambda: self._committed(draft, seen))
+        unit.after_commit(lambda: self._parts.reported(draft))
         draft.tell_span()
         return draft
 

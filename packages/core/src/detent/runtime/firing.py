@@ -188,6 +188,8 @@ class Firing:
 
     def _report(self, note: _Note | None) -> None:
         if note is not None:
+            # Whoever fires timeouts of instances seldom takes their events.
+            self._parts.last_seen.forget(note.instance.id)
             self._parts.tell(note.instance, note.entries, note.effects, note.attempt.took)
 
 

@@ -8,7 +8,6 @@ from uuid import UUID
 from detent.json_values import JsonObject, JsonValue
 from detent.runtime.availability import AvailableEvent
 from detent.runtime.explanation import Explanation
-from detent.runtime.last_seen import LastSeen
 from detent.runtime.result import TransitionResult
 from detent.store.messages import InboxMessage
 from detent.store.records import HistoryEntry, WorkflowInstance
@@ -41,7 +40,6 @@ class HandleVerbs(Protocol):
         trigger_metadata: JsonObject | None = None,
         connection: object | None = None,
         workflow: str | None = None,
-        seen: LastSeen | None = None,
     ) -> TransitionResult: ...
 
     async def enqueue_event(
@@ -146,17 +144,15 @@ class HandleVerbs(Protocol):
 class WorkflowHandle:
     """An object bound to one instance's id. Making one asks nothing of the database, and what it answers is never stale.
 
-    Its verbs are those of the runtime or the service it comes from, and raise what they raise. It remembers how its last event
-    left the instance: when nobody else has written since, the next event needs not be preceded by a read.
+    Its verbs are those of the runtime or the service it comes from, and raise what they raise.
     """
 
-    __slots__ = ("_seen", "_verbs", "_workflow", "id")
+    __slots__ = ("_verbs", "_workflow", "id")
 
     def __init__(self, verbs: HandleVerbs, instance_id: UUID, workflow: str | None = None) -> None:
         self.id = instance_id
         self._verbs = verbs
         self._workflow = workflow
-        self._seen = LastSeen()
 
     def __repr__(self) -> str:
         return f"WorkflowHandle({str(self.id)!r})"
@@ -180,7 +176,6 @@ class WorkflowHandle:
             idempotency_key=idempotency_key,
             idempotency_fingerprint=idempotency_fingerprint,
             workflow=self._workflow,
-            seen=self._seen,
             **manner,
         )
         self._workflow = result.instance.workflow

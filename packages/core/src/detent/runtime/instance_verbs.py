@@ -14,7 +14,6 @@ from detent.runtime.availability import AvailableEvent, available_events
 from detent.runtime.creation_order import CreationOrder
 from detent.runtime.firing import SweepReport
 from detent.runtime.intent import TakeEvent
-from detent.runtime.last_seen import LastSeen
 from detent.runtime.receipts import Idempotency, checked_key, creation_scope
 from detent.runtime.result import TransitionResult
 from detent.runtime.verbs import Verbs
@@ -76,14 +75,12 @@ class InstanceVerbs(Verbs):
         trigger_metadata: JsonObject | None = None,
         connection: object | None = None,
         workflow: str | None = None,
-        seen: LastSeen | None = None,
     ) -> TransitionResult:
         """Take the event `name`, with everything that follows by itself, in one commit.
 
         `subject` is handed to commands and guards and never stored; `payload` is JSON, checked by the event's model and kept
         in history with `trigger_metadata`. `connection` lends a transaction: the caller commits, and observers wait for it.
         `workflow`, the instance's, saves a read where commands run; handles learn it, and an instance passed as the id has it.
-        `seen` is a handle's own: it saves the others.
 
         Under an `idempotency_key` that this instance has seen, the answer it got then comes back, `replayed`, and nothing
         runs, wherever the instance is by now; for another event or another `idempotency_fingerprint` it is an
@@ -107,7 +104,7 @@ class InstanceVerbs(Verbs):
             expected_version=expected_version,
             idempotency=Idempotency.of_event(identity, idempotency_key, idempotency_fingerprint),
         )
-        return await running.execution.take(TakeEvent(attempt), workflow=workflow, seen=seen)
+        return await running.execution.take(TakeEvent(attempt), workflow=workflow)
 
     async def get_instance(
         self, instance_id: UUID | str | WorkflowInstance, *, connection: object | None = None

@@ -22,6 +22,7 @@ from detent.runtime.draft import Draft
 from detent.runtime.event_names import RESUMED
 from detent.runtime.injection import Injector
 from detent.runtime.instrument import By, Instrument, Silent
+from detent.runtime.last_seen import LastSeen
 from detent.runtime.machines import Machines
 from detent.runtime.observers import Observers
 from detent.runtime.outgoing import Outgoing, words_of
@@ -76,6 +77,10 @@ class Settings:
     """How long messages to instances are kept that can never be taken."""
     drain: timedelta = timedelta(seconds=30)
     """How long leaving the runtime waits for steps and observers under way."""
+    remember: int = 16 * 1024 * 1024
+    """How many bytes of instances, roughly, a runtime remembers as their last commits here left them, some thousands of small
+    ones: their next events need not read them. 0 for none.
+    """
     unresolvable: Unresolvable = "withdraw"
     """What entering the runtime does about a workflow of which live instances cannot run here, for want of a command, a
     guard or a state: `withdraw` lets that workflow alone take no step, `warn` only logs it, `raise` refuses to start.
@@ -89,7 +94,7 @@ class Settings:
             _check(setting.name, setting.type, getattr(self, setting.name))
 
 
-_MAY_BE_NOTHING = frozenset({"step_budget", "drain"})
+_MAY_BE_NOTHING = frozenset({"step_budget", "drain", "remember"})
 _LEAST_LEASE = timedelta(milliseconds=100)
 
 
@@ -98,8 +103,9 @@ def _check(name: str, kind: Any, value: object) -> None:
         raise InvalidValue(
             name, f"is {reprlib.repr(value)}", hint="pass Retry(attempts=5, initial=timedelta(seconds=1))"
         )
-    if kind is int and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise InvalidValue(name, f"is {reprlib.repr(value)}", hint="pass a whole number from 1")
+    least = int(name not in _MAY_BE_NOTHING)
+    if kind is int and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise InvalidValue(name, f"is {reprlib.repr(value)}", hint=f"pass a whole number from {least}")
     if kind == timedelta or (kind == timedelta | None and value is not None):
         _check_length(name, value)
 
@@ -133,6 +139,10 @@ class Parts:
     underway: Underway = field(default_factory=Underway)
     watchers: list[Callable[[UUID], None]] = field(default_factory=list)
     """Called with the id of each instance that was written here, after the commit."""
+    last_seen: LastSeen = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "last_seen", LastSeen(self.settings.remember))
 
     @property
     def now(self) -> datetime | None:
@@ -176,15 +186,17 @@ class Parts:
 
     def reported(self, draft: Draft) -> None:
         """Tell of a committed step; see `committed`."""
-        self.tell(draft.instance, draft.all_entries, draft.all_effects, draft.attempt.took)
+        self._heard(draft.instance, draft.all_entries, draft.all_effects, draft.attempt.took)
 
     def completed(self, change: Change, trace: JsonObject) -> Change:
         """A change that no step made, with what goes out in the same commit, and the trace context it goes out with."""
         return self.outgoing.completed(change, trace=trace)
 
     def committed(self, change: Change, took: timedelta) -> None:
-        """Tell of a committed change: observers, and by signals whoever may have something to do because of it."""
-        self.tell(change.instance, change.entries, change.effects, took)
+        """Tell of a committed change: observers, and by signals whoever may have something to do because of it. Its instance is
+        remembered.
+        """
+        self._heard(change.instance, change.entries, change.effects, took)
 
     def tell(
         self,
@@ -203,6 +215,18 @@ class Parts:
             words |= {RUNS, INBOX, TIMERS}
         if words:
             self.store.signals.announce(words)
+
+    def _heard(
+        self,
+        instance: WorkflowInstance,
+        entries: tuple[HistoryEntry, ...],
+        effects: tuple[Effect, ...],
+        took: timedelta,
+    ) -> None:
+        if entries:
+            # Before anybody is told of the instance, who might edit it.
+            self.last_seen.keep(instance, entries[0].sequence - 1)
+        self.tell(instance, entries, effects, took)
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)

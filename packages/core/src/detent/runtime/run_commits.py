@@ -169,7 +169,7 @@ class RunCommits:
                     decide,
                     now=parts.now,
                     workflow=run.workflow,
-                    known=seen,
+                    known=lambda _: seen,
                     after_commit=committed,
                 )
             except StepRolledBack:

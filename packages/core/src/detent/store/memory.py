@@ -18,6 +18,7 @@ from detent.store.after_commit import AfterCommit
 from detent.store.backlog import Backlog
 from detent.store.change import Change, Removal
 from detent.store.copies import copy_archive_entry, copy_entry, copy_instance, copy_snapshot
+from detent.store.decided import decided
 from detent.store.health import Health
 from detent.store.memory_backlog import backlog_of
 from detent.store.memory_database import MemoryDatabase
@@ -27,7 +28,7 @@ from detent.store.memory_query import counted, matches, sorted_behind
 from detent.store.memory_runs import MemoryRuns
 from detent.store.memory_transaction import MemoryTransaction
 from detent.store.memory_unit import MemoryUnit
-from detent.store.protocol import A, Decide, Existing
+from detent.store.protocol import A, Decide, Existing, Known
 from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import (
     ArchiveEntry,
@@ -112,10 +113,14 @@ class MemoryStore:
         key: ReceiptKey | None = None,
         now: datetime | None = None,
         workflow: str | None = None,
-        known: WorkflowInstance | None = None,
+        known: Known | None = None,
         after_commit: Callable[[A], None] | None = None,
+        outside: object | None = None,
     ) -> A:
         """Decide and write while nobody else can: at once where the rows are free, otherwise while holding them."""
+        if outside is not None:
+            async with self.join(outside, instance_id, key=key, now=now) as unit:
+                return await decided(unit, instance_id, decide, after_commit)
         if self._is_turn_of_others():
             await asyncio.sleep(0)
         if not self._database.is_held(instance_id):
@@ -129,14 +134,7 @@ class MemoryStore:
                     self._tell(partial(after_commit, answer))
                 return answer
         async with self.transaction(instance_id, key=key, now=now) as unit:
-            if unit.record is None:
-                raise InstanceNotFound(instance_id)
-            change, answer = decide(unit.record, unit.receipt, unit.now)
-            if change is not None:
-                await unit.write(change)
-                if after_commit is not None:
-                    unit.after_commit(partial(after_commit, answer))
-            return answer
+            return await decided(unit, instance_id, decide, after_commit)
 
     @asynccontextmanager
     async def transaction(
@@ -159,7 +157,6 @@ class MemoryStore:
         *,
         key: ReceiptKey | None = None,
         now: datetime | None = None,
-        lends: bool = True,
     ) -> AsyncIterator[MemoryUnit]:
         """The same inside a `MemoryTransaction` of this store, in a savepoint of it."""
         transaction = self._database.own(outside)

@@ -56,6 +56,12 @@ unchanged, and nothing is written.
 """
 
 
+Known: TypeAlias = Callable[[UUID], WorkflowInstance | None]
+"""What a caller has seen last of an instance, if anything; nobody edits it. It is asked for when it is needed: what waited in a
+queue meanwhile may have brought news.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Existing:
     """What an idempotency key found: its receipt, and the instance that answered."""
@@ -173,8 +179,9 @@ class Store(Protocol):
         key: ReceiptKey | None = None,
         now: datetime | None = None,
         workflow: str | None = None,
-        known: WorkflowInstance | None = None,
+        known: Known | None = None,
         after_commit: Callable[[A], None] | None = None,
+        outside: object | None = None,
     ) -> A:
         """Decide over the current record and write the change, as if nothing came between.
 
@@ -183,9 +190,11 @@ class Store(Protocol):
         and several decisions may be written in one commit: each gets its own answer or error. `key` is looked up together
         with the record.
 
-        `workflow`, where the caller knows it, lets a store that queues serve workflows in turn. `known` is a record that the
-        caller has seen and that nobody edits: a store may decide over it instead of reading, and keeps what comes of that only
-        if it is a change, which its version fences; all else is decided again over what is stored.
+        `workflow`, where the caller knows it, lets a store that queues serve workflows in turn. `known` says what
+        the caller has seen: a store may decide over that instead of reading, and keeps what comes of it only if it is a
+        change, which its version fences; all else is decided again over what is stored.
+
+        With `outside` all of it happens in a transaction of the caller, as in `join`, and `after_commit` waits for its commit.
 
         A caller who is cancelled leaves a step that goes on to its end, or was not begun. `after_commit` is called with the
         answer when a change was committed, cancelled caller or not, in the event loop and before the caller goes on.
@@ -218,13 +227,10 @@ class Store(Protocol):
         *,
         key: ReceiptKey | None = None,
         now: datetime | None = None,
-        lends: bool = True,
     ) -> AbstractAsyncContextManager[Unit]:
         """The same inside `outside`, a transaction of the caller: in a savepoint of it, visible when the caller commits.
 
-        With `lends=False` nobody is going to use the unit's `connection`, nor `outside` inside the block: where a savepoint for
-        both is dear, a cheaper one will do. After an error the caller's transaction is usable and as it was. Raises
-        `ConnectionNotSupported`.
+        After an error the caller's transaction is usable and as it was. Raises `ConnectionNotSupported`.
         """
         ...
 

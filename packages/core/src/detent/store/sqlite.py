@@ -23,8 +23,9 @@ from uuid import UUID
 from detent.errors import InstanceBusy, InstanceNotFound, StoreError
 from detent.store.backlog import Backlog
 from detent.store.change import Change, Removal
+from detent.store.decided import decided
 from detent.store.health import Health
-from detent.store.protocol import A, Decide, Existing
+from detent.store.protocol import A, Decide, Existing, Known
 from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import (
     ArchiveEntry,
@@ -120,11 +121,16 @@ class SqliteStore:
         key: ReceiptKey | None = None,
         now: datetime | None = None,
         workflow: str | None = None,
-        known: WorkflowInstance | None = None,
+        known: Known | None = None,
         after_commit: Callable[[A], None] | None = None,
+        outside: object | None = None,
     ) -> A:
         """Decide and write, together with others, so that nobody comes between; see `sqlite_batch`."""
-        call = Application(instance_id, decide, key, now, known, after_commit)
+        if outside is not None:
+            async with self.join(outside, instance_id, key=key, now=now) as unit:
+                return await decided(unit, instance_id, decide, after_commit)
+        seen = known(instance_id) if known is not None else None
+        call = Application(instance_id, decide, key, now, seen, after_commit)
         answer: A = await self._batch.commit(call, workflow)
         return answer
 
@@ -151,7 +157,6 @@ class SqliteStore:
         *,
         key: ReceiptKey | None = None,
         now: datetime | None = None,
-        lends: bool = True,
     ) -> AsyncIterator[SqliteUnit]:
         """The same inside a `SqliteConnection` that this store lent, in a savepoint of it."""
         connection = self._file.own(outside)

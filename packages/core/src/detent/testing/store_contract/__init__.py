@@ -17,16 +17,14 @@ import pytest
 # Asserts of these files explain themselves like those of any test, once pytest hears of the files before they load.
 pytest.register_assert_rewrite(
     *(f"{__name__}.{name}" for name in ("samples", "instances", "history", "changes", "receipts", "races")),
-    *(
-        f"{__name__}.{name}"
-        for name in ("together", "applying", "transactions", "joined", "timers", "row_locks", "sharing", "time")
-    ),
-    *(f"{__name__}.{name}" for name in ("finding", "counting", "archiving", "definitions", "cancellation", "runtime")),
-    *(f"{__name__}.{name}" for name in ("runs", "claims", "leases", "effects", "inbox", "outbox")),
-    *(f"{__name__}.{name}" for name in ("signals", "far_signals", "backlog")),
+    *(f"{__name__}.{name}" for name in ("together", "applying", "applying_inside", "transactions", "joined")),
+    *(f"{__name__}.{name}" for name in ("timers", "row_locks", "sharing", "time", "finding", "counting", "archiving")),
+    *(f"{__name__}.{name}" for name in ("definitions", "cancellation", "runtime", "runs", "claims", "leases")),
+    *(f"{__name__}.{name}" for name in ("effects", "inbox", "outbox", "signals", "far_signals", "backlog")),
 )
 
 from detent.testing.store_contract.applying import ApplyContract  # noqa: E402
+from detent.testing.store_contract.applying_inside import ApplyInsideContract  # noqa: E402
 from detent.testing.store_contract.archiving import ArchiveContract  # noqa: E402
 from detent.testing.store_contract.backlog import BacklogContract  # noqa: E402
 from detent.testing.store_contract.cancellation import CancellationContract  # noqa: E402
@@ -67,6 +65,7 @@ class StoreContract(
     RaceContract,
     TogetherContract,
     ApplyContract,
+    ApplyInsideContract,
     TransactionContract,
     JoinedContract,
     TimerContract,

@@ -25,6 +25,7 @@ from detent.testing.store_contract.samples import (
     loaded,
     receipt_key,
     receipt_of,
+    remembering,
     removal,
     step,
     within,
@@ -148,14 +149,17 @@ class ApplyContract:
         def refuse(*_: object) -> Decision:
             raise refusal
 
-        assert await kit.store.apply(record.id, lambda now, *_: (None, now.version), known=record) == 1
+        assert await kit.store.apply(record.id, lambda now, *_: (None, now.version), known=remembering(record)) == 1
         with pytest.raises(Refused) as caught:
-            await kit.store.apply(record.id, refuse, known=record)
+            await kit.store.apply(record.id, refuse, known=remembering(record))
         assert caught.value is refusal
         await assert_untouched(kit.store, record)
         for version in (2, 3, 4):
             change = step(record)
-            assert await kit.store.apply(record.id, _taking(change), known=record, workflow="order") == "taken"
+            assert (
+                await kit.store.apply(record.id, _taking(change), known=remembering(record), workflow="order")
+                == "taken"
+            )
             record = await loaded(kit.store, record.id)
             assert (record, record.version) == (change.instance, version)
         await assert_whole(kit.store, record.id)
@@ -168,7 +172,9 @@ class ApplyContract:
         async with within():
             answers = await asyncio.gather(
                 *(
-                    kit.store.apply(old.id, lambda current, *_: (None, current), known=old, workflow="order")
+                    kit.store.apply(
+                        old.id, lambda current, *_: (None, current), known=remembering(old), workflow="order"
+                    )
                     for _ in range(at_once)
                 )
             )
@@ -189,9 +195,9 @@ class ApplyContract:
                 raise Refused
             return step(current), current.version + 1
 
-        assert await kit.store.apply(old.id, only_later, known=old) == 3
+        assert await kit.store.apply(old.id, only_later, known=remembering(old)) == 3
         with pytest.raises(Refused):
-            await kit.store.apply(old.id, only_before, known=old)
+            await kit.store.apply(old.id, only_before, known=remembering(old))
         assert await assert_whole(kit.store, old.id) == 3
 
     async def test_whoever_decides_over_an_outdated_record_loses_no_race(self, kit: StoreKit) -> None:
@@ -202,7 +208,7 @@ class ApplyContract:
         async with within():
             answers = await asyncio.gather(
                 *(
-                    kit.store.apply(old.id, advance, known=old, workflow="order", after_commit=told.append)
+                    kit.store.apply(old.id, advance, known=remembering(old), workflow="order", after_commit=told.append)
                     for _ in range(16)
                 )
             )
@@ -216,7 +222,7 @@ class ApplyContract:
 
         for decide in (advance, lambda *_: (None, "as it was")):
             with pytest.raises(InstanceNotFound):
-                await kit.store.apply(record.id, decide, known=record)
+                await kit.store.apply(record.id, decide, known=remembering(record))
         assert await kit.store.load(record.id) is None
 
     @pytest.mark.parametrize("current", [True, False], ids=["as it is", "outdated"])
@@ -230,7 +236,7 @@ class ApplyContract:
         def once(record: WorkflowInstance, seen: Receipt | None, _now: datetime) -> Decision:
             return (None, seen) if seen else (keyed_step(record, key), None)
 
-        assert await kit.store.apply(old.id, once, key=key, known=known) == receipt_of(first)
+        assert await kit.store.apply(old.id, once, key=key, known=remembering(known)) == receipt_of(first)
         assert await assert_whole(kit.store, old.id) == 2
 
     # -------------------------------------------------------------------------------------------- deciding

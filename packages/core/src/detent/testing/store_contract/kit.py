@@ -15,6 +15,7 @@ Topic: TypeAlias = Literal[
     "races",
     "together",
     "applying",
+    "applying_inside",
     "transactions",
     "joined",
     "timers",

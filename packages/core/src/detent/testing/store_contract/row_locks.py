@@ -20,6 +20,7 @@ from detent.testing.store_contract.samples import (
     created,
     creation,
     receipt_key,
+    remembering,
     step,
     within,
 )
@@ -43,7 +44,7 @@ class RowLockContract:
         held, *others = [await created(kit.store) for _ in range(33)]
 
         async with within(), asyncio.TaskGroup() as tasks, kit.store.transaction(held.id) as unit:
-            waiting = [tasks.create_task(kit.store.apply(held.id, advance, known=held)) for _ in range(3)]
+            waiting = [tasks.create_task(kit.store.apply(held.id, advance, known=remembering(held))) for _ in range(3)]
             free = [tasks.create_task(kit.store.apply(record.id, advance)) for record in others]
             assert await asyncio.gather(*free) == [2] * 32
             assert not any(task.done() for task in waiting)

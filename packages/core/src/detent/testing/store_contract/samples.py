@@ -11,7 +11,7 @@ from detent.ids import new_id
 from detent.json_values import JsonObject, JsonValue
 from detent.store.change import AddRun, Change, Effect, PutReceipt, Removal
 from detent.store.messages import Delivery, InboxMessage
-from detent.store.protocol import Store
+from detent.store.protocol import Known, Store
 from detent.store.query import Order, Position
 from detent.store.records import (
     ArchiveEntry,
@@ -297,6 +297,11 @@ def place(record: WorkflowInstance, order: Order) -> Position:
 def advance(record: WorkflowInstance, _receipt: Receipt | None, now: datetime) -> tuple[Change, int]:
     """A `decide` that takes one step and answers the version after it."""
     return step(record, now=now), record.version + 1
+
+
+def remembering(record: WorkflowInstance | None) -> Known:
+    """A caller who has seen `record` last, whatever he is asked for."""
+    return lambda _: record
 
 
 def definition(version: str = "1", *, workflow: str | None = None, fingerprint: str = "cafe") -> DefinitionSnapshot:

@@ -35,6 +35,7 @@ from detent.testing.store_contract.samples import (
     receipt_key,
     receipt_of,
     remembered,
+    remembering,
     removal,
     sequences,
     step,
@@ -108,7 +109,8 @@ class TogetherContract:
         records.insert(place, poisoned)
         async with within():
             answers = await asyncio.gather(
-                *(kit.store.apply(record.id, decide, known=record) for record in records), return_exceptions=True
+                *(kit.store.apply(record.id, decide, known=remembering(record)) for record in records),
+                return_exceptions=True,
             )
 
         told = dict(zip((record.id for record in records), answers, strict=True))
