@@ -173,7 +173,7 @@ class Pen:
         kinds = kinds_of(changes)
         created = [(*rows.instance_values(c.instance), len(c.effects_of(PutReceipt))) for c in changes]
         one = len(created) == len(changes[0].entries) == 1
-        parameters = columns("created", (*rows.INSTANCE, "asked"), created, one=one)
+        parameters = columns("created", (*rows.INSTANCE, "asked"), created, shares=True, one=one)
         parameters |= self._beside(changes, kinds, None, limits, one=one)
         statement = writing.create(self._tables, lent=lent, kinds=kinds, one=one)
         try:
@@ -392,14 +392,14 @@ class Pen:
         entries = [rows.entry_values(entry) for change in changes for entry in change.entries]
         return {
             **(self._limits if limits is None else limits.parameters()),
-            **columns("entries", rows.ENTRY, entries, one=one),
+            **columns("entries", rows.ENTRY, entries, shares=True, one=one),
             **parameters_of(changes, kinds, now),
         }
 
 
 def _changed(folds: Sequence[Fold], *, one: bool) -> dict[str, object]:
     changed = [(fold.instance.id, *rows.updated_values(fold.instance), fold.expected_version) for fold in folds]
-    return columns("changed", ("id", *rows.UPDATED, "expected"), changed, one=one)
+    return columns("changed", ("id", *rows.UPDATED, "expected"), changed, shares=True, one=one)
 
 
 def _patience(limits: Limits | None) -> float | None:

@@ -87,12 +87,13 @@ class Steps:
         to_read: list[Step] = []
         # Only what is read tells the time.
         trusting = trusting and self._clock.is_fresh
+        now = self._clock.now()
         for on_one in _by_instance(steps).values():
             known = _known(on_one) if trusting else None
             if known is None:
                 to_read += on_one
             else:
-                groups.append(_Group(on_one, known, self._clock.now(), trusted=True))
+                groups.append(_Group(on_one, known, now, trusted=True))
         return groups + await self._read(to_read, line) if to_read else groups
 
     async def _read(self, steps: Sequence[Step], line: OwnLine) -> list[_Group]:
@@ -106,11 +107,13 @@ class Steps:
                 raise
 
         groups: dict[UUID, _Group] = {}
-        for step, seen in zip(steps, await persist(look), strict=True):
+        found = await persist(look)
+        now = max((seen.clock for seen in found if isinstance(seen, Seen)), default=self._clock.now())
+        for step, seen in zip(steps, found, strict=True):
             if not isinstance(seen, Seen):
                 step.failed(seen or InstanceNotFound(step.work.instance_id))
                 continue
-            group = groups.setdefault(seen.record.id, _Group([], seen.record, seen.clock))
+            group = groups.setdefault(seen.record.id, _Group([], seen.record, now))
             group.steps.append(step)
             if seen.receipt is not None:
                 group.receipts[seen.receipt.key] = seen.receipt

@@ -4,7 +4,6 @@ JSON travels as text that we encode and decode ourselves: what JSON codec the en
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
 from typing import Any
 
 from sqlalchemy import JSON, Column, ColumnElement, FromClause, Table, Text, bindparam, cast, column, func, select
@@ -14,11 +13,19 @@ from sqlalchemy.types import TypeEngine
 
 
 def incoming(
-    name: str, table: Table, columns: Iterable[str], *, one: bool = False, **more: TypeEngine[Any]
+    name: str,
+    table: Table,
+    columns: Iterable[str],
+    *,
+    shares: bool = False,
+    one: bool = False,
+    **more: TypeEngine[Any],
 ) -> FromClause:
     """Rows called `name` with these columns of `table` and `more` that it does not have; see `arrays` for their values.
 
-    With `one` a single row, whose values come as they are: taking arrays apart is a quarter of what writing one row costs.
+    Where the rows of a batch have much in common, with `shares`, a value that all of them have comes once: every element of an
+    array costs something to send. With `one` a single row, whose values come as they are: taking arrays apart is a quarter of
+    what writing one row costs.
     """
     kinds = {column: _carrier(table.c[column]) for column in columns} | more
     if one:
@@ -29,8 +36,20 @@ def incoming(
     # Behind a subquery the planner does not count the elements. So it expects the same of one row and of many, and keeps one
     # plan, where it would make a new one at every execution because a single row promises to be cheaper.
     listed = func.unnest(select(first).scalar_subquery(), *others)
-    rows = listed.table_valued(*(column(name, kind) for name, kind in kinds.items()))
-    return rows.render_derived(name=name)
+    rows = listed.table_valued(*(column(name, kind) for name, kind in kinds.items())).render_derived(name=name)
+    if not shares:
+        return rows
+    # The first column says how many rows there are.
+    leading, *following = rows.c
+    return select(leading, *(_or_shared(name, each) for each in following)).subquery(name)
+
+
+def _or_shared(name: str, value: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.coalesce(value, bindparam(_shared(name, value.key), type_=value.type)).label(value.key)
+
+
+def _shared(name: str, column: str | None) -> str:
+    return f"{name}_{column}_of_all"
 
 
 def arrays(name: str, rows: Sequence[Mapping[str, object]], columns: Iterable[str]) -> dict[str, object]:
@@ -39,18 +58,30 @@ def arrays(name: str, rows: Sequence[Mapping[str, object]], columns: Iterable[st
 
 
 def columns(
-    name: str, names: Sequence[str], rows: Sequence[Sequence[object]], *, one: bool = False
+    name: str,
+    names: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    shares: bool = False,
+    one: bool = False,
 ) -> dict[str, object]:
     """The same for rows that are tuples of values, in the order of `names`, the first of them never null; or for the one row."""
     if one:
         return {f"{name}_{column}": value for column, value in zip(names, rows[0], strict=True)}
-    values = zip(*rows, strict=True) if rows else repeat((), len(names))
-    return {f"{name}_{column}": _array(given) for column, given in zip(names, values, strict=True)}
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    parameters: dict[str, object] = {f"{name}_{names[0]}": values[0]}
+    for each, found in zip(names[1:], values[1:], strict=True):
+        # Shorter arrays are filled up with nulls.
+        same = _is_same(found)
+        parameters[f"{name}_{each}"] = () if same and (shares or found[0] is None) else found
+        if shares:
+            parameters[_shared(name, each)] = found[0] if same else None
+    return parameters
 
 
-def _array(values: tuple[object, ...]) -> Sequence[object]:
-    # Shorter arrays are filled up with nulls, and every element costs something to send.
-    return () if values.count(None) == len(values) else values
+def _is_same(values: tuple[object, ...]) -> bool:
+    # The last is asked first: where values differ, it most often does too.
+    return bool(values) and values[-1] == values[0] and values.count(values[0]) == len(values)
 
 
 def stored(rows: FromClause, target: Column[Any]) -> ColumnElement[Any]:

@@ -92,7 +92,7 @@ def create(tables: Tables, *, lent: bool, kinds: Kinds = _NONE, one: bool = Fals
     """
     instances = tables.instances
     columns = [column.name for column in instances.c]
-    new = incoming("created", instances, columns, one=one, asked=Integer())
+    new = incoming("created", instances, columns, shares=True, one=one, asked=Integer())
     values = select(*(stored(new, column) for column in instances.c))
     bounds = lent_limits() if lent else limits()
     if PutReceipt in kinds:
@@ -115,7 +115,7 @@ def disarm(tables: Tables) -> Update:
 
 
 def _changed(tables: Tables, columns: Sequence[str], *, one: bool = False) -> FromClause:
-    return incoming("changed", tables.instances, ("id", *columns), one=one, expected=Integer())
+    return incoming("changed", tables.instances, ("id", *columns), shares=True, one=one, expected=Integer())
 
 
 def _locked(
@@ -151,7 +151,7 @@ def _with_effects(statement: Select[Any], tables: Tables, written: CTE, kinds: K
 def _entries(tables: Tables, written: CTE, *, one: bool) -> CTE:
     history = tables.history
     columns = [column.name for column in history.c]
-    rows = incoming("entries", history, columns, one=one)
+    rows = incoming("entries", history, columns, shares=True, one=one)
     values = select(*(stored(rows, column) for column in history.c)).join_from(
         rows, written, written.c.id == rows.c.instance_id
     )
