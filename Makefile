@@ -6,7 +6,7 @@ RUN := $(UV) run --locked
 
 # One PostgreSQL database per worker; WORKERS=0 runs in one process (for pdb, or to read prints).
 WORKERS ?= 2
-# Which package's tests: core, pg, litestar, handlers; empty for all.
+# Which package's tests: core, pg, litestar, handlers, redis; empty for all.
 PKG ?=
 # Anything more for the command: make test ARGS="-k timeout", make demo ARGS=--check
 ARGS ?=

@@ -4,6 +4,7 @@ from benchmarks.case import Case
 from benchmarks.cases.creation import CREATION
 from benchmarks.cases.durable import FIVE_STEPS, ONE_STEP
 from benchmarks.cases.events import SEEN, UNSEEN
+from benchmarks.cases.flows import FLOW
 from benchmarks.cases.idle import IDLE
 from benchmarks.cases.imports import IMPORTS
 from benchmarks.cases.local import MEMORY, MEMORY_CREATION, SQLITE
@@ -22,6 +23,7 @@ CASES: tuple[Case, ...] = (
     COMMANDED,
     ONE_STEP,
     FIVE_STEPS,
+    FLOW,
     TIMERS,
     IDLE,
     HISTORY,

@@ -53,6 +53,7 @@ TARGETS = (
     Target("event with a command that writes a row, 16 tasks, by pgbench", "command-16", "pgbench", 0.4, 0.55),
     Target("durable run of 5 commands, steps, by DBOS steps", "dbos-steps", "detent", 10),
     Target("durable run of 5 commands, steps, by pgbench", "durable-5", "pgbench", None, 1.3),
+    Target("flow of 5 steps, executions, by pgbench (FlowMonkey: 0.27 x)", "flow-5", "pgbench", None, 0.27),
     Target("10,000 timeouts due, 2 workers, by pgbench", "timers", "pgbench", 6, 10),
     Target("one event at a time, idle, p50 by that of two asyncpg statements", "idle", "floor", 1.5, 1.2, True),
     Target("event, memory store, per second", "memory", "rate", 25_000, 40_000, unit=""),

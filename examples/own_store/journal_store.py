@@ -36,6 +36,7 @@ from examples.own_store.rows import Rows
 from examples.own_store.runs import JournalRuns
 from examples.own_store.transaction import JournalTransaction
 from examples.own_store.unit import JournalUnit, write
+from examples.own_store.values import JournalValues
 
 
 class JournalStore:
@@ -46,6 +47,7 @@ class JournalStore:
         self.runs = JournalRuns(self._database)
         self.inbox = JournalInbox(self._database)
         self.outbox = JournalOutbox(self._database)
+        self.values = JournalValues(self._database)
         self.signals = LocalSignals()
 
     async def open(self) -> None:
@@ -224,9 +226,10 @@ class JournalStore:
         found = self._database.seen().definitions.get((workflow, version))
         return copy_snapshot(found) if found else None
 
-    async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
-        """Every stored version of these workflows, by name and in the order they were stored."""
-        listed = [each for each in self._database.seen().definitions.values() if each.workflow in workflows]
+    async def list_definitions(self, workflows: Collection[str] | None) -> Sequence[DefinitionSnapshot]:
+        """Every stored version of these workflows (of all for `None`), by name and in the order they were stored."""
+        stored = self._database.seen().definitions.values()
+        listed = [each for each in stored if workflows is None or each.workflow in workflows]
         return [copy_snapshot(snapshot) for snapshot in sorted(listed, key=lambda snapshot: snapshot.workflow)]
 
     # ------------------------------------------------------------------------------------------------ what waits

@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """An instance was taken out, with its history, receipts, runs and messages; this is kept of it."""
+    """An instance was taken out, with its history, receipts, runs, messages and values; this is kept of it."""
 
     entry: ArchiveEntry
     kind: Literal["remove"] = "remove"
@@ -51,6 +51,7 @@ class Remove:
         rows.receipts = {key: receipt for key, receipt in rows.receipts.items() if receipt.instance_id != removed}
         rows.runs = {run.id: run for run in rows.runs.values() if run.instance_id != removed}
         rows.messages = {each.id: each for each in rows.messages.values() if each.instance_id != removed}
+        rows.instance_values.pop(removed, None)
         rows.archive[removed] = self.entry
 
 
@@ -163,8 +164,46 @@ class PutClaims:
         rows.claims[self.queue] = self.instants
 
 
+@dataclass(frozen=True, slots=True)
+class PutValue:
+    """A value was put beside an instance, in the place of what was there."""
+
+    instance_id: UUID
+    ref: str
+    value: JsonValue
+    kind: Literal["put_value"] = "put_value"
+
+    def apply_to(self, rows: Rows) -> None:
+        rows.instance_values.setdefault(self.instance_id, {})[self.ref] = self.value
+
+
+@dataclass(frozen=True, slots=True)
+class DropValues:
+    """Values beside an instance were taken out."""
+
+    instance_id: UUID
+    refs: tuple[str, ...]
+    kind: Literal["drop_values"] = "drop_values"
+
+    def apply_to(self, rows: Rows) -> None:
+        for ref in self.refs:
+            del rows.instance_values[self.instance_id][ref]
+
+
 Operation: TypeAlias = (
-    Step | Remove | PruneHistory | PruneReceipts | Define | Put | PutRun | PutMessage | PutDelivery | Drop | PutClaims
+    Step
+    | Remove
+    | PruneHistory
+    | PruneReceipts
+    | Define
+    | Put
+    | PutRun
+    | PutMessage
+    | PutDelivery
+    | Drop
+    | PutClaims
+    | PutValue
+    | DropValues
 )
 """Something that happened to the rows, told so that doing it again to the same rows leads to the same rows."""
 

@@ -1,6 +1,6 @@
 """The rows of a store, by table, and what is read from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -39,6 +39,8 @@ class Rows:
     """The highest number that a message or a delivery was given."""
     claims: dict[str, tuple[datetime, ...]] = field(default_factory=dict)
     """When runs of a queue with a rate were claimed, as far back as the rate asks for."""
+    instance_values: dict[UUID, dict[str, JsonValue]] = field(default_factory=dict)
+    """What is kept beside instances, by ref."""
 
     def copy(self) -> "Rows":
         """The same rows in dicts and lists of their own."""
@@ -54,6 +56,7 @@ class Rows:
             dict(self.deliveries),
             self.last_number,
             dict(self.claims),
+            {instance_id: dict(kept) for instance_id, kept in self.instance_values.items()},
         )
 
     def instance(self, instance_id: UUID) -> WorkflowInstance | None:
@@ -89,6 +92,10 @@ class Rows:
     def has_active_run(self, instance_id: UUID) -> bool:
         """Whether a run of the instance has not ended."""
         return any(run.instance_id == instance_id and run.is_active for run in self.runs.values())
+
+    def beside(self, instance_id: UUID) -> Mapping[str, JsonValue]:
+        """What is kept beside an instance, by ref; the values themselves."""
+        return self.instance_values.get(instance_id, {})
 
     def waiting(self, instance_id: UUID, after: int) -> Iterator[InboxMessage]:
         """The messages to an instance that are not dead, by rising number and above `after`."""

@@ -1,6 +1,6 @@
 """One transaction of the journal store: what it wrote so far, and who is told when it commits."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -28,6 +28,7 @@ from examples.own_store.ledger import Ledger, apply
 from examples.own_store.operations import (
     Define,
     Drop,
+    DropValues,
     Operation,
     PruneHistory,
     PruneReceipts,
@@ -36,6 +37,7 @@ from examples.own_store.operations import (
     PutDelivery,
     PutMessage,
     PutRun,
+    PutValue,
     Remove,
     Step,
 )
@@ -115,6 +117,18 @@ class JournalTransaction:
         if ids:
             self._do(Drop(table, tuple(ids)))
         return len(ids)
+
+    def put_value(self, instance_id: UUID, ref: str, value: JsonValue) -> None:
+        """Keep a value beside an instance, in the place of what is there."""
+        self._do(PutValue(instance_id, ref, copy_value(value)))
+
+    def drop_values(self, instance_id: UUID, refs: Collection[str]) -> int:
+        """Take out values that are there; answers how many."""
+        # Listed first: the keys of what is there are fewer afterwards.
+        gone = tuple(refs)
+        if gone:
+            self._do(DropValues(instance_id, gone))
+        return len(gone)
 
     def put_claims(self, queue: str, instants: tuple[datetime, ...]) -> None:
         """Remember when runs of a queue were claimed."""

@@ -14,6 +14,7 @@ from detent.testing.store_contract import StoreKit
 from packages.pg.tests.wire import Wire
 from tests.databases import database_beside
 from tests.mermaid.oracle import mermaid as mermaid
+from tests.parity.flows import flowing as flowing
 from tests.parity.ground import Backend, Heard, Memory, Postgresql, Sqlite, prepared
 from tests.postgres import Postgres
 

@@ -31,8 +31,8 @@ class Backend(ABC):
 
     locks_rows = True
     """Whether steps on different instances may be under way at once; SQLite has one writer."""
-    cost: ClassVar[Mapping[str, int]] = {"creation": 1, "event": 1, "next event": 1, "command": 1}
-    """What a creation, an event, the next one of a handle and one with a command cost: round trips, or calls of the store."""
+    cost: ClassVar[Mapping[str, int]] = {"creation": 1, "event": 1, "keyed event": 1, "command": 1}
+    """What a creation, an event, one with a key and one with a command cost: round trips, or calls of the store."""
 
     @abstractmethod
     async def store(self, *, lock_timeout: float = 3.0) -> Any:
@@ -167,7 +167,7 @@ class Sqlite(Backend):
 class Postgresql(Backend):
     """Stores in one database of the test process, emptied for each test."""
 
-    cost: ClassVar[Mapping[str, int]] = {"creation": 1, "event": 2, "next event": 1, "command": 4}
+    cost: ClassVar[Mapping[str, int]] = {"creation": 1, "event": 1, "keyed event": 2, "command": 4}
 
     def __init__(self, url: str, other_url: str, stack: AsyncExitStack) -> None:
         self.url, self._other_url, self._stack = url, other_url, stack

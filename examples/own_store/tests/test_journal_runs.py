@@ -82,6 +82,27 @@ async def test_messages_and_deliveries_are_there_when_the_file_is_opened_again(p
         assert second.id == deliveries[1].id
 
 
+async def test_values_are_there_when_the_file_is_opened_again(path: Path):
+    async with opened(path) as store:
+        record, gone = await created(store), await created(store)
+        await store.values.put(record.id, "a", {"list": [1]})
+        await store.values.put(record.id, "a", "the same ref")
+        await store.values.put(record.id, "b", 1)
+        await store.values.put(record.id, "b", 2, overwrite=True)
+        await store.values.put(record.id, "c", 3)
+        await store.values.delete(record.id, ["c"])
+        await store.values.put(gone.id, "a", 1)
+        await store.remove([removal(gone)])
+
+    async with opened(path) as store:
+        assert await store.values.load(record.id, ["a", "b", "c"]) == {"a": {"list": [1]}, "b": 2}
+        assert await store.values.sizes(gone.id) == {}
+        before = path.read_bytes()
+        assert await store.values.delete(record.id, ["c"]) == 0
+        await store.values.put(record.id, "a", "the same ref")
+        assert path.read_bytes() == before
+
+
 async def test_a_number_is_not_given_again_after_a_restart(path: Path):
     async with opened(path) as store:
         record = await created(store)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from detent_handlers.addresses import checked, is_public, resolve
+from detent_handlers.address_rules import PUBLIC_ONLY
+from detent_handlers.addresses import is_public, resolve
 from detent_handlers.errors import AddressRefused
 
 PUBLIC = [
@@ -82,7 +83,7 @@ def test_an_address_that_is_local_reserved_or_none_may_not_be_called(address):
 
 def test_one_address_that_is_not_public_refuses_them_all():
     with pytest.raises(AddressRefused) as refused:
-        checked("hooks.example.com", ["1.1.1.1", "10.0.0.1"])
+        PUBLIC_ONLY.checked("hooks.example.com", ["1.1.1.1", "10.0.0.1"])
     assert (refused.value.code, refused.value.host, refused.value.address) == (
         "address_refused",
         "hooks.example.com",

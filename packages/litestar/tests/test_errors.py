@@ -78,15 +78,37 @@ def test_every_error_of_detent_is_listed_above():
     assert {type(error) for error, _ in EXPECTED} == {kind for kind in kinds() if kind.__module__ == "detent.errors"}
 
 
-def test_errors_of_other_modules_are_ours_or_the_stores():
+ELSEWHERE = {
+    "FlowInvalid": 400,
+    "UnknownFlow": 404,
+    "ContextTooLarge": 413,
+    "NotWaiting": 409,
+    "TokenRefused": 409,
+    "TriggerInvalid": 400,
+    "UnknownTrigger": 404,
+    "TriggerDisabled": 409,
+    "InputRefused": 400,
+    "TriggerUnavailable": 503,
+}
+"""What callers of flows and triggers may be told."""
+
+
+def test_what_callers_of_flows_and_triggers_are_told():
+    found = {kind.__name__: _meaning_of(kind) for kind in kinds() if kind.__name__ in ELSEWHERE}
+    assert {name: MEANINGS[row].status for name, row in found.items()} == ELSEWHERE
+
+
+def test_other_errors_are_ours_or_the_stores():
     """They are no answers that a client could do anything about, so their ancestor's row is right for them."""
-    others = [kind for kind in kinds() if kind.__module__ != "detent.errors"]
+    others = [kind for kind in kinds() if kind.__module__ != "detent.errors" and kind.__name__ not in ELSEWHERE]
     assert RowHeld in others
     for kind in others:
-        ancestor = next(known for known in kind.__mro__ if known in MEANINGS)
-        assert ancestor in (DetentError, errors.StepRolledBack, errors.StoreUnavailable), (
-            f"{kind.__name__} wants a row of its own"
-        )
+        ours = (DetentError, errors.StepRolledBack, errors.StoreUnavailable)
+        assert _meaning_of(kind) in ours, f"{kind.__name__} wants a row of its own"
+
+
+def _meaning_of(kind):
+    return next(known for known in kind.__mro__ if known in MEANINGS)
 
 
 def test_only_faults_of_ours_are_a_500():

@@ -70,7 +70,7 @@ async def test_the_migrations_make_what_the_metadata_says(empty: URL, prefix: st
         f"{prefix}{name}"
         for name in (
             *("archive", "definitions", "history", "inbox", "instances", "outbox", "receipts", "runs"),
-            *("schema_version", "throttles"),
+            *("schema_version", "throttles", "values"),
         )
     )
 
@@ -317,11 +317,39 @@ async def test_what_version_2_stored_is_whole_in_the_newest_and_the_other_way_ro
     assert await store.apply(first.id, lambda record, *_: (None, record)) == first
     assert await store.remove([removal(await loaded(store, first.id))]) == {first.id}
     await ran(store, "DELETE FROM detent_archive")
-    assert await migrate.downgrade(Connections(store.engine), store.names, to=2) == [4, 3]
+    assert await migrate.downgrade(Connections(store.engine), store.names, to=2) == ALL[:1:-1]
 
     gone = {name: [row for row in rows if first.id not in row] for name, rows in before.items()}
     assert await contents(store) == gone
     assert without_numbers(await catalog(store, "public")) == without_numbers(old_schema)
+    await store.close()
+
+
+async def test_what_version_4_stored_is_whole_in_the_newest_and_the_other_way_round(empty: URL) -> None:
+    store = PgStore.from_url(empty)
+    for number in range(1, 5):
+        await stepped(store, number)
+    columns = "id, workflow, definition_version, state, status, version, context, metadata, timers, due_at, entered_at"
+    places = f"detent_instances ({columns}, created_at, updated_at)"
+    await ran(store, OLD["instances"].replace("detent_instances", places), OLD["history"], OLD["receipts"])
+    before, old_schema = await contents(store), await catalog(store, "public")
+    with pytest.raises(StoreOutdated):
+        await store.open()
+
+    assert await store.upgrade() == ALL[4:]
+    [first, second, *_] = await store.find(InstanceQuery(), order=Order("id"), limit=10)
+    for record in (first, second):
+        await store.values.put(record.id, "a", {"large": True})
+    assert await store.remove([removal(first)]) == {first.id}
+    assert await store.values.load(second.id, ["a"]) == {"a": {"large": True}}
+    assert await store.values.sizes(first.id) == {}
+    await ran(store, "DELETE FROM detent_archive")
+    assert await migrate.downgrade(Connections(store.engine), store.names, to=4) == ALL[:3:-1]
+
+    assert await contents(store) == {
+        name: [row for row in rows if first.id not in row] for name, rows in before.items()
+    }
+    assert await catalog(store, "public") == old_schema
     await store.close()
 
 
@@ -355,12 +383,12 @@ class TestCommands:
 
         assert await self.run("status", "--url", url, "--json") == (
             1,
-            '{"version": 0, "needed": 4, "pending": ["0001_instances", "0002_finding_and_archive", "0003_durable", '
-            '"0004_history_by_itself"]}\n',
+            '{"version": 0, "needed": 5, "pending": ["0001_instances", "0002_finding_and_archive", "0003_durable", '
+            '"0004_history_by_itself", "0005_values"]}\n',
         )
-        assert await self.run("upgrade", "--url", url) == (0, "applied 1, 2, 3, 4; the schema has version 4\n")
-        assert await self.run("upgrade", DETENT_DATABASE_URL=url) == (0, "nothing to do; the schema has version 4\n")
-        assert await self.run("status", DETENT_DATABASE_URL=url) == (0, "the schema has version 4; this code needs 4\n")
+        assert await self.run("upgrade", "--url", url) == (0, "applied 1, 2, 3, 4, 5; the schema has version 5\n")
+        assert await self.run("upgrade", DETENT_DATABASE_URL=url) == (0, "nothing to do; the schema has version 5\n")
+        assert await self.run("status", DETENT_DATABASE_URL=url) == (0, "the schema has version 5; this code needs 5\n")
 
     async def test_sql_needs_no_database(self) -> None:
         code, up = await self.run("sql", "--schema", "side", "--prefix", "")

@@ -24,7 +24,7 @@ from detent.testing.store_contract.samples import (
 from detent_pg import PgStore
 from detent_pg.names import Names
 from detent_pg.schema import tables
-from detent_pg.statements import archive, definitions, finding, locking, reading, writing
+from detent_pg.statements import archive, definitions, finding, locking, reading, values, writing
 from packages.pg.tests.wire import Wire
 
 TABLES = tables(Names())
@@ -54,6 +54,11 @@ ALL: dict[str, Executable] = {
     "list definitions": definitions.load_of(TABLES),
     "save definitions": definitions.save(TABLES),
     "load definitions": definitions.load_all(TABLES),
+    "put a value": values.put(TABLES, overwrite=False),
+    "overwrite a value": values.put(TABLES, overwrite=True),
+    "load values": values.load(TABLES),
+    "sizes of values": values.sizes(TABLES),
+    "remove values": values.remove(TABLES),
 }
 EVIL = "Robert'); DROP TABLE students; --"
 
@@ -91,6 +96,9 @@ async def use_every_statement(store: PgStore) -> None:
     )
     await store.find(query, order=Order(), limit=5, after=Position(record.id, NOW))
     await store.count(query, group_by=("state",))
+    await store.values.put(record.id, EVIL, EVIL)
+    assert await store.values.load(record.id, [EVIL]) == {EVIL: EVIL}
+    assert await store.values.delete(record.id, [EVIL]) == 1
     other = await created(store)
     entry = replace(removal(other).entry, workflow=EVIL, tenant=EVIL, reason=EVIL, document={EVIL: EVIL})
     assert list(await store.remove([Removal(1, entry)])) == [other.id]

@@ -63,6 +63,9 @@ from detent.runtime.run_report import RunReport
 from detent.runtime.runtime import WorkflowRuntime
 from detent.runtime.subscribers import Subscriber, subscriber
 from detent.runtime.version_verbs import WorkflowVersion
+from detent.service.execution import Cancellation, Execution, ExecutionStatus, StepError
+from detent.service.flow_events import FlowEvent, FlowEventType, FlowObserver
+from detent.service.flows import CancelResult, FlowService, Timeouts
 from detent.service.service import WorkflowService
 from detent.store.memory import MemoryStore
 from detent.store.memory_transaction import MemoryTransaction
@@ -77,6 +80,9 @@ from detent.upgrade.report import UpgradeReport
 
 __version__ = "0.1.0"
 
+from detent.service.trigger_book import TriggerBook
+from detent.service.triggers import TriggerService
+
 __all__ = [
     "ArchiveEntry",
     "ArchivedInstance",
@@ -85,6 +91,8 @@ __all__ = [
     "BulkFailure",
     "BulkItem",
     "BulkReport",
+    "CancelResult",
+    "Cancellation",
     "Clock",
     "CommandContext",
     "CommandFailed",
@@ -99,8 +107,14 @@ __all__ = [
     "Event",
     "EventNotAvailable",
     "EventRefused",
+    "Execution",
+    "ExecutionStatus",
     "Explanation",
     "Fail",
+    "FlowEvent",
+    "FlowEventType",
+    "FlowObserver",
+    "FlowService",
     "GiveUp",
     "Goto",
     "GuardContext",
@@ -123,8 +137,8 @@ __all__ = [
     "Observation",
     "Ok",
     "OnEnter",
-    "Outcome",
     "OutboxReport",
+    "Outcome",
     "OutcomeUnknown",
     "Refuse",
     "Registry",
@@ -146,14 +160,18 @@ __all__ = [
     "SqliteStore",
     "State",
     "Status",
+    "StepError",
     "Store",
     "StoreUnavailable",
     "Subscriber",
     "SweepReport",
     "SystemClock",
+    "Timeouts",
     "Timer",
     "TimerOutlook",
     "TransitionResult",
+    "TriggerBook",
+    "TriggerService",
     "TriggerItem",
     "UnknownWorkflow",
     "UpgradeReport",

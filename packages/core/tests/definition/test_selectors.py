@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from detent.definition import Selector, put, select
+from detent.definition.selectors import keys_read
 from detent.errors import InvalidValue
 
 CONTEXT = {
@@ -56,11 +57,38 @@ def test_a_selector_picks_from_the_context(written: Any, value: Any) -> None:
         ({"${id}": ["${id}", "#${id}", 1]}, {"${id}": [7, "#7", 1]}),
         ("${id", "${id"),
         ("$${id}", "$7"),
+        ("\\${id} is ${id}", "${id} is 7"),
+        ("${nothing:-none}", "none"),
+        ("[${nothing:-}] ${note:-none} ${ order.total :-0}", "[] null 9.5"),
+        ("${id:?}", 7),
         ("${__class__} ${id.real}", " "),
     ],
 )
 def test_a_template_is_filled_in(template: Any, value: Any) -> None:
     assert _selected({"template": template}) == value
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"), [("${nothing:?}", "missing"), ("to ${a.nothing:?who is it for}", "who is it for")]
+)
+def test_a_template_may_insist_on_a_value(template: str, reason: str) -> None:
+    with pytest.raises(InvalidValue, match=reason):
+        _selected({"template": template})
+
+
+@pytest.mark.parametrize(
+    ("written", "keys"),
+    [
+        ({"key": "a.b"}, {"a.b"}),
+        ({"keys": ["id", "note"]}, {"id", "note"}),
+        ({"path": "order.lines.1"}, {"order"}),
+        ({"template": {"x": ["${order.total} ${ id :-0}", "\\${note}"], "${paid}": 1}}, {"order", "id"}),
+        ({"full": True}, None),
+        ({"static": "${order}"}, set()),
+    ],
+)
+def test_it_is_known_what_a_selector_may_read(written: Any, keys: set[str] | None) -> None:
+    assert keys_read(ADAPTER.validate_python(written)) == keys
 
 
 @pytest.mark.parametrize("written", [{"full": True}, {"path": "order"}, {"template": "${order}"}, {"key": "order"}])

@@ -223,6 +223,38 @@ async def test_a_file_of_the_first_release_is_upgraded_with_what_it_holds(path: 
         assert list(await store.remove([removal(done.instance)])) == [done.instance.id]
 
 
+async def test_a_file_from_before_values_is_upgraded_and_keeps_them(path: Path, monkeypatch: pytest.MonkeyPatch):
+    with closing(plain(path)) as connection, monkeypatch.context() as older_release:
+        older_release.setattr(sqlite_schema, "STEPS", STEPS[:3])
+        upgrade(connection)
+        live = creation().instance
+        row = dict(zip(INSTANCE_COLUMNS.replace(",", " ").split(), from_instance(live), strict=True))
+        connection.execute(
+            f"INSERT INTO detent_instances ({', '.join(row)}) VALUES ({', '.join(':' + name for name in row)})", row
+        )
+
+    async with opened(SqliteStore(path)) as store:
+        await store.values.put(live.id, "a", {"large": True})
+
+    async with opened(SqliteStore(path)) as store:
+        assert await store.load(live.id) == live
+        assert await store.values.load(live.id, ["a"]) == {"a": {"large": True}}
+
+
+async def test_a_value_waits_for_the_writer_no_longer_than_a_step_and_is_read_meanwhile(path: Path):
+    async with opened(SqliteStore(path, lock_timeout=0.01)) as store:
+        record = await created(store)
+        await store.values.put(record.id, "a", 1)
+
+        async with store.begin():
+            for write in (store.values.put(record.id, "b", 2), store.values.delete(record.id, ["a"])):
+                with pytest.raises(StoreUnavailable):
+                    await write
+            assert await store.values.load(record.id, ["a", "b"]) == {"a": 1}
+
+        assert await store.values.clear(record.id) == 1
+
+
 async def test_closing_waits_for_the_step_that_is_under_way(path: Path):
     store = SqliteStore(path)
     await store.open()

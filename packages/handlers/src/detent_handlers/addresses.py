@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
-from detent_handlers.errors import AddressRefused
-
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """Answers the addresses of a host and port, the one to try first first. Raises `OSError` when there is none."""
 
@@ -32,17 +30,6 @@ async def resolve(host: str, port: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def checked(host: str, addresses: Sequence[str]) -> Sequence[str]:
-    """`addresses`, if every one is public. Raises `AddressRefused`.
-
-    One that is not refuses them all: their owner is the same.
-    """
-    for address in addresses:
-        if not is_public(address):
-            raise AddressRefused(host, address)
-    return addresses
-
-
 def is_public(address: str) -> bool:
     """Whether `address` is one on the public internet; an IPv4 address inside an IPv6 address is looked at in its place."""
     try:
@@ -51,11 +38,12 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(read, IPv4Address):
         return _is_public_4(read)
-    inner = _inner(read)
+    inner = inner_address(read)
     return _is_public_6(read) if inner is None else _is_public_4(inner)
 
 
-def _inner(address: IPv6Address) -> IPv4Address | None:
+def inner_address(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that whoever connects to `address` ends up at, where it is written inside."""
     number = int(address)
     if address in _MAPPED or address in _NAT64:
         return IPv4Address(number & 0xFFFF_FFFF)

@@ -1,4 +1,4 @@
-"""What a receiver's answer means for the delivery."""
+"""What the status of an answer means, and when it asks to come again."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -6,6 +6,9 @@ from email.utils import parsedate_to_datetime
 
 from detent.registry.raises import GiveUp, RetryAfter
 from detent_handlers.errors import WebhookRefused
+
+RETRYABLE = frozenset({408, 425, 429})
+"""The statuses below 500 after which another attempt may help."""
 
 _SHORTEST_WAIT = timedelta(seconds=1)
 _MOST_DIGITS = 9
@@ -31,11 +34,21 @@ def failure(answer: Answer, origin: str, now: datetime, longest_wait: timedelta)
         return None
     if status == 410:
         return GiveUp(f"{origin} answered 410: it wants no more of these", code="webhook_gone")
-    wait = read_retry_after(answer.retry_after, now) if status == 429 or status >= 500 else None
+    wait = asked_wait(answer.retry_after, now, longest_wait) if status == 429 or status >= 500 else None
     if wait is None:
         return WebhookRefused(origin, status)
-    bounded = min(max(wait, _SHORTEST_WAIT), longest_wait)
-    return RetryAfter(bounded, f"{origin} answered {status} and asks for {bounded}")
+    return RetryAfter(wait, f"{origin} answered {status} and asks for {wait}")
+
+
+def may_help(status: int) -> bool:
+    """Whether another attempt may help after an answer with this status."""
+    return status >= 500 or status in RETRYABLE
+
+
+def asked_wait(text: str | None, now: datetime, longest: timedelta) -> timedelta | None:
+    """How long a `Retry-After` asks to wait, a second at least and `longest` at most; `None` where it says nothing."""
+    wait = read_retry_after(text, now)
+    return None if wait is None else min(max(wait, _SHORTEST_WAIT), longest)
 
 
 def read_retry_after(text: str | None, now: datetime) -> timedelta | None:

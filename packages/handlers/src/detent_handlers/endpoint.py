@@ -49,7 +49,7 @@ def read_endpoint(url: str, *, allow_http: bool = False) -> Endpoint:
     if read.scheme == "http" and not allow_http:
         raise InvalidValue("url", "is not https", hint="allow_http=True sends it in clear text")
     if read.userinfo:
-        raise InvalidValue("url", "holds a user name or a password", hint="the signature says who sends it")
+        raise InvalidValue("url", "holds a user name or a password", hint="a header or a signature says who sends it")
     host, port = read.raw_host.decode(), read.port or _DEFAULT_PORTS[read.scheme]
     if not _HOST.fullmatch(host) or not 0 < port < 1 << 16:
         raise InvalidValue("url", "names no host and port that can be called")

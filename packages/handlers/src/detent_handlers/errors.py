@@ -1,10 +1,15 @@
-"""Why a webhook was not delivered. None of them holds a secret, nor the path of the URL, which often is one.
+"""Why a call to the world outside came to nothing. None of them holds a secret, nor the path of the URL, which often is one.
 
 DetentError
-├── WebhookRefused        the receiver answered something else than success
-├── WebhookUnreachable    no answer came
-└── AddressRefused        the receiver's name leads to an address that is not on the public internet
+├── WebhookRefused            the receiver answered something else than success
+├── Unreachable               no answer came
+│   ├── TookTooLong           not in time
+│   └── WebhookUnreachable    not to a webhook
+├── TooManyRedirects          one redirect led to the next
+└── AddressRefused            the host, or an address that its name leads to, may not be called
 """
+
+from datetime import timedelta
 
 from detent.errors import DetentError
 
@@ -29,13 +34,13 @@ class WebhookRefused(DetentError):
         self.status = status
 
 
-class WebhookUnreachable(DetentError):
-    """No answer came: the receiver was not found, took no connection, broke off or was too slow.
+class Unreachable(DetentError):
+    """No answer came: the host was not found, took no connection, broke off, was too slow or cannot be understood.
 
-    It may have got the message all the same.
+    It may have got the request all the same.
     """
 
-    code = "webhook_unreachable"
+    code = "unreachable"
 
     def __init__(self, origin: str, reason: str) -> None:
         super().__init__(f"{origin} gave no answer: {reason}")
@@ -43,15 +48,53 @@ class WebhookUnreachable(DetentError):
         self.reason = reason
 
 
+class WebhookUnreachable(Unreachable):
+    """No answer came: the receiver was not found, took no connection, broke off or was too slow.
+
+    It may have got the message all the same.
+    """
+
+    code = "webhook_unreachable"
+
+
+class TookTooLong(Unreachable):
+    """The answer was not there, or not to its end, when the time was over."""
+
+    code = "took_too_long"
+
+    def __init__(self, origin: str, timeout: timedelta) -> None:
+        super().__init__(origin, f"it took longer than {timeout.total_seconds():g} s")
+        self.timeout = timeout
+
+
+class TooManyRedirects(DetentError):
+    """One redirect led to the next, and more of them than are followed."""
+
+    code = "too_many_redirects"
+
+    def __init__(self, origin: str, limit: int) -> None:
+        super().__init__(f"{origin} redirects more than {limit} times")
+        self.origin = origin
+        self.limit = limit
+
+
 class AddressRefused(DetentError):
-    """The host has an address inside a private network, or one that no host can have; nothing was sent."""
+    """The host has an address inside a private network, or one that no host can have, or is on a deny list; nothing was sent.
+
+    `address` is empty where the host is denied by its name.
+    """
 
     code = "address_refused"
 
-    def __init__(self, host: str, address: str) -> None:
-        super().__init__(
-            f"{host} has the address {address}, which is not on the public internet",
-            hint="allow_private=True lets a sink call receivers inside your network",
-        )
+    def __init__(self, host: str, address: str = "", *, denied: bool = False) -> None:
+        place = f"{host} has the address {address}, which" if address else host
+        if denied:
+            super().__init__(f"{place} is on the deny list")
+        else:
+            super().__init__(
+                f"{place} is not on the public internet",
+                hint="allow_private=True lets a call go inside your network",
+            )
         self.host = host
         self.address = address
+        self.denied = denied

@@ -3,9 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Self
 
@@ -17,10 +15,12 @@ from detent.errors import InvalidValue
 from detent.retry import Retry
 from detent.runtime.subscribers import Subscriber
 from detent.store.messages import Delivery
-from detent_handlers.addresses import Resolver, checked, resolve
+from detent_handlers.address_rules import AddressRules
+from detent_handlers.addresses import Resolver, resolve
 from detent_handlers.answers import Answer, failure
 from detent_handlers.endpoint import read_endpoint
-from detent_handlers.errors import WebhookUnreachable
+from detent_handlers.errors import TookTooLong, Unreachable, WebhookUnreachable
+from detent_handlers.safe_client import SafeClient
 from detent_handlers.signing import SigningKey, read_key, signed_headers
 from detent_handlers.webhook_message import body_of, headers_of
 
@@ -28,8 +28,6 @@ ANSWER_LIMIT = 64 * 1024
 """How many bytes of an answer are read, so that the connection can be used again; what is longer ends it."""
 
 _MARGIN = timedelta(seconds=5)
-# Unzipping is left out because nobody reads the answer.
-_HEADERS = {"user-agent": "detent-handlers", "accept-encoding": "identity"}
 
 
 class WebhookSink:
@@ -70,13 +68,15 @@ class WebhookSink:
         self._endpoint = read_endpoint(url, allow_http=allow_http)
         self._keys = _read_keys(secret)
         self._timeout = _positive(timeout, "timeout")
-        self._connect_timeout = _positive(connect_timeout, "connect_timeout")
         self._longest_wait = _positive(longest_wait, "longest_wait")
-        self._allow_private = allow_private
-        self._tls = tls
-        self._resolve = resolve
         self._clock = clock or SystemClock()
-        self._client: httpx.AsyncClient | None = None
+        self._client = SafeClient(
+            rules=AddressRules(allow_private=allow_private),
+            connect_timeout=_positive(connect_timeout, "connect_timeout"),
+            tls=tls,
+            resolve=resolve,
+            keep=True,
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._endpoint.origin}>"
@@ -103,9 +103,7 @@ class WebhookSink:
 
     async def aclose(self) -> None:
         """Close the connections. A delivery after that opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._client.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,65 +117,19 @@ class WebhookSink:
         answer: Answer | None = None
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                response = await self._posted(headers, body)
+                response = await self._client.open("POST", self._endpoint, headers, body)
                 answer = Answer(response.status_code, response.headers.get("retry-after"))
                 await _drop(response)
-        except (TimeoutError, httpx.TransportError) as error:
+        except (TimeoutError, httpx.TransportError, Unreachable) as error:
             # What breaks off behind the status changes nothing: the receiver has said it.
             if answer is None:
                 raise WebhookUnreachable(self._endpoint.origin, self._reason(error)) from error
         return answer
 
-    async def _posted(self, headers: dict[str, str], body: bytes) -> httpx.Response:
-        *others, last = await self._addresses()
-        for address in others:
-            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
-                return await self._send(address, headers, body)
-        return await self._send(last, headers, body)
-
-    async def _addresses(self) -> Sequence[str]:
-        host, port = self._endpoint.host, self._endpoint.port
-        try:
-            found = await self._resolve(host, port)
-        except TimeoutError:
-            raise
-        except (OSError, UnicodeError) as error:
-            raise WebhookUnreachable(self._endpoint.origin, "its name was not found") from error
-        if not found:
-            raise WebhookUnreachable(self._endpoint.origin, "its name has no address")
-        return found if self._allow_private else checked(host, found)
-
-    async def _send(self, address: str, headers: dict[str, str], body: bytes) -> httpx.Response:
-        client, endpoint = self._opened(), self._endpoint
-        request = client.build_request(
-            "POST",
-            endpoint.at(address),
-            content=body,
-            headers=headers | {"host": endpoint.authority},
-            # The connection is to the address; certificate, host and path are the receiver's.
-            extensions={"sni_hostname": endpoint.host.rstrip("."), "target": endpoint.target},
-        )
-        return await client.send(request, stream=True)
-
     def _reason(self, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
-            return f"it took longer than {self._timeout.total_seconds():g} s"
-        # Of a broken protocol only the kind is told: the text quotes what the other side sent.
-        return f"{type(error).__name__}: {error}" if isinstance(error, httpx.ConnectError) else type(error).__name__
-
-    def _opened(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                verify=self._tls or True,
-                trust_env=False,
-                follow_redirects=False,
-                # The rest is bounded by the attempt's own timeout.
-                timeout=httpx.Timeout(None, connect=self._connect_timeout.total_seconds()),
-                headers=_HEADERS,
-                # What a receiver answers leaves nothing behind.
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            )
-        return self._client
+        if isinstance(error, Unreachable):
+            return error.reason
+        return TookTooLong(self._endpoint.origin, self._timeout).reason
 
 
 async def _drop(response: httpx.Response) -> None:

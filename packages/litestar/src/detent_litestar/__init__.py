@@ -4,12 +4,13 @@
 runs and is mounted on request only.
 """
 
-from detent_litestar.config import AllowAll, Controllers, WorkerConfig, WorkflowConfig
+from detent_litestar.config import AllowAll, Controllers, Webhooks, WorkerConfig, WorkflowConfig
 from detent_litestar.plugin import WorkflowPlugin
 
 __all__ = [
     "AllowAll",
     "Controllers",
+    "Webhooks",
     "WorkerConfig",
     "WorkflowConfig",
     "WorkflowPlugin",

@@ -9,7 +9,7 @@ from dishka import AsyncContainer
 from dishka.provider import BaseProvider
 from litestar import Request
 from litestar.exceptions import ImproperlyConfiguredException
-from litestar.types import Guard
+from litestar.types import Guard, Middleware
 
 from detent.clock import Clock
 from detent.definition.model import WorkflowDefinition
@@ -18,6 +18,8 @@ from detent.runtime.observers import WorkflowObserver
 from detent.runtime.parts import Settings
 from detent.runtime.retention_policy import RetentionPolicy
 from detent.runtime.runtime import WorkflowRuntime
+from detent.service.service import WorkflowService
+from detent.service.triggers import TriggerService
 from detent.store.protocol import Store
 from detent.workers.queues import Queue
 from detent.workers.worker import Worker
@@ -26,6 +28,9 @@ Acting: TypeAlias = Callable[[Request[Any, Any, Any]], Mapping[str, JsonValue]]
 """Says who sends a request, as trigger metadata for history."""
 TenantOf: TypeAlias = Callable[[Request[Any, Any, Any]], str | None]
 """Says whose instances a request may see and touch; `None` for nobody's."""
+
+MakesTriggers: TypeAlias = Callable[[WorkflowService], TriggerService]
+"""Makes the triggers' service over the running runtime: `lambda workflows: TriggerService(workflows, book, triggers)`."""
 
 ONE_MEBIBYTE = 1024 * 1024
 
@@ -72,6 +77,45 @@ class Controllers:
             raise ImproperlyConfiguredException(
                 "the workflow routes need a policy: Controllers(guards=[...]), "
                 "or Controllers(policy=AllowAll()) to let everybody in, and not both"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """The door of HTTP triggers: `POST {path}/{trigger}`. It is mounted only with `guards`, or with the policy `AllowAll()`.
+
+    A trigger's own signature is verified behind them. `AllowAll()` is what webhooks from outside need, that have nothing else to
+    show; a trigger without a signature is then open to whoever knows its name.
+    """
+
+    guards: Sequence[Guard] = ()
+    """Who may call; each must let a request pass, before its body is read."""
+    policy: AllowAll | None = None
+    """`AllowAll()` in place of guards."""
+    path: str = "/webhooks"
+    """The prefix of the routes."""
+    middleware: Sequence[Middleware] = ()
+    """What stands around these routes alone, such as a rate limit."""
+    tenant: TenantOf | None = None
+    """Which tenant's triggers a request reaches; one of which it says `None` gets a 403. Without it triggers are reached by their
+    id, and by their name those of nobody.
+    """
+    info: bool = False
+    """Whether `GET {path}/{trigger}` tells what the trigger is called, whether it is enabled and what body it takes."""
+    tags: Sequence[str] = ("webhooks",)
+    """The tags of the operations in OpenAPI."""
+    include_in_schema: bool = True
+    """Whether OpenAPI describes the routes."""
+    operation_id_prefix: str = "webhooks"
+    """What every operation id begins with."""
+    max_body_size: int = ONE_MEBIBYTE
+    """How many bytes a body may have."""
+
+    def __post_init__(self) -> None:
+        if bool(self.guards) == (self.policy is not None):
+            raise ImproperlyConfiguredException(
+                "the webhooks need a policy: Webhooks(guards=[...]), or Webhooks(policy=AllowAll()) where the signatures of "
+                "the triggers are all that callers show, and not both"
             )
 
 
@@ -135,6 +179,10 @@ class WorkflowConfig:
     """Whether handlers of requests get their `FromDishka[...]` from this container too."""
     controllers: Controllers | None = None
     """The REST routes; `None` mounts none."""
+    triggers: MakesTriggers | None = None
+    """Makes the service of triggers, once the runtime runs and before a worker does; `plugin.triggers` is it."""
+    webhooks: Webhooks | None = None
+    """The door of HTTP triggers; `None` mounts none."""
     worker: bool | WorkerConfig = False
     """Whether this process works: advances runs, fires due timeouts, delivers messages, applies retention policies. Without,
     another must: `litestar workflows worker`, or a process with a worker. Any number of processes may.
@@ -146,6 +194,10 @@ class WorkflowConfig:
         if self.controllers is not None and not isinstance(self.controllers, Controllers):
             raise ImproperlyConfiguredException(
                 "`controllers` are described by Controllers(guards=[...]), or Controllers(policy=AllowAll())"
+            )
+        if self.webhooks is not None and self.triggers is None:
+            raise ImproperlyConfiguredException(
+                "webhooks call triggers: say triggers=lambda workflows: TriggerService(workflows, book, triggers)"
             )
         parts = (self.definitions, self.commands, self.guards, self.observers, self.subscribers, self.retention)
         if self.store is None and any(parts):

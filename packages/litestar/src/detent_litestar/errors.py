@@ -46,7 +46,9 @@ from detent.errors import (
     WaitTimeout,
     WorkflowUnavailable,
 )
+from detent.flows.errors import ContextTooLarge, FlowInvalid, NotWaiting, TokenRefused, UnknownFlow
 from detent.problems import Problem
+from detent.triggers.errors import InputRefused, TriggerDisabled, TriggerInvalid, UnknownTrigger
 from detent_litestar.headers import error_headers
 
 logger = logging.getLogger("detent.litestar")
@@ -73,10 +75,16 @@ _OURS = "The server could not finish this; the fault is not in the request."
 
 MEANINGS: Mapping[type[DetentError], Meaning] = {
     InvalidValue: Meaning(400, "Value refused", ("path", "problems")),
+    FlowInvalid: Meaning(400, "Flow refused", ("flow", "problems")),
+    TriggerInvalid: Meaning(400, "Trigger refused"),
+    InputRefused: Meaning(400, "Input refused"),
+    ContextTooLarge: Meaning(413, "Context too large", ("limit",)),
     NotFound: Meaning(404, "Not found"),
     UnknownWorkflow: Meaning(404, "Unknown workflow", ("workflow",)),
     InstanceNotFound: Meaning(404, "Instance not found", ("instance_id",)),
     RunNotFound: Meaning(404, "Run not found", ("run_id",)),
+    UnknownFlow: Meaning(404, "Unknown flow", ("flow", "version")),
+    UnknownTrigger: Meaning(404, "Unknown trigger", ("trigger",)),
     # The instance is there and this deployment cannot run it: as with IncompatibleState, it is the pair that conflicts.
     UnknownVersion: Meaning(409, "Version not available", ("workflow", "version")),
     Conflict: Meaning(409, "Not possible now"),
@@ -94,6 +102,9 @@ MEANINGS: Mapping[type[DetentError], Meaning] = {
     RunParked: Meaning(409, "Run parked", ("instance_id", "run_id", "reason")),
     ReentrantTrigger: Meaning(409, "Reentrant trigger", ("instance_id",)),
     IdempotencyConflict: Meaning(409, "Idempotency key used before", ("key",)),
+    NotWaiting: Meaning(409, "Not waiting", ("execution_id",)),
+    TokenRefused: Meaning(409, "Token refused", ("reason",)),
+    TriggerDisabled: Meaning(409, "Trigger disabled", ("trigger_id",)),
     WaitTimeout: Meaning(409, "Not there yet", ("instance_id", "state", "seconds"), retry_after=1),
     CommandFailed: Meaning(422, "Command failed", ("event", "failure_code", "failure_message")),
     StoreUnavailable: Meaning(

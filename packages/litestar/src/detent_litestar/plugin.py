@@ -21,6 +21,7 @@ from detent.integrations.dishka import DishkaInjector, bind_runtime
 from detent.runtime.handle import WorkflowHandle
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.service import WorkflowService
+from detent.service.triggers import TriggerService
 from detent.store.records import WorkflowInstance
 from detent.workers.worker import Worker
 from detent_litestar.commands import add_commands
@@ -28,6 +29,7 @@ from detent_litestar.config import WorkerConfig, WorkflowConfig
 from detent_litestar.errors import answer_to_error
 from detent_litestar.injection import CONTAINER, container_for, injected_requests
 from detent_litestar.routes import workflow_router
+from detent_litestar.webhooks import webhook_router
 
 logger = logging.getLogger("detent.litestar")
 
@@ -45,13 +47,15 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
     List it after `SQLAlchemyPlugin` and other plugins whose resources commands use, so that those are still open then.
     """
 
-    __slots__ = ("_config", "_container", "_runtime", "_worker")
+    __slots__ = ("_config", "_container", "_from_outside", "_runtime", "_triggers", "_worker")
 
     def __init__(self, config: WorkflowConfig) -> None:
         self._config = config
         self._runtime: WorkflowRuntime | None = None
         self._container: AsyncContainer | None = None
         self._worker: Worker | None = None
+        self._triggers: TriggerService | None = None
+        self._from_outside = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """The plugin itself: Litestar copies routes with their dependencies, and ours are bound to what is running here."""
@@ -74,6 +78,13 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
         """The worker of this process, if one runs; `plugin.worker.health()` is for the application's `/healthz`."""
         return self._worker
 
+    @property
+    def triggers(self) -> TriggerService:
+        """The service of triggers. Raises `NotStarted` outside the application's lifespan, and where the config makes none."""
+        if self._triggers is None:
+            raise NotStarted
+        return self._triggers
+
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Add the dependency, the answers to errors, the routes where they are wanted, and the lifespan."""
         self._add_dependency(app_config)
@@ -85,6 +96,14 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
                 workflow_router(
                     self._config.controllers,
                     self._own_steps,
+                    answers_http_errors=HTTPException not in app_config.exception_handlers,
+                )
+            )
+        if self._config.webhooks is not None:
+            app_config.route_handlers.append(
+                webhook_router(
+                    self._config.webhooks,
+                    lambda: self.triggers,
                     answers_http_errors=HTTPException not in app_config.exception_handlers,
                 )
             )
@@ -104,6 +123,7 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
         async with AsyncExitStack() as stack:
             container = await stack.enter_async_context(container_for(app, self._config))
             runtime = await stack.enter_async_context(_running(self._config, container))
+            await self._begin_triggers(runtime)
             if wanted := self._config.worker_config:
                 self._worker = await stack.enter_async_context(wanted.worker(runtime))
             if self._config.setup_dishka:
@@ -112,12 +132,13 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
             try:
                 yield
             finally:
-                self._runtime = self._container = self._worker = None
+                self._runtime = self._container = self._worker = self._triggers = None
 
     @asynccontextmanager
     async def without_worker(self, app: Litestar) -> AsyncIterator[WorkflowRuntime]:
         """The runtime for a task from outside, such as a command: `app` is started around it, without a worker from now on."""
         self._config = replace(self._config, worker=False)
+        self._from_outside = True
         async with app.lifespan():
             yield self.runtime
 
@@ -142,6 +163,16 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
                 "WorkflowConfig(dependency_key=...)"
             )
         app_config.dependencies[key] = Provide(self.provide_service)
+
+    async def _begin_triggers(self, runtime: WorkflowRuntime) -> None:
+        """Make their service before a worker fires them, and warn of those that cannot fire here."""
+        if self._config.triggers is None:
+            return
+        self._triggers = self._config.triggers(WorkflowService(runtime))
+        if self._config.webhooks is not None:
+            self._triggers.open_door("http")
+        # A task from outside may be a worker itself.
+        await self._triggers.check(worker=None if self._from_outside else self._config.worker_config is not None)
 
     def _warn_of_open_routes(self) -> None:
         controllers = self._config.controllers

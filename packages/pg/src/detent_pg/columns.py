@@ -37,8 +37,8 @@ def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def owner(metadata: MetaData, prefix: str, comment: str) -> Column[object]:
+def owner(metadata: MetaData, prefix: str, comment: str, *, primary_key: bool = False) -> Column[object]:
     """The instance that a row belongs to, and goes with."""
     place = f"{metadata.schema}." if metadata.schema else ""
     target = ForeignKey(f"{place}{prefix}instances.id", ondelete="CASCADE")
-    return Column("instance_id", Uuid, target, nullable=False, comment=comment)
+    return Column("instance_id", Uuid, target, primary_key=primary_key, nullable=False, comment=comment)

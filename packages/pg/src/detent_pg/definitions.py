@@ -37,10 +37,11 @@ class Definitions:
         stored = {_version_of(row): rows.definition_of(row) for row in found}
         return [stored[version] for version in versions if version in stored]
 
-    async def list(self, line: Line, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
-        """All that is stored of `workflows`."""
+    async def list(self, line: Line, workflows: Collection[str] | None) -> Sequence[DefinitionSnapshot]:
+        """All that is stored of `workflows`, or of all for `None`."""
+        parameters = {"workflows": None if workflows is None else list(workflows)}
         with translated():
-            found = await line.fetch(definitions.load_of(self._tables), {"workflows": list(workflows)})
+            found = await line.fetch(definitions.load_of(self._tables), parameters)
         return [rows.definition_of(row) for row in found]
 
 

@@ -129,6 +129,7 @@ class PgRuns:
             "queues": None if claim.queues is None else list(claim.queues),
             "except_queues": list(claim.except_queues),
             "workflows": None if claim.workflows is None else list(claim.workflows),
+            "instances": None if claim.instances is None else list(claim.instances),
             "of_tenant": claim.tenant,
             "claimant": claim.worker,
             "lease": claim.lease,

@@ -26,11 +26,12 @@ from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSON
 
 from detent.store.records import Outcome, Status
+from detent.store.value_store import MAX_REF_BYTES
 from detent_pg import durable
 from detent_pg.columns import exact, json, moment, one_of, owner, text
 from detent_pg.names import Names
 
-schema_version = 4
+schema_version = 5
 """The number of the last migration: the schema that this code needs."""
 
 LIVE = (Status.ACTIVE, Status.PAUSED)
@@ -64,6 +65,7 @@ class Tables:
     inbox: Table
     outbox: Table
     throttles: Table
+    values: Table
     schema_version: Table
 
 
@@ -83,6 +85,7 @@ def tables(names: Names) -> Tables:
         inbox=durable.inbox(metadata, names.prefix),
         outbox=durable.outbox(metadata, names.prefix),
         throttles=durable.throttles(metadata, names.prefix),
+        values=_values(metadata, names.prefix),
         schema_version=_schema_version(metadata, names),
     )
 
@@ -238,6 +241,23 @@ def _archive(metadata: MetaData, prefix: str) -> Table:
         json("document", "The whole instance and its history; null when it was deleted for good", nullable=True),
         one_of("status", Status),
         comment="What remains of instances that were removed",
+    )
+
+
+def _values(metadata: MetaData, prefix: str) -> Table:
+    return Table(
+        f"{prefix}values",
+        metadata,
+        # A foreign key, though it costs a look: values are put one by one outside of steps, so that nothing but this keeps one
+        # from being put to an instance which is just being removed.
+        owner(metadata, prefix, "The instance it belongs to, and goes with", primary_key=True),
+        exact("ref", "What it is found under; made of what it says, or key:NAME where an application set it"),
+        # Not jsonb: nobody looks inside, and it comes back as it was put, for half of what taking it apart costs.
+        Column("data", JSON(none_as_null=True), nullable=False, comment="The value"),
+        Column("size", Integer, nullable=False, comment="Bytes of its JSON"),
+        moment("created_at", "When it was put"),
+        CheckConstraint(f"ref <> '' AND octet_length(ref) <= {MAX_REF_BYTES}", name="ref"),
+        comment="Values beside instances: too large for a context, or set by the application",
     )
 
 

@@ -47,6 +47,7 @@ from detent_pg.steps import Steps
 from detent_pg.time import LearntClock
 from detent_pg.transaction import Transactions
 from detent_pg.unit import PgUnit, unbroken
+from detent_pg.values import PgValues
 from detent_pg.verdict import Verdict
 
 _SHARED = {"connect_timeout", "command_timeout", "ssl"}
@@ -102,6 +103,7 @@ class PgStore:
         self._runs = PgRuns(tables(self.names), waits, self._errands, self._reserved, self._batch)
         self._inbox = PgInbox(tables(self.names), waits, self._errands, self._batch)
         self._outbox = PgOutbox(tables(self.names), waits, self._errands)
+        self._values = PgValues(tables(self.names), waits, self._errands)
         watch(engine.sync_engine)
 
     @classmethod
@@ -151,6 +153,11 @@ class PgStore:
     def outbox(self) -> PgOutbox:
         """Messages on their way to subscribers."""
         return self._outbox
+
+    @property
+    def values(self) -> PgValues:
+        """What is kept beside instances."""
+        return self._values
 
     @property
     def signals(self) -> PgSignals:
@@ -327,8 +334,8 @@ class PgStore:
         found = await self._errands.alone(lambda line: self._pen.definitions.load(line, [(workflow, version)]))
         return next(iter(found), None)
 
-    async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
-        """Every stored version of these workflows, by name and in the order they were stored."""
+    async def list_definitions(self, workflows: Collection[str] | None) -> Sequence[DefinitionSnapshot]:
+        """Every stored version of these workflows (of all for `None`), by name and in the order they were stored."""
         return await self._errands.alone(lambda line: self._pen.definitions.list(line, workflows))
 
     async def backlog(self, *, tenant: str | None = None, now: datetime | None = None) -> Backlog:

@@ -7,7 +7,7 @@ is evaluated and no attribute is read. What is not there is `None`.
 import copy
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Tag
@@ -17,7 +17,7 @@ from detent.definition.shape import TAG, fault
 from detent.errors import InvalidValue
 from detent.json_values import JsonObject, JsonValue
 
-_PLACE = re.compile(r"\$\{([^${}]+)\}")
+_PLACE = re.compile(r"\\\$\{|\$\{([^${}]+)\}")
 _ABSENT = object()
 
 
@@ -53,7 +53,10 @@ class PathSelector(Part):
 
 
 class TemplateSelector(Part):
-    """A JSON value whose texts are filled in: `${a.b}` alone becomes the value itself, inside other text its text."""
+    r"""A JSON value whose texts are filled in: `${a.b}` alone becomes the value itself, inside other text its text.
+
+    What is missing is `null`, or no text; `${a.b:-none}` says what stands there instead, and `${a.b:?}` refuses. `\${` is `${`.
+    """
 
     template: JsonValueField
     """The value; the keys of its objects are left alone."""
@@ -130,6 +133,23 @@ def _selected(selector: Selector, context: JsonObject) -> JsonValue:
             return static
 
 
+def keys_read(selector: Selector) -> frozenset[str] | None:
+    """The top-level keys that `selector` may read; `None` for all of them."""
+    match selector:
+        case KeySelector(key=key):
+            return frozenset([key])
+        case KeysSelector(keys=keys):
+            return frozenset(keys)
+        case PathSelector(path=path):
+            return frozenset([path.split(".")[0]])
+        case TemplateSelector(template=template):
+            return frozenset(_keys_in(template))
+        case FullSelector():
+            return None
+        case StaticSelector():
+            return frozenset()
+
+
 def look_up(context: JsonObject, path: str, *, default: JsonValue = None) -> JsonValue:
     """The value at `path`, or `default` where there is none."""
     value: JsonValue = context
@@ -181,9 +201,39 @@ def _filled(template: JsonValue, context: JsonObject) -> JsonValue:
 
 def _filled_text(template: str, context: JsonObject) -> JsonValue:
     alone = _PLACE.fullmatch(template)
-    if alone:
-        return look_up(context, alone[1].strip())
-    return _PLACE.sub(lambda place: _text(look_up(context, place[1].strip(), default="")), template)
+    if alone and alone[1]:
+        return _place(alone[1], context, missing=None)
+    return _PLACE.sub(lambda place: _text(_place(place[1], context, missing="")) if place[1] else "${", template)
+
+
+def _place(written: str, context: JsonObject, *, missing: JsonValue) -> JsonValue:
+    """The value that `path`, `path:-default` or `path:?` stands for. Raises `InvalidValue` for the last, where there is none."""
+    path, rest = _path_and_rest(written)
+    value = look_up(context, path, default=_ABSENT)
+    if value is not _ABSENT:
+        return value
+    if rest.startswith("?"):
+        raise InvalidValue(f"context.{path}", rest[1:].strip() or "is missing, and a template needs it")
+    return rest[1:] if rest else missing
+
+
+def _path_and_rest(written: str) -> tuple[str, str]:
+    """A place taken apart; the rest is `-default`, `?message` or nothing."""
+    path, colon, rest = written.partition(":")
+    return (written.strip(), "") if colon and not rest.startswith(("-", "?")) else (path.strip(), rest)
+
+
+def _keys_in(template: JsonValue) -> Iterator[str]:
+    """The top-level keys that the places in a template begin with."""
+    if isinstance(template, dict):
+        template = list(template.values())
+    if isinstance(template, list):
+        for value in template:
+            yield from _keys_in(value)
+    elif isinstance(template, str):
+        for place in _PLACE.finditer(template):
+            if place[1]:
+                yield _path_and_rest(place[1])[0].split(".")[0]
 
 
 def _text(value: JsonValue) -> str:

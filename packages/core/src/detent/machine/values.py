@@ -11,10 +11,12 @@ from detent.json_values import JsonValue
 from detent.problems import Problem
 
 _SchemaValidator: Any
+_References: Any
 try:
     from jsonschema import Draft202012Validator as _SchemaValidator
+    from referencing import Registry as _References
 except ImportError:  # the extra `schema` is not installed
-    _SchemaValidator = None
+    _SchemaValidator = _References = None
 
 ValueCheck: TypeAlias = Callable[[JsonValue], list[Problem]]
 """The problems of a value; none when it is valid."""
@@ -32,7 +34,8 @@ def value_check(declared: DataModel) -> ValueCheck:
         return _by_model(declared.model_class)
     if _SchemaValidator is None:
         raise SchemaSupportMissing
-    return _by_schema(_SchemaValidator(declared.json_schema))
+    # With an empty registry a reference to elsewhere is never fetched.
+    return _by_schema(_SchemaValidator(declared.json_schema, registry=_References()))
 
 
 def _by_model(model: type[BaseModel]) -> ValueCheck:

@@ -1,6 +1,6 @@
 """What a command or a guard is told about the step it is part of."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -27,6 +27,31 @@ class ChildStarter(Protocol):
         key: str | None,
     ) -> UUID:
         """The id of the child; see `CommandContext.start_child`."""
+        ...
+
+
+class ValueKeeper(Protocol):
+    """Keeps values beside the instance of a command, under refs: texts of at most 512 bytes that do not start with `key:`.
+
+    Each call is durable once it returns, whatever becomes of the command. So make a ref of what the value says (its hash), put
+    the value first, and let the context, which is stored with the step, refer to it afterwards: an attempt that is repeated
+    then puts the same again, and one that fails leaves nothing that is referred to.
+    """
+
+    async def put(self, ref: str, value: JsonValue) -> None:
+        """Keep `value` under `ref`, unless something is there. Raises `InvalidValue` and `InstanceNotFound`."""
+        ...
+
+    async def load(self, refs: Collection[str]) -> Mapping[str, JsonValue]:
+        """The values under `refs` that are there."""
+        ...
+
+    async def delete(self, refs: Collection[str]) -> int:
+        """Take out the values under `refs`; answers how many there were."""
+        ...
+
+    async def clear(self) -> int:
+        """Take out all that commands have put; answers how many there were. What applications set stays."""
         ...
 
 
@@ -97,6 +122,10 @@ class CommandContext:
     """What `publish` has collected."""
     children: ChildStarter | None = None
     """What `start_child` uses."""
+    values: ValueKeeper | None = None
+    """Values beside the instance, too large for its context. `None` for a transactional command: each call is its own commit,
+    which a rollback would not undo, and which the only writer of a SQLite file would wait for in vain.
+    """
 
     @property
     def durable_run(self) -> RunContext:

@@ -30,6 +30,7 @@ class CreationOrder:
         parent_link: ParentLink | None = None,
         key: str | None,
         fingerprint: str | None,
+        keep_key: timedelta | None = None,
     ) -> None:
         self.machine = machine
         self.context: JsonObject = json_object(context, "context")
@@ -38,6 +39,7 @@ class CreationOrder:
         self.parent_id = parent_id
         self.parent_link = parent_link
         self.idempotency = Idempotency.of_creation(machine.workflow, self.tenant, key, fingerprint)
+        self._keep_key = keep_key
         self.attempt: Attempt = new_attempt(new_id(), CREATED, caller)
 
     @property
@@ -51,7 +53,7 @@ class CreationOrder:
         instance_id = self.attempt.instance_id
         effects: tuple[PutReceipt, ...] = ()
         if self.idempotency is not None:
-            effects = (PutReceipt(self.idempotency.receipt(instance_id, {}, now, keep_receipts)),)
+            effects = (PutReceipt(self.idempotency.receipt(instance_id, {}, now, self._keep_key or keep_receipts)),)
         instance = unborn(
             self.machine,
             instance_id,

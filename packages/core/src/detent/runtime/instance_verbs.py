@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from detent.definition.model import WorkflowDefinition
 from detent.errors import InstanceNotFound
 from detent.json_values import JsonObject, JsonValue
-from detent.runtime.arguments import check_limit, check_sequence, id_of
+from detent.runtime.arguments import check_limit, check_period, check_sequence, id_of
 from detent.runtime.attempt import new_attempt
 from detent.runtime.availability import AvailableEvent, available_events
 from detent.runtime.creation_order import CreationOrder
@@ -33,22 +34,26 @@ class InstanceVerbs(Verbs):
         parent: UUID | str | WorkflowInstance | None = None,
         idempotency_key: str | None = None,
         idempotency_fingerprint: str | None = None,
+        idempotency_ttl: timedelta | str | None = None,
+        version: str | None = None,
         trigger_metadata: JsonObject | None = None,
         connection: object | None = None,
     ) -> WorkflowInstance:
-        """A new instance of the newest version of `workflow`, in the state its entry chain leads to.
+        """A new instance of the newest version of `workflow`, or of `version`, in the state its entry chain leads to.
 
         `context` wins over the initial state's own; `metadata` are labels that never change; `trigger_metadata` says who
         and why, for history. `tenant` is whose instance it is, where the caller is not bound to one; `parent` the instance
         it is made for. With an `idempotency_key` that this workflow has seen for this tenant, the instance it made then is
         answered, with `created=False`; under another `idempotency_fingerprint`, a text that says what identifies the
-        request, it is refused as an `IdempotencyConflict`. `connection` lends a transaction: the caller commits.
+        request, it is refused as an `IdempotencyConflict`. A key is known for `idempotency_ttl`, by default for
+        `Settings.keep_receipts`. `connection` lends a transaction: the caller commits.
 
         Raises `UnknownWorkflow`, `WorkflowUnavailable`, `InvalidValue` before anything runs, `CommandFailed` when a command of
         the entry fails without an `error` target, and what commands raise; then no instance exists.
         """
         running = self.running()
-        machine = running.parts.machines.latest(workflow)
+        machines = running.parts.machines
+        machine = machines.latest(workflow) if version is None else machines.version(workflow, version)
         running.parts.machines.require_available(workflow)
         order = CreationOrder(
             machine,
@@ -59,6 +64,7 @@ class InstanceVerbs(Verbs):
             parent_id=None if parent is None else id_of(parent, "parent"),
             key=idempotency_key,
             fingerprint=idempotency_fingerprint,
+            keep_key=None if idempotency_ttl is None else check_period(idempotency_ttl, "idempotency_ttl"),
         )
         return await running.creation.create(order)
 

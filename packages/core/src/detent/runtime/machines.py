@@ -1,7 +1,7 @@
 """The machines of a runtime, by workflow and version: compiled at start-up, or on demand from stored snapshots."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from detent.definition.fingerprint import fingerprint
@@ -15,6 +15,7 @@ from detent.errors import (
     UnknownWorkflow,
     WorkflowUnavailable,
 )
+from detent.json_values import JsonObject
 from detent.machine.compile import compile_definition
 from detent.machine.idle_options import idle_options, idle_retries
 from detent.machine.machine import Machine
@@ -40,8 +41,14 @@ class VersionNotLoaded(Exception):
 class Machines:
     """Finds the machine that governs an instance, and knows which workflows may take steps here."""
 
-    def __init__(self, registry: Registry, definitions: Iterable[WorkflowDefinition]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        definitions: Iterable[WorkflowDefinition],
+        adopts: Callable[[JsonObject], bool] | None = None,
+    ) -> None:
         self._registry = registry
+        self._adopts = adopts
         self._compiled: dict[tuple[str, str], Machine] = {}
         self._latest: dict[str, Machine] = {}
         # The events that need the row lock somewhere, by workflow, and under `None` those of all workflows.
@@ -61,6 +68,33 @@ class Machines:
         latest = self._latest.get(definition.name)
         if latest is None or latest.definition.version_key < definition.version_key:
             self._latest[definition.name] = machine
+
+    def adopt(self, snapshots: Iterable[DefinitionSnapshot]) -> None:
+        """Take versions that others have stored as if they were registered here. Raises `DefinitionInvalid`."""
+        for snapshot in snapshots:
+            key = snapshot.workflow, snapshot.version
+            if key in self._registered:
+                continue
+            machine = self._compiled.get(key)
+            if machine is None:
+                self.load(snapshot)
+                machine = self._compiled[key]
+            self._registered |= {key}
+            latest = self._latest.get(snapshot.workflow)
+            if latest is None or latest.definition.version_key < machine.definition.version_key:
+                self._latest[snapshot.workflow] = machine
+
+    async def adopt_stored(self, store: Store) -> None:
+        """Take over what others have stored meanwhile, as far as this runtime adopts it; what cannot run here is left alone."""
+        if self._adopts is None:
+            return
+        for snapshot in await store.list_definitions(None):
+            if (snapshot.workflow, snapshot.version) in self._registered or not self._adopts(snapshot.definition):
+                continue
+            try:
+                self.adopt([snapshot])
+            except DefinitionInvalid:
+                logger.exception("workflow %r v%s was stored, and cannot run here", snapshot.workflow, snapshot.version)
 
     def _warn(self) -> None:
         """Log what is said about commands and comes to nothing."""

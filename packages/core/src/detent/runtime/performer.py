@@ -7,7 +7,7 @@ from uuid import UUID
 from detent.definition.selectors import put
 from detent.json_values import JsonValue, json_object, json_value
 from detent.machine.verdicts import GuardStep, Verdict
-from detent.registry.context import ChildStarter, CommandContext, GuardContext
+from detent.registry.context import ChildStarter, CommandContext, GuardContext, ValueKeeper
 from detent.registry.results import Fail, Goto, Ok
 from detent.registry.run_context import RunContext
 from detent.runtime.attempt import Attempt
@@ -160,6 +160,7 @@ def command_context(
     connection: object | None,
     children: ChildStarter,
     run: RunContext | None = None,
+    values: ValueKeeper | None = None,
 ) -> CommandContext:
     """What a command is told: copies of everything but the context, which is its to write."""
     draft = request.draft
@@ -182,6 +183,7 @@ def command_context(
         connection=connection,
         run=run,
         children=children,
+        values=values,
     )
 
 

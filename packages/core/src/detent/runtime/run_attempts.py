@@ -13,6 +13,7 @@ from detent.runtime.held_run import HeldRun
 from detent.runtime.parts import Parts
 from detent.runtime.performer import command_context, guard_context, ran_of
 from detent.runtime.step import AskGuard, Ran, RunCommand
+from detent.runtime.value_keeper import InstanceKeeper
 
 
 class RunAttempts:
@@ -34,6 +35,7 @@ class RunAttempts:
             connection=None,
             children=self._children.of(request.draft.instance, request.draft.machine, caller, key=run.key),
             run=run,
+            values=InstanceKeeper(self._parts.store.values, held.run.instance_id),
         )
         with self._parts.instrument.command(
             workflow=held.run.workflow,

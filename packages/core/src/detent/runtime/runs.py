@@ -6,8 +6,9 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
+from uuid import UUID
 
 from detent.errors import DefinitionInvalid, LeaseLost, OutcomeUnknown, RunStuck, StoreUnavailable, UnknownVersion
 from detent.machine.machine import Machine
@@ -55,8 +56,10 @@ class Runs:
         except_queues: Sequence[str] = (),
         throttle: Throttle | None = None,
         tenant: str | None = None,
+        instances: Sequence[UUID] | None = None,
+        now: datetime | None = None,
     ) -> Sequence[ClaimedRun]:
-        """Up to `limit` runs that may be advanced here."""
+        """Up to `limit` runs that may be advanced here; at `now`, where that is not the present."""
         claim = RunClaim(
             worker=self.worker,
             lease=self._parts.settings.lease,
@@ -65,10 +68,11 @@ class Runs:
             except_queues=tuple(except_queues),
             workflows=tuple(self._parts.machines.available),
             except_versions=tuple(sorted(self._foreign)),
+            instances=None if instances is None else tuple(instances),
             tenant=tenant,
             throttle=throttle,
         )
-        return await self._parts.store.runs.claim(claim, now=self._parts.now)
+        return await self._parts.store.runs.claim(claim, now=now or self._parts.now)
 
     async def work_on(self, claimed: ClaimedRun, *, serves: Serves, due: Due | None = None) -> Advanced:
         """Advance one claimed run as far as that goes, and keep its lease meanwhile; `due` hears when it is to be repeated.
@@ -92,6 +96,11 @@ class Runs:
         except asyncio.CancelledError:
             await self._parts.unbroken(self._give_back(held))
             raise
+
+    async def once(self, instance_id: UUID, *, tenant: str | None, now: datetime | None = None) -> Advanced | None:
+        """What came of advancing the run of one instance until it ends or waits; `None` where none is due, now or at `now`."""
+        claimed = await self.claim(1, tenant=tenant, instances=[instance_id], now=now)
+        return await self.work_on(claimed[0], serves=lambda _: True) if claimed else None
 
     async def sweep(self, limit: int, queues: Sequence[str] | None, tenant: str | None) -> RunReport:
         """Advance up to `limit` runs, each until it ends or has to wait, and those they lead to."""

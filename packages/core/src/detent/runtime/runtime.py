@@ -1,6 +1,6 @@
 """The composition root: definitions, commands, guards and a store become something that runs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ from detent.clock import Clock
 from detent.definition.model import WorkflowDefinition
 from detent.definition.shape import shown
 from detent.errors import AlreadyStarted, InvalidValue, NotStarted
+from detent.json_values import JsonObject
 from detent.registry.registry import Registry
 from detent.runtime.caller import Caller, checked_tenant
 from detent.runtime.calls import Calls
@@ -44,6 +45,8 @@ class WorkflowRuntime(WorkflowVerbs):
     * `retention`: how long instances and their history are kept; `apply_retention` or a `RetentionWorker` sees to it.
     * `subscribers`: who hears of published messages, each marked by `@subscriber("order.*")`; a worker delivers.
     * `instrument`: opens spans around transitions and commands, `detent.observe.otel.OpenTelemetry` for one.
+    * `adopts`: told a stored definition as JSON, says whether this runtime runs it as if it were among `definitions`: then those
+      that other processes store are found at start-up and by a worker. `FlowBook.adopts` for flows.
     * `tenant`: whose instances it sees, touches and makes; `None` for everybody's.
     """
 
@@ -60,6 +63,7 @@ class WorkflowRuntime(WorkflowVerbs):
         settings: Settings | None = None,
         retention: Iterable[RetentionPolicy] = (),
         subscribers: Iterable[Any] = (),
+        adopts: Callable[[JsonObject], bool] | None = None,
         tenant: str | None = None,
         instrument: Instrument | None = None,
     ) -> None:
@@ -72,6 +76,7 @@ class WorkflowRuntime(WorkflowVerbs):
         self.retention = _listed("retention", retention, RetentionPolicy)
         check_together(self.retention)
         self.subscribers = Subscribers(_listed("subscribers", subscribers))
+        self._adopts = adopts
         self._observers = Observers(_listed("observers", observers, WorkflowObserver))
         self._clock = clock
         self._injector: Injector = injector or NoInjection()
@@ -82,11 +87,12 @@ class WorkflowRuntime(WorkflowVerbs):
     async def __aenter__(self) -> Self:
         if self._running is not None:
             raise AlreadyStarted
-        machines = Machines(self.registry, self.definitions)
+        machines = Machines(self.registry, self.definitions, self._adopts)
         calls = Calls(self.registry, self._injector)
         await self.store.open()
         try:
             await machines.save(self.store, self._clock.now() if self._clock else self.store.now())
+            await machines.adopt_stored(self.store)
             await check_at_start(self.store, machines, self._settings.unresolvable)
             await check_known(self.retention, machines, self.store)
         except BaseException:
@@ -120,6 +126,11 @@ class WorkflowRuntime(WorkflowVerbs):
                 await self.store.close()
             finally:
                 await running.parts.heard()
+
+    @property
+    def adopts(self) -> bool:
+        """Whether it adopts definitions that other processes store."""
+        return self._adopts is not None
 
     async def settled(self) -> None:
         """Wait until observers have heard of everything committed so far; for tests."""

@@ -66,6 +66,11 @@ class VersionVerbs(FindingVerbs):
         settle(parts.machines, found, parts.settings.unresolvable)
         return found
 
+    async def adopt_definitions(self) -> None:
+        """Learn of definitions that other processes have stored, as far as this runtime adopts any; a worker does so too."""
+        parts = self.running().parts
+        await parts.machines.adopt_stored(parts.store)
+
     @property
     def unavailable(self) -> Mapping[str, tuple[str, ...]]:
         """The workflows that were withdrawn in this process and why, as last checked; for health checks."""

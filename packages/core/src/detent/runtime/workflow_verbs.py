@@ -8,12 +8,13 @@ from detent.runtime.many_verbs import ManyVerbs
 from detent.runtime.message_verbs import MessageVerbs
 from detent.runtime.retention_verbs import RetentionVerbs
 from detent.runtime.run_verbs import RunVerbs
+from detent.runtime.value_verbs import ValueVerbs
 from detent.runtime.version_verbs import VersionVerbs
 from detent.runtime.waiting_verbs import WaitingVerbs
 from detent.store.records import WorkflowInstance
 
 
-class WorkflowVerbs(RetentionVerbs, ManyVerbs, VersionVerbs, RunVerbs, MessageVerbs, WaitingVerbs):
+class WorkflowVerbs(RetentionVerbs, ManyVerbs, VersionVerbs, RunVerbs, ValueVerbs, MessageVerbs, WaitingVerbs):
     """All verbs, as the runtime and every service have them."""
 
     def get_handle(self, instance: UUID | str | WorkflowInstance) -> WorkflowHandle:

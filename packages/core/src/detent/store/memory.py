@@ -28,6 +28,7 @@ from detent.store.memory_query import counted, matches, sorted_behind
 from detent.store.memory_runs import MemoryRuns
 from detent.store.memory_transaction import MemoryTransaction
 from detent.store.memory_unit import MemoryUnit
+from detent.store.memory_values import MemoryValues
 from detent.store.protocol import A, Decide, Existing, Known
 from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import (
@@ -53,6 +54,7 @@ class MemoryStore:
         self._runs = MemoryRuns(self._database)
         self._inbox = MemoryInbox(self._database)
         self._outbox = MemoryOutbox(self._database)
+        self._values = MemoryValues(self._database)
         self._signals = LocalSignals()
         self._steps = 0
 
@@ -70,6 +72,11 @@ class MemoryStore:
     def outbox(self) -> MemoryOutbox:
         """Messages on their way to subscribers."""
         return self._outbox
+
+    @property
+    def values(self) -> MemoryValues:
+        """What is kept beside instances."""
+        return self._values
 
     @property
     def signals(self) -> LocalSignals:
@@ -269,9 +276,10 @@ class MemoryStore:
         found = self._definitions.get((workflow, version))
         return copy_snapshot(found) if found else None
 
-    async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
-        """Every stored version of these workflows, by name and in the order they were stored."""
-        listed = [snapshot for snapshot in self._definitions.values() if snapshot.workflow in workflows]
+    async def list_definitions(self, workflows: Collection[str] | None) -> Sequence[DefinitionSnapshot]:
+        """Every stored version of these workflows (of all for `None`), by name and in the order they were stored."""
+        stored = self._definitions.values()
+        listed = [snapshot for snapshot in stored if workflows is None or snapshot.workflow in workflows]
         return [copy_snapshot(snapshot) for snapshot in sorted(listed, key=lambda snapshot: snapshot.workflow)]
 
     async def backlog(self, *, tenant: str | None = None, now: datetime | None = None) -> Backlog:

@@ -77,6 +77,7 @@ def run_is_wanted(run: Run, claim: RunClaim) -> bool:
         and run.queue not in claim.except_queues
         and _among(run.workflow, claim.workflows)
         and (run.workflow, run.definition_version) not in claim.except_versions
+        and _among(run.instance_id, claim.instances)
         and claim.tenant in (None, run.tenant)
     )
 

@@ -29,6 +29,8 @@ class Rows:
     """Messages that go at the commit; so for ids that are used again."""
     values: dict[tuple[str, str], JsonValue] = field(default_factory=dict)
     """What commands put, by table and key."""
+    instance_values: dict[UUID, dict[str, JsonValue]] = field(default_factory=dict)
+    """What is kept beside instances, by instance and ref; only the committed rows have any."""
     last_number: int = 0
     """The highest number that a message or a delivery was given; only the committed rows count."""
 
@@ -46,6 +48,7 @@ class Rows:
             removed=set(self.removed),
             taken=set(self.taken),
             values=dict(self.values),
+            instance_values={instance_id: dict(kept) for instance_id, kept in self.instance_values.items()},
         )
 
     def put_step(self, change: Change) -> None:
@@ -85,6 +88,7 @@ class Rows:
         for instance_id in instance_ids:
             self.instances.pop(instance_id, None)
             self.history.pop(instance_id, None)
+            self.instance_values.pop(instance_id, None)
         self.receipts = {key: kept for key, kept in self.receipts.items() if kept.instance_id not in instance_ids}
         self.runs = {run.id: run for run in self.runs.values() if run.instance_id not in instance_ids}
         self.messages = {each.id: each for each in self.messages.values() if each.instance_id not in instance_ids}

@@ -1,6 +1,7 @@
 """The boundary to what remains: what every store promises, in prose.
 
-A store keeps instances, their history, receipts, runs, messages, definition snapshots, and what is left of removed instances.
+A store keeps instances, their history, receipts, runs, messages, values beside instances, definition snapshots, and what is left
+of removed instances.
 It knows nothing of machines or commands: a step arrives as a `Change`, already decided. Four ways lead a change into a store:
 
 * `create` writes a new instance.
@@ -44,6 +45,7 @@ from detent.store.records import (
 from detent.store.run_records import Run
 from detent.store.run_store import RunStore
 from detent.store.signals import Signals
+from detent.store.value_store import ValueStore
 
 A = TypeVar("A")
 
@@ -145,6 +147,11 @@ class Store(Protocol):
     @property
     def outbox(self) -> OutboxStore:
         """Messages on their way to subscribers."""
+        ...
+
+    @property
+    def values(self) -> ValueStore:
+        """What is kept beside instances: values that are too large for a context, and those that applications set."""
         ...
 
     @property
@@ -287,7 +294,8 @@ class Store(Protocol):
         ...
 
     async def remove(self, removals: Sequence[Removal], *, outside: object | None = None) -> Collection[UUID]:
-        """Take instances out, with their history and receipts, and keep the archive entry of each, in one commit.
+        """Take instances out, with their history, receipts, runs, messages and values, and keep the archive entry of each, in
+        one commit.
 
         Answers the ids of those that still had the expected version and are gone now; a row that another step holds is
         waited for as in `apply`. In `outside` it is done in a savepoint and visible when the caller commits.
@@ -336,8 +344,8 @@ class Store(Protocol):
         """The stored snapshot of one version."""
         ...
 
-    async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
-        """Every stored version of these workflows, by name and in the order they were stored."""
+    async def list_definitions(self, workflows: Collection[str] | None) -> Sequence[DefinitionSnapshot]:
+        """Every stored version of these workflows, of all of them for `None`, by name and in the order they were stored."""
         ...
 
     async def backlog(self, *, tenant: str | None = None, now: datetime | None = None) -> Backlog:

@@ -165,6 +165,8 @@ class RunClaim:
     """Only runs of these workflows."""
     except_versions: tuple[tuple[str, str], ...] = ()
     """Not runs of these (workflow, version): they cannot run in this process."""
+    instances: tuple[UUID, ...] | None = None
+    """Only runs of these instances."""
     tenant: str | None = None
     throttle: Throttle | None = None
     """What holds for the one queue in `queues` over all workers."""

@@ -60,6 +60,7 @@ from detent.store.sqlite_runs import SqliteRuns
 from detent.store.sqlite_schema import schema_version
 from detent.store.sqlite_thread import Synchronous, storage_errors
 from detent.store.sqlite_unit import SqliteUnit
+from detent.store.sqlite_value_store import SqliteValueStore
 
 _Seen: TypeAlias = tuple[WorkflowInstance | None, Receipt | None, datetime]
 """The record, the receipt and the instant that a step starts with."""
@@ -86,6 +87,7 @@ class SqliteStore:
         self.runs = SqliteRuns(self._file)
         self.inbox = SqliteInbox(self._file)
         self.outbox = SqliteOutbox(self._file)
+        self.values = SqliteValueStore(self._file)
         self.signals = LocalSignals()
 
     async def open(self) -> None:
@@ -284,8 +286,8 @@ class SqliteStore:
         """The stored snapshot of one version."""
         return await self._file.read(lambda connection: read_definition(connection, workflow, version))
 
-    async def list_definitions(self, workflows: Collection[str]) -> Sequence[DefinitionSnapshot]:
-        """Every stored version of these workflows, by name and in the order they were stored."""
+    async def list_definitions(self, workflows: Collection[str] | None) -> Sequence[DefinitionSnapshot]:
+        """Every stored version of these workflows (of all for `None`), by name and in the order they were stored."""
         return await self._file.read(lambda connection: read_definitions(connection, workflows))
 
     async def backlog(self, *, tenant: str | None = None, now: datetime | None = None) -> Backlog:

@@ -18,6 +18,7 @@ _REMOVE_ITS_ROWS = (
     "DELETE FROM detent_receipts WHERE instance_id = ?",
     "DELETE FROM detent_runs WHERE instance_id = ?",
     "DELETE FROM detent_inbox WHERE instance_id = ?",
+    "DELETE FROM detent_values WHERE instance_id = ?",
 )
 # An id that was used and removed again is archived as it was the last time.
 _ARCHIVE = """

@@ -19,6 +19,7 @@ WHERE status IN ('pending', 'running')
     AND (:queues IS NULL OR queue IN (SELECT value FROM json_each(:queues)))
     AND queue NOT IN (SELECT value FROM json_each(:except_queues))
     AND (:workflows IS NULL OR workflow IN (SELECT value FROM json_each(:workflows)))
+    AND (:instances IS NULL OR instance_id IN (SELECT value FROM json_each(:instances)))
     AND (:tenant IS NULL OR tenant = :tenant)
     AND (workflow, definition_version) NOT IN (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:except_versions)
@@ -71,6 +72,7 @@ def _claimable(connection: sqlite3.Connection, claim: RunClaim, limit: int, now:
         "except_queues": list_text(claim.except_queues),
         "workflows": list_text(claim.workflows),
         "except_versions": json_text([list(version) for version in claim.except_versions]),
+        "instances": list_text(claim.instances),
         "tenant": claim.tenant,
         "limit": limit,
     }

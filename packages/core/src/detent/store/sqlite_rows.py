@@ -22,7 +22,7 @@ from detent.store.sqlite_records import (
     to_receipt,
     to_snapshot,
 )
-from detent.store.sqlite_values import instant_text, json_text, list_text, maybe
+from detent.store.sqlite_values import instant_text, list_text, maybe
 
 # Parts of these statements are fixed; values are bound.
 _INSTANCE = f"SELECT {INSTANCE_COLUMNS} FROM detent_instances WHERE id = ?"  # noqa: S608
@@ -72,6 +72,7 @@ SELECT * FROM detent_definitions
 WHERE workflow IN (SELECT value FROM json_each(?))
 ORDER BY workflow, rowid
 """
+_ALL_DEFINITIONS = "SELECT * FROM detent_definitions ORDER BY workflow, rowid"
 _INSERT_DEFINITION = """
 INSERT INTO detent_definitions (workflow, version, fingerprint, definition, created_at)
 VALUES (:workflow, :version, :fingerprint, :definition, :created_at)
@@ -128,9 +129,12 @@ def read_definition(connection: sqlite3.Connection, workflow: str, version: str)
     return maybe(to_snapshot, connection.execute(_DEFINITION, (workflow, version)))
 
 
-def read_definitions(connection: sqlite3.Connection, workflows: Collection[str]) -> list[DefinitionSnapshot]:
-    """Every stored version of these workflows, by name and in the order they were stored."""
-    return [to_snapshot(row) for row in connection.execute(_DEFINITIONS, (json_text(list(workflows)),))]
+def read_definitions(connection: sqlite3.Connection, workflows: Collection[str] | None) -> list[DefinitionSnapshot]:
+    """Every stored version of these workflows (of all for `None`), by name and in the order they were stored."""
+    named = list_text(workflows)
+    # Of one statement for both SQLite would read the whole table for one name.
+    found = connection.execute(_ALL_DEFINITIONS) if named is None else connection.execute(_DEFINITIONS, (named,))
+    return [to_snapshot(row) for row in found]
 
 
 def write_change(connection: sqlite3.Connection, change: Change, now: datetime) -> Existing | None:

@@ -133,7 +133,21 @@ _FINDING_AND_ARCHIVE = (
     """,
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (_TABLES, _FINDING_AND_ARCHIVE, RUNS_AND_MESSAGES)
+_VALUES = (
+    # What is large comes last, so that sizes are read without it.
+    """
+    CREATE TABLE detent_values (
+        instance_id TEXT NOT NULL CHECK (instance_id <> ''),
+        ref TEXT NOT NULL CHECK (ref <> ''),
+        size INTEGER NOT NULL CHECK (size > 0),
+        created_at TEXT NOT NULL CHECK (created_at <> ''),
+        data TEXT NOT NULL,
+        PRIMARY KEY (instance_id, ref)
+    )
+    """,
+)
+
+STEPS: tuple[tuple[str, ...], ...] = (_TABLES, _FINDING_AND_ARCHIVE, RUNS_AND_MESSAGES, _VALUES)
 """What leads from each version to the next: step 1 makes version 1. A step that was released is never edited."""
 
 

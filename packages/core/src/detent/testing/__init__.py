@@ -1,4 +1,4 @@
-"""For tests of workflows: a harness with a clock that stands still, stubs, paths through a definition, and their coverage.
+"""For tests of workflows and flows: harnesses with a clock that stands still, stubs, paths through definitions, their coverage.
 
 `detent.testing.strategies` needs hypothesis, `detent.testing.plugin` is pytest's, and `detent.testing.store_contract`, the
 contract of every store, needs pytest; each is imported by itself.
@@ -6,6 +6,8 @@ contract of every store, needs pytest; each is imported by itself.
 
 from detent.testing.clock import FakeClock
 from detent.testing.coverage import TransitionCoverage
+from detent.testing.flow_harness import FlowHarness
+from detent.testing.handler_calls import HandlerCall
 from detent.testing.harness import WorkflowHarness
 from detent.testing.misuse import HarnessMisused, NeverAtRest
 from detent.testing.paths import GuardVerdict, How, SimplePath, Step, simple_paths
@@ -17,7 +19,9 @@ from detent.testing.working import WorkReport
 __all__ = [
     "Call",
     "FakeClock",
+    "FlowHarness",
     "GuardVerdict",
+    "HandlerCall",
     "HarnessMisused",
     "How",
     "NeverAtRest",

@@ -1,7 +1,7 @@
 """Moves a harness's clock from due instant to due instant, so that all that waits for one happens then and not at the end."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from detent.runtime.event_names import IN_PLACE, ON_ENTER
 from detent.store.records import HistoryEntry, Outcome, Status, WorkflowInstance
@@ -26,6 +26,13 @@ async def advance(bench: Bench, end: datetime, *, at_most: int) -> list[HistoryE
         effort.spend(1)
         entries += await bench.settle(effort)
     return _events(entries)
+
+
+def later(now: datetime, by: timedelta) -> datetime:
+    """The instant that is `by` after `now`. Raises `ValueError` for a step backwards."""
+    if by < timedelta():
+        raise ValueError("a clock does not run backwards")
+    return now + by
 
 
 async def _moved_on(bench: Bench, end: datetime, effort: Effort) -> bool:

@@ -1,6 +1,6 @@
 """Where a harness works: a runtime over wrapped commands and guards, what a worker would do, and what came of it all."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from detent.definition.model import WorkflowDefinition
 from detent.errors import EventNotAvailable, InstanceBusy
-from detent.json_values import JsonValue
+from detent.json_values import JsonObject, JsonValue
 from detent.problems import did_you_mean
 from detent.registry.registry import Registry
 from detent.runtime.injection import Injector
@@ -47,6 +47,7 @@ class Bench:
         injector: Injector | None,
         subscribers: Iterable[Subscriber],
         worker: bool,
+        adopts: Callable[[JsonObject], bool] | None = None,
     ) -> None:
         self.definitions = definitions
         self.clock = clock
@@ -63,6 +64,7 @@ class Bench:
             injector=injector,
             settings=settings,
             subscribers=[*map(steady_subscriber, subscribers), self.published.subscriber],
+            adopts=adopts,
         )
         self.journal = Journal(self.runtime)
         self._coverages: dict[tuple[str, str], TransitionCoverage] = {}

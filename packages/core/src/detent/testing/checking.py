@@ -18,7 +18,6 @@ from detent.testing.expectations import (
     expect_state,
 )
 from detent.testing.misuse import check_known
-from detent.testing.published import Published
 from detent.testing.recorder import Call
 from detent.testing.standing import HarnessStanding
 from detent.testing.stubs import CommandStub, GuardStub, GuardStubLike, Raised
@@ -52,14 +51,6 @@ class HarnessChecks(HarnessStanding):
         of the `GuardContext`. Raises `HarnessMisused` for an unknown name.
         """
         self._bench.standins.stub_guard(GuardStub(guard, answer), guard)
-
-    def published(self, topic: str | None = None) -> Sequence[Published]:
-        """The messages that were published so far, by any instance: all, or those of a topic, in which `*` stands for anything.
-
-        They are there as soon as their transition is committed, delivered or not.
-        """
-        self._was_entered()
-        return self._bench.published.matching(topic)
 
     def calls(self, command: str | None = None) -> Sequence[Call]:
         """The calls of a command, real or stub, or of all commands, in the order they began.

@@ -38,11 +38,16 @@ def expect_context(
     expected: Mapping[str, Any], context: JsonObject, entries: Sequence[HistoryEntry], run: Run | None = None
 ) -> None:
     """The context has each value of `expected` at its dotted path; what else it holds does not matter."""
+    wrong = differences(expected, context)
+    if wrong:
+        raise AssertionError("\n".join(["the context is not as expected:", *wrong, told(entries, run)]))
+
+
+def differences(expected: Mapping[str, Any], context: JsonObject) -> list[str]:
+    """A line for each value of `expected` that the context does not have at its dotted path."""
     found = {path: _at(context, path) for path in expected}
     wrong = [path for path, value in found.items() if value is _ABSENT or value != expected[path]]
-    if wrong:
-        lines = [f"  {path}: expected {expected[path]!r}, {_found(found[path], path, context)}" for path in wrong]
-        raise AssertionError("\n".join(["the context is not as expected:", *lines, told(entries, run)]))
+    return [f"  {path}: expected {expected[path]!r}, {_found(found[path], path, context)}" for path in wrong]
 
 
 def expect_refused(event: str | None, reason: str | None, entries: Sequence[HistoryEntry]) -> None:

@@ -13,8 +13,7 @@ from detent.testing.bench import Bench
 from detent.testing.clock import FakeClock
 from detent.testing.coverage import LISTENERS, TransitionCoverage
 from detent.testing.misuse import HarnessMisused
-
-_ENTER = "write `async with WorkflowHarness(...) as harness:` and use it inside"
+from detent.testing.published import Published
 
 
 class HarnessStanding:
@@ -37,11 +36,11 @@ class HarnessStanding:
     ) -> None:
         await self._bench.close()
         for listener in LISTENERS:
-            for coverage in self._bench.coverages:
+            for coverage in self._reported:
                 listener.add(coverage)
 
     def __enter__(self) -> NoReturn:
-        raise HarnessMisused("the harness was entered with a plain `with`", hint=_ENTER)
+        raise HarnessMisused("the harness was entered with a plain `with`", hint=self._enter)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -111,7 +110,24 @@ class HarnessStanding:
         await self._running().look_at(instance.id)
         return self.instance
 
+    def published(self, topic: str | None = None) -> Sequence[Published]:
+        """The messages that were published so far, by any instance: all, or those of a topic, in which `*` stands for anything.
+
+        They are there as soon as their transition is committed, delivered or not.
+        """
+        self._was_entered()
+        return self._bench.published.matching(topic)
+
     # -- what is not said aloud
+
+    @property
+    def _enter(self) -> str:
+        return f"write `async with {type(self).__name__}(...) as harness:` and use it inside"
+
+    @property
+    def _reported(self) -> Sequence[TransitionCoverage]:
+        """What the report of all tests counts."""
+        return self._bench.coverages
 
     async def _meant(self, instance: WorkflowInstance | UUID | str | None) -> WorkflowInstance:
         bench = self._running()
@@ -124,9 +140,9 @@ class HarnessStanding:
     def _running(self) -> Bench:
         self._was_entered()
         if not self._bench.runtime.is_running:
-            raise HarnessMisused("the harness was left already", hint=_ENTER)
+            raise HarnessMisused("the harness was left already", hint=self._enter)
         return self._bench
 
     def _was_entered(self) -> None:
         if not self._entered:
-            raise HarnessMisused("the harness was not entered", hint=_ENTER)
+            raise HarnessMisused("the harness was not entered", hint=self._enter)

@@ -85,7 +85,7 @@ async def next_instant(runtime: WorkflowRuntime) -> datetime | None:
 
 async def _instants(runtime: WorkflowRuntime) -> AsyncIterator[datetime | None]:
     store = runtime.store
-    workflows = tuple({definition.name for definition in runtime.definitions})
+    workflows = tuple(runtime.running().parts.machines.workflows)
     runs = RunQuery(statuses=(RunStatus.PENDING, RunStatus.RUNNING), workflows=workflows)
     async for run in _each(store.runs.find, runs, lambda run: run.id):
         yield run.available_at if run.status is RunStatus.PENDING else run.lease_until

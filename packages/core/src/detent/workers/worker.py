@@ -15,6 +15,7 @@ from detent.runtime.arguments import check_duration, check_limit, check_period
 from detent.runtime.listener import Listener
 from detent.runtime.runtime import WorkflowRuntime
 from detent.store.signals import INBOX, OUTBOX, RUNS, TIMERS, withdrawn
+from detent.workers.definitions import DefinitionWorker
 from detent.workers.health import WorkerHealth, trouble_of
 from detent.workers.loop import Loop, going_on
 from detent.workers.messages import InboxWorker, OutboxWorker
@@ -32,6 +33,8 @@ _WITHDRAWN = withdrawn("")
 
 class Worker:
     """Advances runs, fires timeouts, delivers inbox and outbox, and applies retention policies, while it is entered.
+
+    It also looks for definitions that others store, where the runtime adopts any.
 
     Any number may run, in any number of processes, beside an application or alone; `detent worker` is one. It is woken by
     signals where the store carries them, and looks for work every `poll` all the same. Enter the runtime first.
@@ -78,6 +81,8 @@ class Worker:
             self._loops["inbox"] = InboxWorker(runtime, interval=poll, drain=going_on(drain))
         if outbox:
             self._loops["outbox"] = OutboxWorker(runtime, interval=poll, drain=going_on(drain))
+        if runtime.adopts:
+            self._loops["definitions"] = DefinitionWorker(runtime, drain=going_on(drain))
         if retention:
             self._loops["retention"] = RetentionWorker(runtime, drain=going_on(drain))
         self._listener = Listener(lambda: runtime.store.signals, self._hear, self._wake_all)

@@ -30,7 +30,7 @@ def remove(tables: Tables, *, lent: bool) -> Select[Any]:
     """Delete each instance of `removed` that still has its `expected` version, and answer their ids; null where that is
     none, when `lent`.
 
-    History goes with them, and by their foreign keys receipts, runs and messages; their archive entries come. A lent
+    History goes with them, and by their foreign keys receipts, runs, messages and values; their archive entries come. A lent
     transaction gets its lock timeout back.
     """
     instances, archive = tables.instances, tables.archive

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, Insert, Select, Text, any_, bindparam, func, select
+from sqlalchemy import ARRAY, Insert, Select, Text, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from detent_pg.schema import Tables
@@ -47,11 +47,11 @@ def load_all(tables: Tables) -> Select[Any]:
 
 @cache
 def load_of(tables: Tables) -> Select[Any]:
-    """All stored snapshots of `workflows`, by name and in the order they were stored."""
-    definitions = tables.definitions
+    """All stored snapshots of `workflows`, of all where that is null, by name and in the order they were stored."""
+    definitions, workflows = tables.definitions, bindparam("workflows", type_=ARRAY(Text))
     return (
         select(*map(fetched, definitions.c))
-        .where(definitions.c.workflow == any_(bindparam("workflows", type_=ARRAY(Text))))
+        .where(or_(workflows.is_(None), definitions.c.workflow == any_(workflows)))
         # Names as every store sorts them, whatever the database's collation.
         .order_by(definitions.c.workflow.collate("C"), definitions.c.place, definitions.c.created_at)
     )

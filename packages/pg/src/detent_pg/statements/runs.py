@@ -375,7 +375,7 @@ def _is_turn(runs: Table, instances: Table, now: ColumnElement[Any]) -> list[Col
 def _wanted(runs: Table) -> list[ColumnElement[bool]]:
     """What a claim asks for; NULL stands for any."""
     queues, workflows = bindparam("queues", type_=ARRAY(Text)), bindparam("workflows", type_=ARRAY(Text))
-    tenant = bindparam("of_tenant", type_=Text)
+    instances, tenant = bindparam("instances", type_=ARRAY(Uuid)), bindparam("of_tenant", type_=Text)
     refused = incoming("refused", runs, ("workflow", "definition_version"))
     cannot_run = (
         select(literal_column("1"))
@@ -391,6 +391,7 @@ def _wanted(runs: Table) -> list[ColumnElement[bool]]:
         or_(queues.is_(None), runs.c.queue == any_(queues)),
         runs.c.queue != all_(bindparam("except_queues", type_=ARRAY(Text))),
         or_(workflows.is_(None), runs.c.workflow == any_(workflows)),
+        or_(instances.is_(None), runs.c.instance_id == any_(instances)),
         ~cannot_run,
         or_(tenant.is_(None), runs.c.tenant == tenant),
     ]

@@ -21,6 +21,7 @@ pytest.register_assert_rewrite(
     *(f"{__name__}.{name}" for name in ("timers", "row_locks", "sharing", "time", "finding", "counting", "archiving")),
     *(f"{__name__}.{name}" for name in ("definitions", "cancellation", "runtime", "runs", "claims", "leases")),
     *(f"{__name__}.{name}" for name in ("effects", "inbox", "outbox", "signals", "far_signals", "backlog")),
+    f"{__name__}.values",
 )
 
 from detent.testing.store_contract.applying import ApplyContract  # noqa: E402
@@ -53,6 +54,7 @@ from detent.testing.store_contract.time import TimeContract  # noqa: E402
 from detent.testing.store_contract.timers import TimerContract  # noqa: E402
 from detent.testing.store_contract.together import TogetherContract  # noqa: E402
 from detent.testing.store_contract.transactions import TransactionContract  # noqa: E402
+from detent.testing.store_contract.values import ValueContract  # noqa: E402
 
 __all__ = ["StoreContract", "StoreKit", "Topic"]
 
@@ -87,6 +89,7 @@ class StoreContract(
     SignalContract,
     FarSignalContract,
     BacklogContract,
+    ValueContract,
 ):
     """All topics; inherit from it and bring the fixture `kit`."""
 

@@ -22,6 +22,7 @@ from detent.testing.store_contract.samples import (
     a_claim,
     accepted,
     claimed,
+    created,
     creation,
     creation_with,
     loaded,
@@ -245,6 +246,55 @@ class ClaimContract:
             # Each claim comes when the lease of the one before it has ended.
             taken = await _taken(kit, a_claim(9, **fields), NOW + number * MINUTE)
             assert sorted(taken) == sorted(runs), fields
+
+    async def test_a_claim_takes_only_runs_of_the_instances_it_names(self, kit: StoreKit) -> None:
+        one = await accepted(kit.store)
+        two = await accepted(kit.store, creation_with(workflow="return", tenant="acme"), queue="parcels")
+        three = await accepted(kit.store)
+        idle = await created(kit.store)
+
+        wanted: list[tuple[dict[str, Any], list[UUID]]] = [
+            ({"instances": None}, [one.id, two.id, three.id]),
+            ({"instances": ()}, []),
+            ({"instances": (two.instance_id,)}, [two.id]),
+            ({"instances": (three.instance_id, one.instance_id, one.instance_id)}, [one.id, three.id]),
+            ({"instances": (new_id(), idle.id)}, []),
+            # A run's own id is not its instance's.
+            ({"instances": (one.id,)}, []),
+            ({"instances": (one.instance_id, two.instance_id), "queues": ("parcels",)}, [two.id]),
+            ({"instances": (one.instance_id, two.instance_id), "except_queues": ("parcels",)}, [one.id]),
+            ({"instances": (one.instance_id, two.instance_id), "workflows": ("order",)}, [one.id]),
+            ({"instances": (one.instance_id, two.instance_id), "except_versions": (("order", "1"),)}, [two.id]),
+            ({"instances": (one.instance_id, two.instance_id), "tenant": "acme"}, [two.id]),
+            ({"instances": (one.instance_id,), "tenant": "acme"}, []),
+        ]
+        for number, (fields, runs) in enumerate(wanted):
+            # Each claim comes when the lease of the one before it has ended.
+            taken = await _taken(kit, a_claim(9, **fields), NOW + number * MINUTE)
+            assert sorted(taken) == sorted(runs), fields
+
+    async def test_a_run_of_a_named_instance_is_claimed_only_when_its_turn_has_come(self, kit: StoreKit) -> None:
+        held, later, paused = [await accepted(kit.store, available_at=NOW + n * MINUTE) for n in (0, 3, 0)]
+        await kit.store.apply(paused.instance_id, lambda record, *_: (step(record, status=Status.PAUSED), None))
+        claim = a_claim(9, instances=(held.instance_id, later.instance_id, paused.instance_id), lease=2 * MINUTE)
+
+        assert [await _taken(kit, claim, NOW + n * MINUTE) for n in range(4)] == [[held.id], [], [held.id], [later.id]]
+
+    async def test_runs_of_instances_that_are_not_named_do_not_fill_a_limit(self, kit: StoreKit) -> None:
+        for _ in range(3):
+            await accepted(kit.store, priority=9)
+        last, first = await accepted(kit.store), await accepted(kit.store, priority=1)
+        claim = a_claim(1, instances=(last.instance_id, first.instance_id))
+
+        assert [await _taken(kit, claim) for _ in range(3)] == [[first.id], [last.id], []]
+
+    async def test_a_throttle_holds_for_named_instances_as_well(self, kit: StoreKit) -> None:
+        one, two, three = [await accepted(kit.store) for _ in range(3)]
+        claim = _throttled(Throttle(concurrency=2, rate=9, per=MINUTE), lease=DAY)
+
+        assert await _taken(kit, replace(claim, instances=(three.instance_id,))) == [three.id]
+        assert await _taken(kit, replace(claim, instances=(one.instance_id,))) == [one.id]
+        assert await _taken(kit, replace(claim, instances=(two.instance_id,))) == []
 
     async def test_a_limit_counts_only_what_was_asked_for(self, kit: StoreKit) -> None:
         for _ in range(3):

@@ -75,3 +75,25 @@ class DefinitionContract:
         assert list(await kit.store.list_definitions([mine.workflow, "unheard of"])) == [mine]
         assert list(await kit.store.list_definitions({mine.workflow})) == [mine]
         assert list(await kit.store.list_definitions([])) == []
+
+    async def test_where_no_workflow_is_named_every_stored_version_is_listed(self, kit: StoreKit) -> None:
+        assert list(await kit.store.list_definitions(None)) == []
+        # Names are sorted by code point, whatever the language.
+        upper, lower, umlaut = (f"{first}{definition().workflow}" for first in ("B", "a", "ä"))
+        saved = [(umlaut, "1"), (lower, "2"), (upper, "10"), (lower, "1"), (upper, "9")]
+        stored = [definition(version, workflow=workflow) for workflow, version in saved]
+        await kit.store.save_definitions(stored[:3])
+        await kit.store.save_definitions(stored[3:])
+
+        listed = await kit.store.list_definitions(None)
+
+        assert list(listed) == [stored[2], stored[4], stored[1], stored[3], stored[0]]
+        assert list(await kit.store.list_definitions([umlaut, lower, upper])) == list(listed)
+
+    async def test_a_stored_version_that_is_saved_again_keeps_its_place(self, kit: StoreKit) -> None:
+        first = definition("2")
+        second = replace(definition("1", workflow=first.workflow), created_at=NOW + timedelta(minutes=1))
+        for snapshots in ([first], [second, first], [first]):
+            await kit.store.save_definitions(snapshots)
+
+        assert list(await kit.store.list_definitions(None)) == [first, second]

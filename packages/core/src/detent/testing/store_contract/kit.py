@@ -37,6 +37,7 @@ Topic: TypeAlias = Literal[
     "signals",
     "far_signals",
     "backlog",
+    "values",
 ]
 """A part of the contract, named like the file that holds its tests."""
 

@@ -130,6 +130,16 @@ class SharingContract:
         assert taken.id == delivery.id
         assert list(await kit.store.inbox.due(limit=9, now=NOW)) == [record.id]
 
+    async def test_values_of_one_are_there_for_the_other(self, kit: StoreKit) -> None:
+        record = await created(kit.store)
+
+        async with _second(kit) as second:
+            await second.values.put(record.id, "a", {"list": [1]})
+            await kit.store.values.put(record.id, "a", "the same ref")
+            assert await kit.store.values.load(record.id, ["a"]) == {"a": {"list": [1]}}
+            assert await kit.store.values.clear(record.id) == 1
+            assert await second.values.sizes(record.id) == {}
+
     async def test_sweepers_of_both_never_take_one_row_twice(self, kit: StoreKit) -> None:
         records = [await created(kit.store, creation(due=NOW - DAY)) for _ in range(20)]
         fired: list[UUID] = []

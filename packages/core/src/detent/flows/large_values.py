@@ -1,0 +1,54 @@
+"""Large values of an execution: kept beside its context, and read back when somebody needs them.
+
+The context holds nothing in their place, so that no reference can leak: which keys they stand for, and under what they are found,
+is one of the flow's own affairs. They are found by what they say, so that a repeated attempt puts the same again.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+
+from pydantic_core import to_json
+
+from detent.json_values import JsonObject, JsonValue
+from detent.registry.context import ValueKeeper
+
+
+class LargeValues:
+    """The values of one execution during one attempt. `kept` says where they are, by key; `keeper` has them."""
+
+    def __init__(self, kept: Mapping[str, JsonObject], keeper: ValueKeeper | None) -> None:
+        self._kept = dict(kept)
+        self._keeper = keeper
+        self._loaded: set[str] = set()
+
+    async def load(self, keys: Collection[str] | None) -> JsonObject:
+        """The values of those `keys` that are kept, of all for `None`."""
+        wanted = {key: where["ref"] for key, where in self._kept.items() if keys is None or key in keys}
+        if not wanted or self._keeper is None:
+            return {}
+        found = await self._keeper.load(set(wanted.values()))
+        self._loaded |= wanted.keys()
+        return {key: found[ref] for key, ref in wanted.items() if ref in found}
+
+    def left_beside(self, context: JsonObject) -> dict[str, JsonObject]:
+        """Where the values are that nobody has read back, or written anew in `context`."""
+        return {key: where for key, where in self._kept.items() if key not in self._loaded and key not in context}
+
+    async def put_away(self, context: JsonObject, least: int | None) -> tuple[JsonObject, dict[str, JsonObject]]:
+        """What of a context stays in it, and where the rest is: every value that takes at least `least` bytes of JSON.
+
+        Nothing is lost where the attempt fails behind this: what was put stays unreferred to, and goes with the instance.
+        """
+        if least is None or self._keeper is None:
+            return context, {}
+        stays, away = dict[str, JsonValue](), dict[str, JsonObject]()
+        for key, value in context.items():
+            text = to_json(value) if isinstance(value, str | dict | list) else b""
+            if len(text) < least:
+                stays[key] = value
+                continue
+            ref = hashlib.sha256(text).hexdigest()
+            if self._kept.get(key, {}).get("ref") != ref:
+                await self._keeper.put(ref, value)
+            away[key] = {"ref": ref, "bytes": len(text)}
+        return stays, away

@@ -1,0 +1,117 @@
+"""Lowering: a flow as a definition. Each step is a state whose entry runs its handler durably, so that each ends a commit.
+
+Beside the state of a step stands one in which it waits. What a handler may decide beside success and failure are events, which it
+takes by a `Goto`; nobody else can, because a run is under way in such a state for as long as the flow is in it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from detent.definition.commands import CommandRef
+from detent.definition.event import Branch, Event
+from detent.definition.model import WorkflowDefinition
+from detent.definition.state import OnEnter, State
+from detent.definition.timeout import Timeout
+from detent.flows.checks import targets_of
+from detent.flows.flow import Flow, Step
+from detent.flows.handler import HandlerSpec, any_step
+from detent.flows.names import (
+    CHILD,
+    CHILD_ENDED,
+    EXPIRE,
+    EXPIRED,
+    FAIL,
+    FINISH,
+    IS_CHILD_FAILED,
+    OWN,
+    RESUME,
+    RESUMED,
+    WAIT,
+    WAIT_TIMEOUT,
+    WAKE,
+    command_of,
+    end,
+    goto,
+    waiting,
+)
+from detent.retry import Retry
+
+_UNTIL_TOLD = Retry(attempts=1_000_000)
+"""Which attempt of a step is the last is decided where it is made: only there it is known why it failed."""
+
+
+def lower(flow: Flow, handlers: Mapping[str, HandlerSpec]) -> WorkflowDefinition:
+    """The definition that runs `flow`, which has been checked; the flow itself is in its metadata."""
+    completed, failed, cancelled = (end(name, flow.steps) for name in ("completed", "failed", "cancelled"))
+    states: dict[str, State] = {}
+    for id_, step in flow.steps.items():
+        well, badly = step.on_success or completed, step.on_failure or failed
+        choices = _choices(flow, id_, step, handlers[step.type], (completed, failed, cancelled))
+        states[id_] = State(
+            on_enter=OnEnter(target=well, error=badly, commands=[_command(flow, id_, step, list(choices))]),
+            events=choices,
+            tags=step.tags,
+            metadata={"step": id_, "name": step.name} if step.name else {"step": id_},
+            description=step.description,
+        )
+        states[waiting(id_)] = _waiting(id_, step, on_resume=step.on_resume or well, badly=badly, end=cancelled)
+    states[completed] = State(outcome="success")
+    states[failed] = State(outcome="failure")
+    states[cancelled] = State(outcome="cancelled")
+    return WorkflowDefinition(
+        name=flow.id,
+        version=flow.version,
+        initial_state=flow.initial_step_id,
+        states=states,
+        publish=flow.publish,
+        description=flow.description,
+        metadata={"flow": flow.to_dict()},
+    )
+
+
+def flow_in(metadata: Mapping[str, Any]) -> Flow | None:
+    """The flow that a definition with this metadata was lowered from; `None` where it was none."""
+    written = metadata.get("flow")
+    return Flow.from_dict(written) if isinstance(written, Mapping) else None
+
+
+def _command(flow: Flow, id_: str, step: Step, choices: list[str]) -> CommandRef:
+    written = step.model_dump(mode="json", exclude_defaults=True)
+    told = {"step": id_, "steps": flow.max_steps, "version": flow.version, "choices": choices, "written": written}
+    return CommandRef(command_of(step.type), metadata=told, retry=_UNTIL_TOLD, durable=True)
+
+
+def _choices(flow: Flow, id_: str, step: Step, spec: HandlerSpec, ends: tuple[str, str, str]) -> dict[str, Event]:
+    completed, failed, cancelled = ends
+    choices = {
+        WAIT: Event(target=waiting(id_)),
+        FAIL: Event(target=failed),
+        EXPIRE: Event(target=cancelled),
+    }
+    if spec.targets is not None:
+        choices[FINISH] = Event(target=completed)
+        named = flow.steps if spec.targets is any_step else sorted(targets_of(spec, step))
+        choices |= {goto(target): Event(target=target) for target in named}
+    return choices
+
+
+def _waiting(id_: str, step: Step, *, on_resume: str, badly: str, end: str) -> State:
+    told = {"step": id_, "output_key": step.output_key or id_}
+    over = CommandRef(EXPIRED, metadata={"reason": "the wait took too long"})
+    late = CommandRef(EXPIRED, metadata={"reason": "the execution took too long"})
+    return State(
+        events={
+            RESUME: Event(target=on_resume, commands=[CommandRef(RESUMED, metadata=told)]),
+            WAKE: Event(target=on_resume, timeout=Timeout(at=f"{OWN}.wake")),
+            CHILD_ENDED: Event(
+                branches=[Branch(guard=IS_CHILD_FAILED, target=badly)],
+                target=on_resume,
+                error=badly,
+                commands=[CommandRef(CHILD, metadata=told)],
+            ),
+            WAIT_TIMEOUT: Event(target=end, commands=[over], timeout=Timeout(at=f"{OWN}.wait_deadline")),
+            EXPIRE: Event(target=end, commands=[late], timeout=Timeout(at=f"{OWN}.deadline")),
+        },
+        tags=step.tags,
+        metadata={"step": id_, "waits": True},
+    )

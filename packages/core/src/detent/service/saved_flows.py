@@ -1,0 +1,87 @@
+"""Flows that are saved at run time, seen by every process on the database."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from detent.definition.fingerprint import fingerprint
+from detent.definition.version import version_key
+from detent.errors import DefinitionChanged
+from detent.flows.book import FlowBook
+from detent.flows.errors import UnknownFlow
+from detent.flows.flow import Flow
+from detent.flows.lower import flow_in
+from detent.service.service import WorkflowService
+from detent.store.records import DefinitionSnapshot
+
+
+class SavedFlows:
+    """See `FlowService.flows`. Flows of the application itself are among them, because a runtime stores what it runs."""
+
+    def __init__(self, service: WorkflowService, book: FlowBook) -> None:
+        self._service = service
+        self._book = book
+
+    async def save(self, flow: Flow | Mapping[str, Any]) -> Flow:
+        """The flow, stored under its id and version, and ready to be started here; elsewhere within seconds.
+
+        A version is never overwritten. Raises `FlowInvalid` with all problems, and `DefinitionChanged` where the same version is
+        stored already and says something else.
+        """
+        read = flow if isinstance(flow, Flow) else Flow.from_dict(flow)
+        definition = self._book.lowered(read)
+        parts = self._service.running().parts
+        snapshot = DefinitionSnapshot(
+            definition.name,
+            definition.version,
+            fingerprint(definition),
+            definition.to_dict(),
+            created_at=parts.now or parts.store.now(),
+        )
+        [stored] = await parts.store.save_definitions([snapshot])
+        if stored.fingerprint != snapshot.fingerprint:
+            raise DefinitionChanged(read.id, read.version, stored.fingerprint, snapshot.fingerprint)
+        parts.machines.adopt([stored])
+        return read
+
+    async def get(self, flow: str, version: str | None = None) -> Flow:
+        """One flow, in its newest version or another. Raises `UnknownFlow`."""
+        found = await self._stored(flow)
+        if not found or (version is not None and version not in found):
+            raise UnknownFlow(flow, version if found else None)
+        return found[version or max(found, key=version_key)]
+
+    async def latest(self, flow: str) -> Flow:
+        """The newest version. Raises `UnknownFlow`."""
+        return await self.get(flow)
+
+    async def versions(self, flow: str) -> list[str]:
+        """Every stored version, the oldest first. Raises `UnknownFlow`."""
+        found = await self._stored(flow)
+        if not found:
+            raise UnknownFlow(flow)
+        return sorted(found, key=version_key)
+
+    async def list(self) -> list[Flow]:
+        """The newest version of every flow, by id."""
+        newest: dict[str, Flow] = {}
+        for snapshot in await self._service.running().parts.store.list_definitions(None):
+            flow = flow_in(snapshot.definition.get("metadata") or {})
+            known = newest.get(snapshot.workflow)
+            if flow is not None and (known is None or known.version_key < flow.version_key):
+                newest[flow.id] = flow
+        return [newest[name] for name in sorted(newest)]
+
+    async def require(self, flow: str, version: str | None) -> None:
+        """Make sure that a flow can be started here, in its newest version as far as the database knows. Raises `UnknownFlow`."""
+        parts = self._service.running().parts
+        machines, stored = parts.machines, await parts.store.list_definitions([flow])
+        machines.adopt([snapshot for snapshot in stored if self._book.adopts(snapshot.definition)])
+        if version is not None and not machines.is_registered(flow, version):
+            raise UnknownFlow(flow, version)
+        if flow not in machines.workflows:
+            raise UnknownFlow(flow, None, machines.workflows)
+
+    async def _stored(self, flow: str) -> dict[str, Flow]:
+        stored = await self._service.running().parts.store.list_definitions([flow])
+        read = {snapshot.version: flow_in(snapshot.definition.get("metadata") or {}) for snapshot in stored}
+        return {version: found for version, found in read.items() if found is not None}

@@ -1,0 +1,126 @@
+"""Large values of an execution: out of its row, and there for whoever needs them."""
+
+import pytest
+
+from detent import FlowService, MemoryStore, SqliteStore, WorkflowRuntime, WorkflowService
+from detent.flows import ContextLimits, FlowBook, HandlerContext, handler, success
+
+LARGE = "x" * 100_000
+SEEN = list[object]()
+
+
+@handler("make", targets=False)
+async def make(ctx: HandlerContext, config):
+    for key, value in config["write"].items():
+        ctx.context[key] = value * 100_000 if value == "x" else value
+    for key in config.get("remove", []):
+        await ctx.read(key)
+        ctx.delete(key)
+    return success(config.get("output"))
+
+
+@handler("look", targets=False)
+async def look(ctx: HandlerContext, config, input):  # noqa: A002 - what a handler is given
+    SEEN.append(input)
+    SEEN.append(sorted(ctx.context))
+    if "read" in config:
+        SEEN.append(await ctx.read(config["read"]))
+
+
+def chain(*steps):
+    """A flow of these steps in a row."""
+    named = {f"s{number}": step for number, step in enumerate(steps)}
+    rows = {name: {**step, "on_success": f"s{int(name[1:]) + 1}"} for name, step in named.items()}
+    rows[f"s{len(steps) - 1}"].pop("on_success")
+    return {"id": "chain", "initial_step_id": "s0", "steps": rows}
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen():
+    SEEN.clear()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request, tmp_path):
+    return MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "flows.db")
+
+
+async def ran(store, flow, context=None, limits=None):
+    """The service, and the execution at its end."""
+    book = FlowBook(flows=[flow], handlers=[make, look], limits=limits)
+    async with WorkflowRuntime(store=store, definitions=book.definitions, commands=book.commands) as runtime:
+        flows = FlowService(WorkflowService(runtime), book)
+        execution = await flows.run((await flows.start_flow("chain", context)).id)
+        instance = await runtime.get_instance(execution.id)
+        sizes = await store.values.sizes(execution.id)
+    return execution, instance, sizes
+
+
+async def test_a_large_value_leaves_the_row_and_comes_back(store):
+    steps = [
+        {"type": "make", "config": {"write": {"report": "x", "note": "small"}}},
+        {"type": "look", "input": {"key": "note"}},
+        {"type": "look", "input": {"template": "${report}"}},
+    ]
+    execution, instance, sizes = await ran(store, chain(*steps))
+    assert execution.context == {"report": LARGE, "note": "small"}
+    assert instance.context.keys() == {"note", "$flow"}
+    assert list(sizes.values()) == [100_002]
+    assert SEEN == ["small", ["note"], LARGE, ["note", "report"]]
+
+
+async def test_what_the_input_does_not_name_is_read_when_it_is_asked_for(store):
+    steps = [
+        {"type": "make", "config": {"write": {"report": "x"}}},
+        {"type": "look", "config": {"read": "report"}},
+        {"type": "look", "config": {"read": "nothing"}, "input": {"full": True}},
+    ]
+    await ran(store, chain(*steps))
+    assert SEEN == [None, [], LARGE, {"report": LARGE}, ["report"], None]
+
+
+async def test_what_was_read_and_not_changed_stays_where_it_is_and_what_changed_is_kept_anew(store):
+    steps = [
+        {"type": "make", "config": {"write": {"report": "x", "other": "x"}}},
+        {"type": "look", "input": {"full": True}},
+        {"type": "make", "config": {"write": {"report": "short"}}},
+    ]
+    execution, instance, sizes = await ran(store, chain(*steps))
+    assert execution.context == {"report": "short", "other": LARGE}
+    assert instance.context["report"] == "short"
+    assert len(sizes) == 1
+
+
+async def test_what_a_handler_deletes_is_gone(store):
+    steps = [
+        {"type": "make", "config": {"write": {"report": "x"}}},
+        {"type": "make", "config": {"write": {}, "remove": ["report"]}},
+    ]
+    execution, instance, _ = await ran(store, chain(*steps))
+    assert execution.context == {}
+    assert instance.context.keys() == {"$flow"}
+
+
+async def test_an_output_is_put_into_what_lies_beside(store):
+    steps = [
+        {"type": "make", "config": {"write": {}}},
+        {"type": "make", "config": {"write": {}, "output": 1}, "output_key": "report.total"},
+    ]
+    execution, instance, _ = await ran(store, chain(*steps), {"report": {"text": LARGE}})
+    assert execution.context == {"report": {"text": LARGE, "total": 1}}
+    assert "report" not in instance.context
+
+
+async def test_what_lies_beside_counts_towards_the_limit(store):
+    steps = [{"type": "make", "config": {"write": {f"part{number}": "x"}}} for number in range(3)]
+    execution, _, _ = await ran(store, chain(*steps), limits=ContextLimits(total_bytes=250_000))
+    assert (execution.status, execution.error.code) == ("failed", "CONTEXT_SIZE_LIMIT")
+    assert execution.context.keys() == {"part0", "part1", "error"}
+
+
+async def test_nothing_is_moved_where_nothing_shall_be(store):
+    steps = [{"type": "make", "config": {"write": {"report": "x"}}}]
+    execution, instance, sizes = await ran(store, chain(*steps), limits=ContextLimits(inline_bytes=None))
+    assert execution.context == {"report": LARGE}
+    assert instance.context["report"] == LARGE
+    assert sizes == {}
