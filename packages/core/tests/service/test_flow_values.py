@@ -2,8 +2,8 @@
 
 import pytest
 
-from detent import FlowService, MemoryStore, SqliteStore, WorkflowRuntime, WorkflowService
-from detent.flows import ContextLimits, FlowBook, HandlerContext, handler, success
+from detent import FlowService, InvalidValue, MemoryStore, SqliteStore, WorkflowRuntime, WorkflowService
+from detent.flows import ContextLimits, FlowBook, HandlerContext, handler, success, wait_for_event
 
 LARGE = "x" * 100_000
 SEEN = list[object]()
@@ -27,6 +27,18 @@ async def look(ctx: HandlerContext, config, input):  # noqa: A002 - what a handl
         SEEN.append(await ctx.read(config["read"]))
 
 
+@handler("drop", targets=False)
+async def drop(ctx: HandlerContext):
+    SEEN.append(ctx.has("report"))
+    ctx.delete("report")
+    SEEN.append(ctx.has("report"))
+
+
+@handler("rest", targets=False)
+async def rest(ctx: HandlerContext):
+    return wait_for_event()
+
+
 def chain(*steps):
     """A flow of these steps in a row."""
     named = {f"s{number}": step for number, step in enumerate(steps)}
@@ -47,7 +59,7 @@ async def store(request, tmp_path):
 
 async def ran(store, flow, context=None, limits=None):
     """The service, and the execution at its end."""
-    book = FlowBook(flows=[flow], handlers=[make, look], limits=limits)
+    book = FlowBook(flows=[flow], handlers=[make, look, rest, drop], limits=limits)
     async with WorkflowRuntime(store=store, definitions=book.definitions, commands=book.commands) as runtime:
         flows = FlowService(WorkflowService(runtime), book)
         execution = await flows.run((await flows.start_flow("chain", context)).id)
@@ -116,6 +128,45 @@ async def test_what_lies_beside_counts_towards_the_limit(store):
     execution, _, _ = await ran(store, chain(*steps), limits=ContextLimits(total_bytes=250_000))
     assert (execution.status, execution.error.code) == ("failed", "CONTEXT_SIZE_LIMIT")
     assert execution.context.keys() == {"part0", "part1", "error"}
+
+
+async def test_what_was_patched_meanwhile_counts_and_not_what_lay_beside(store):
+    steps = [
+        {"type": "make", "config": {"write": {"report": "x"}}},
+        {"type": "rest"},
+        {"type": "look", "input": {"key": "report"}},
+    ]
+    book = FlowBook(flows=[chain(*steps)], handlers=[make, look, rest])
+    async with WorkflowRuntime(store=store, definitions=book.definitions, commands=book.commands) as runtime:
+        flows = FlowService(WorkflowService(runtime), book)
+        execution = await flows.run((await flows.start_flow("chain")).id)
+        await runtime.patch_context(execution.id, {"report": "new"})
+        assert (await flows.get(execution.id)).context == {"report": "new"}
+        await flows.resume(execution.id)
+        execution = await flows.run(execution.id)
+    assert SEEN[0] == "new"
+    assert execution.context == {"report": "new"}
+
+
+async def test_a_handler_knows_of_what_lies_beside_and_may_delete_it_unread(store):
+    steps = [{"type": "make", "config": {"write": {"report": "x"}}}, {"type": "drop"}]
+    execution, _, _ = await ran(store, chain(*steps))
+    assert SEEN == [True, False]
+    assert execution.context == {}
+
+
+async def test_data_of_a_resume_are_not_put_into_what_lies_beside(store):
+    steps = [
+        {"type": "make", "config": {"write": {}}},
+        {"type": "rest", "output_key": "report.answer"},
+    ]
+    book = FlowBook(flows=[chain(*steps)], handlers=[make, look, rest])
+    async with WorkflowRuntime(store=store, definitions=book.definitions, commands=book.commands) as runtime:
+        flows = FlowService(WorkflowService(runtime), book)
+        execution = await flows.run((await flows.start_flow("chain", {"report": {"text": LARGE}})).id)
+        with pytest.raises(InvalidValue, match="too large"):
+            await flows.resume(execution.id, 1)
+        assert (await flows.get(execution.id)).status == "waiting"
 
 
 async def test_nothing_is_moved_where_nothing_shall_be(store):

@@ -574,6 +574,43 @@ async def _twice(world, delivery, heard):
         await world.service.hear(delivery)
 
 
+async def test_a_trigger_that_cannot_take_a_message_keeps_no_other_from_it(world):
+    for name in ("one", "two", "three"):
+        await world.service.register(EventTrigger(name=name, flow="order", topics=("order.*",)))
+    await world.service.pause("one")
+    shop = await world.workflows.create_instance("shop")
+    await world.workflows.trigger_event(shop, "sell", payload={"id": 1})
+    await world.runtime.process_outbox()
+    assert len(await world.executions()) == 2
+    await world.service.resume("one")
+    clock = world.runtime.running().parts.clock
+    clock.advance("1h")
+    await world.runtime.process_outbox()
+    assert len(await world.executions()) == 3
+
+
+async def test_two_who_change_a_trigger_at_once_undo_nothing_of_each_other(world):
+    await world.service.register(HttpTrigger(name="hook", flow="order"))
+    await asyncio.gather(
+        world.service.update("hook", description="a hook"),
+        world.service.update("hook", static_context={"by": "hook"}),
+        world.service.update("hook", context_key="data"),
+    )
+    read = (await world.service.get("hook")).trigger
+    assert (read.description, read.static_context, read.context_key) == ("a hook", {"by": "hook"}, "data")
+
+
+async def test_what_messages_start_is_not_in_the_name_of_whoever_asked_last(world):
+    await world.service.register(EventTrigger(name="paid", flow="order", topics=("order.*",)))
+    await world.service.acting(actor="ana").list()
+    shop = await world.workflows.create_instance("shop")
+    await world.workflows.trigger_event(shop, "sell", payload={"id": 1})
+    await world.runtime.process_outbox()
+    [execution] = await world.executions()
+    [*_, created] = await world.workflows.get_history(execution)
+    assert "actor" not in created.trigger_metadata
+
+
 async def test_messages_of_a_tenant_start_its_own_executions(world):
     await world.service.register(EventTrigger(name="all", flow="order", topics=["order.paid"]))
     await world.service.register(EventTrigger(name="acmes", flow="order", topics=["order.paid"], tenant="acme"))

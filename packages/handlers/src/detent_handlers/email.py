@@ -7,6 +7,7 @@ import smtplib
 import ssl
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from email.errors import MessageError
@@ -175,12 +176,19 @@ class EmailHandler:
 
     def _send(self, mail: Mail, timeout: timedelta) -> dict[str, tuple[int, bytes]]:
         """Those that were refused while others were not."""
-        with self._connected(timeout.total_seconds()) as server:
+        server = self._connected(timeout.total_seconds())
+        try:
             if self._tls == "starttls":
                 server.starttls(context=self._trusted())
             if self._login is not None:
                 server.login(*self._login)
-            return server.send_message(mail.message, self._sender.addr_spec, mail.recipients)
+            refused = server.send_message(mail.message, self._sender.addr_spec, mail.recipients)
+            # It was accepted: how the server says goodbye changes nothing.
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
+        finally:
+            server.close()
+        return refused
 
     def _connected(self, timeout: float) -> smtplib.SMTP:
         if self._tls == "tls":

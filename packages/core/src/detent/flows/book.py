@@ -12,7 +12,7 @@ from detent.flows.ending_waits import EndingWaits
 from detent.flows.flow import Flow
 from detent.flows.handler import Handlers
 from detent.flows.limits import ContextLimits
-from detent.flows.lower import lower
+from detent.flows.lower import flow_in, lower
 from detent.flows.names import command_of
 from detent.flows.perform import serving
 from detent.json_values import JsonObject
@@ -79,12 +79,10 @@ class FlowBook:
     def adopts(self, definition: JsonObject) -> bool:
         """Whether a stored definition is a flow that these handlers can run."""
         metadata = definition.get("metadata")
-        written = metadata.get("flow") if isinstance(metadata, Mapping) else None
-        if not isinstance(written, Mapping):
+        flow = flow_in(metadata) if isinstance(metadata, Mapping) else None
+        if flow is None or not {step.type for step in flow.steps.values()} <= self.handlers.types.keys():
             return False
-        if not {step["type"] for step in written["steps"].values()} <= self.handlers.types.keys():
-            return False
-        self._note(Flow.from_dict(written))
+        self._note(flow)
         return True
 
     def flow_of(self, name: str, version: str) -> Flow | None:

@@ -71,6 +71,8 @@ class HandlerContext:
     """Which call of the step it is, where another handler performs this one."""
     beside: Callable[[str], Awaitable[JsonValue]] = field(default=_nothing, repr=False)
     """What `read` uses."""
+    keys_beside: set[str] = field(default_factory=set, repr=False)
+    """The keys of large values that were not read back."""
 
     @property
     def key(self) -> str:
@@ -113,12 +115,13 @@ class HandlerContext:
         self.context[key] = checked
 
     def has(self, key: str) -> bool:
-        """Whether the context has a key."""
-        return key in self.context
+        """Whether the context has a key, also one whose large value was not read back."""
+        return key in self.context or key in self.keys_beside
 
     def delete(self, key: str) -> None:
         """Take a key out of the context; nothing happens where there is none."""
         self.context.pop(key, None)
+        self.keys_beside.discard(key)
 
     def publish(
         self, topic: str, payload: JsonValue = None, *, key: str | None = None, headers: Mapping[str, str] | None = None

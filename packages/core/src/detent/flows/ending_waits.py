@@ -8,7 +8,7 @@ from detent.definition.selectors import put
 from detent.errors import InvalidValue
 from detent.flows.errors import ContextTooLarge, TokenRefused
 from detent.flows.limits import ContextLimits
-from detent.flows.names import CHILD, ERROR, EXPIRED, IS_CHILD_FAILED, OWN, RESUMED
+from detent.flows.names import CHILD, ERROR, EXPIRED, IS_CHILD_FAILED, IS_OTHER_CHILD, OWN, RESUMED
 from detent.flows.own import Own, without_own
 from detent.flows.tokens import TokenState, refusal, token_in, with_token
 from detent.json_values import JsonObject, JsonValue
@@ -29,6 +29,7 @@ class EndingWaits:
         registry.command(CHILD, self.child_ended)
         registry.command(EXPIRED, expired)
         registry.guard(IS_CHILD_FAILED, child_failed)
+        registry.guard(IS_OTHER_CHILD, other_child)
 
     def resumed(self, ctx: CommandContext) -> None:
         """Take in what somebody resumed it with, and spend the token. Raises `TokenRefused` and `ContextTooLarge`."""
@@ -41,6 +42,8 @@ class EndingWaits:
 
     def child_ended(self, ctx: CommandContext) -> Fail | None:
         """Take in the result of a child, or its failure as the step's own, also where there is no place for the result."""
+        if _is_other(ctx.context, ctx.payload):
+            return None
         told: dict[str, Any] = ctx.payload
         result = {
             "execution_id": told["child"],
@@ -83,6 +86,10 @@ class EndingWaits:
         ctx.context[OWN] = with_token(own, spent, ctx.now).to_json()
 
     def _put(self, ctx: CommandContext, value: JsonValue) -> None:
+        head, dot, _ = ctx.command_metadata["output_key"].partition(".")
+        if dot and head in Own.of(ctx.context).values:
+            hint = "give the step an output_key of its own"
+            raise InvalidValue(f"context.{head}", "is too large to be written into while the flow waits", hint=hint)
         view = copy.deepcopy(without_own(ctx.context))
         put(view, ctx.command_metadata["output_key"], value)
         self._limits.check(view)
@@ -93,6 +100,17 @@ def expired(ctx: CommandContext) -> None:
     """Note which deadline has ended it."""
     own = Own.of(ctx.context)
     ctx.context[OWN] = own.expired(str(ctx.command_metadata["reason"]), ctx.now).to_json()
+
+
+def other_child(ctx: GuardContext) -> bool:
+    """Whether the child that has ended is not the one that is waited for."""
+    return _is_other(ctx.context, ctx.payload)
+
+
+def _is_other(context: JsonObject, payload: JsonValue) -> bool:
+    wait = Own.of(context).wait
+    awaited = None if wait is None or wait.details is None else wait.details.get("child")
+    return awaited is None or not isinstance(payload, dict) or payload.get("child") != awaited
 
 
 def child_failed(ctx: GuardContext) -> bool:

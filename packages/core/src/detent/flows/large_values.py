@@ -19,20 +19,21 @@ class LargeValues:
     def __init__(self, kept: Mapping[str, JsonObject], keeper: ValueKeeper | None) -> None:
         self._kept = dict(kept)
         self._keeper = keeper
-        self._loaded: set[str] = set()
+        self.keys = set(kept)
+        """The keys whose values are beside the context, and were neither read back nor deleted."""
 
     async def load(self, keys: Collection[str] | None) -> JsonObject:
         """The values of those `keys` that are kept, of all for `None`."""
-        wanted = {key: where["ref"] for key, where in self._kept.items() if keys is None or key in keys}
+        wanted = {key: self._kept[key]["ref"] for key in self.keys if keys is None or key in keys}
         if not wanted or self._keeper is None:
             return {}
         found = await self._keeper.load(set(wanted.values()))
-        self._loaded |= wanted.keys()
+        self.keys -= wanted.keys()
         return {key: found[ref] for key, ref in wanted.items() if ref in found}
 
     def left_beside(self, context: JsonObject) -> dict[str, JsonObject]:
-        """Where the values are that nobody has read back, or written anew in `context`."""
-        return {key: where for key, where in self._kept.items() if key not in self._loaded and key not in context}
+        """Where the values are that nobody has read back, deleted, or written anew in `context`."""
+        return {key: self._kept[key] for key in sorted(self.keys) if key not in context}
 
     async def put_away(self, context: JsonObject, least: int | None) -> tuple[JsonObject, dict[str, JsonObject]]:
         """What of a context stays in it, and where the rest is: every value that takes at least `least` bytes of JSON.

@@ -13,6 +13,7 @@ from detent.definition.model import WorkflowDefinition
 from detent.definition.state import OnEnter, State
 from detent.definition.timeout import Timeout
 from detent.flows.checks import targets_of
+from detent.flows.errors import FlowInvalid
 from detent.flows.flow import Flow, Step
 from detent.flows.handler import HandlerSpec, any_step
 from detent.flows.names import (
@@ -23,6 +24,7 @@ from detent.flows.names import (
     FAIL,
     FINISH,
     IS_CHILD_FAILED,
+    IS_OTHER_CHILD,
     OWN,
     RESUME,
     RESUMED,
@@ -70,9 +72,14 @@ def lower(flow: Flow, handlers: Mapping[str, HandlerSpec]) -> WorkflowDefinition
 
 
 def flow_in(metadata: Mapping[str, Any]) -> Flow | None:
-    """The flow that a definition with this metadata was lowered from; `None` where it was none."""
+    """The flow that a definition with this metadata was lowered from; `None` where it was none that can be read here."""
     written = metadata.get("flow")
-    return Flow.from_dict(written) if isinstance(written, Mapping) else None
+    if not isinstance(written, Mapping):
+        return None
+    try:
+        return Flow.from_dict(written)
+    except FlowInvalid:
+        return None
 
 
 def _command(flow: Flow, id_: str, step: Step, choices: list[str]) -> CommandRef:
@@ -104,7 +111,11 @@ def _waiting(id_: str, step: Step, *, on_resume: str, badly: str, end: str) -> S
             RESUME: Event(target=on_resume, commands=[CommandRef(RESUMED, metadata=told)]),
             WAKE: Event(target=on_resume, timeout=Timeout(at=f"{OWN}.wake")),
             CHILD_ENDED: Event(
-                branches=[Branch(guard=IS_CHILD_FAILED, target=badly)],
+                branches=[
+                    # One that nobody waits for any more is heard, and changes nothing.
+                    Branch(guard=IS_OTHER_CHILD, target=waiting(id_)),
+                    Branch(guard=IS_CHILD_FAILED, target=badly),
+                ],
                 target=on_resume,
                 error=badly,
                 commands=[CommandRef(CHILD, metadata=told)],

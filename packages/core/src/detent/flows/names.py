@@ -11,8 +11,10 @@ WAIT, RESUME, WAKE, CHILD_ENDED = "wait", "resume", "wake", "child_ended"
 FAIL, EXPIRE, FINISH = "fail", "expire", "finish"
 WAIT_TIMEOUT = "wait_timeout"
 
-RESUMED, CHILD, EXPIRED, IS_CHILD_FAILED = "flow.resumed", "flow.child_ended", "flow.expired", "flow.child_failed"
-"""The commands and the guard that every flow has beside its handlers."""
+RESUMED, CHILD, EXPIRED = "flow.resumed", "flow.child_ended", "flow.expired"
+"""The commands that every flow has beside its handlers."""
+IS_CHILD_FAILED, IS_OTHER_CHILD = "flow.child_failed", "flow.other_child"
+"""The guards."""
 
 
 def command_of(type_: str) -> str:

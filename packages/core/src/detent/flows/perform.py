@@ -71,7 +71,9 @@ class StepAtWork:
         self._id: str = ctx.command_metadata["step"]
         self._own = Own.of(ctx.context)
         self._view = json_object(without_own(ctx.context), "context")
-        self._large = LargeValues(self._own.values, ctx.values)
+        # Who resumed or patched it may have written a key anew.
+        beside = {key: where for key, where in self._own.values.items() if key not in self._view}
+        self._large = LargeValues(beside, ctx.values)
 
     async def run(self, injected: Mapping[str, Any]) -> Ok | Fail | Goto:
         """What the machine is told of the attempt. Raises `StepFailed` where another one is to be made."""
@@ -83,7 +85,7 @@ class StepAtWork:
             return Goto(FAIL)
         self._own = self._own.going_on()
         result = await self._attempt(injected)
-        if result == _LATE:
+        if result is _LATE:
             return self._expire()
         return await self._told(result)
 
@@ -94,10 +96,9 @@ class StepAtWork:
         except InvalidValue as error:
             return Failure("INPUT_ERROR", str(error), {"path": error.path}, retryable=False)
         limit, left = self._step.timeout or self._spec.timeout, self._left()
-        if left is None or (limit is not None and limit < left):
-            return await self._call(self._spec, self._step.config, chosen, injected, limit=limit)
-        result = await self._call(self._spec, self._step.config, chosen, injected, limit=left)
-        return _LATE if isinstance(result, Failure) and result.code == TIMEOUT else result
+        if left is not None and (limit is None or left <= limit):
+            return await self._call(self._spec, self._step.config, chosen, injected, limit=left, late=_LATE)
+        return await self._call(self._spec, self._step.config, chosen, injected, limit=limit)
 
     async def _call(
         self,
@@ -107,9 +108,10 @@ class StepAtWork:
         injected: Mapping[str, Any],
         *,
         limit: timedelta | None,
+        late: Failure | None = None,
         scope: str = "",
     ) -> Result:
-        """Call a handler within its time, whatever it raises."""
+        """Call a handler within its time, whatever it raises; `late` is what is answered where that has passed."""
         try:
             own = {"config": spec.config_model, "input": spec.input_model}
             given = {"config": config, "input": chosen}
@@ -119,18 +121,17 @@ class StepAtWork:
             details = [{"path": one.path, "code": one.code, "message": one.message} for one in problems]
             return Failure("INPUT_VALIDATION_FAILED", render(problems), details, retryable=False)
         context = self._context(config, chosen, scope)
+        late = late or Failure(TIMEOUT, f"it took longer than {limit}")
         timer = asyncio.timeout(None if limit is None else limit.total_seconds())
         try:
             async with timer:
                 answer = await _called(spec, context, arguments | dict(injected))
         except TimeoutError as error:
-            if timer.expired():
-                return Failure(TIMEOUT, f"it took longer than {limit}")
-            return _raised(error)
+            return late if timer.expired() else _raised(error)
         except Exception as error:
             return _raised(error)
         # One that does not let itself be stopped is too late all the same.
-        return Failure(TIMEOUT, f"it took longer than {limit}") if timer.expired() else _result(answer)
+        return late if timer.expired() else _result(answer)
 
     async def _perform(
         self, type_: str, config: JsonObject, chosen: JsonValue, *, scope: str = "", around: str = ""
@@ -167,6 +168,7 @@ class StepAtWork:
             perform=partial(self._perform, around=scope),
             scope=scope,
             beside=self._read,
+            keys_beside=self._large.keys,
         )
 
     async def _told(self, result: Result) -> Ok | Fail | Goto:
@@ -314,11 +316,16 @@ def _raised(error: Exception) -> Failure:
 
 
 def _written(failed: Failure) -> Failure:
-    """The same with details that can be kept."""
+    """The same as it can be kept: without NUL and lone surrogates, and with details that are JSON."""
+    code, message = _kept(failed.code), _kept(failed.message)
     try:
-        return replace(failed, details=json_value(failed.details, "details"))
+        return replace(failed, code=code, message=message, details=json_value(failed.details, "details"))
     except InvalidValue as error:
-        return replace(failed, details={"unreadable": str(error)})
+        return replace(failed, code=code, message=message, details={"unreadable": str(error)})
+
+
+def _kept(text: str) -> str:
+    return str(text).replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _end_of_wait(until: object) -> datetime | timedelta | None:

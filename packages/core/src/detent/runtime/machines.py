@@ -89,12 +89,15 @@ class Machines:
         if self._adopts is None:
             return
         for snapshot in await store.list_definitions(None):
-            if (snapshot.workflow, snapshot.version) in self._registered or not self._adopts(snapshot.definition):
-                continue
-            try:
-                self.adopt([snapshot])
-            except DefinitionInvalid:
-                logger.exception("workflow %r v%s was stored, and cannot run here", snapshot.workflow, snapshot.version)
+            if (snapshot.workflow, snapshot.version) not in self._registered and self._adopts(snapshot.definition):
+                self.try_to_adopt(snapshot)
+
+    def try_to_adopt(self, snapshot: DefinitionSnapshot) -> None:
+        """The same for one version; where it cannot run here, that is logged, and it is left alone."""
+        try:
+            self.adopt([snapshot])
+        except DefinitionInvalid:
+            logger.exception("workflow %r v%s was stored, and cannot run here", snapshot.workflow, snapshot.version)
 
     def _warn(self) -> None:
         """Log what is said about commands and comes to nothing."""

@@ -116,7 +116,7 @@ class Execution:
             flow_version=instance.definition_version,
             status=status,
             current_step=step_of(instance.state, flow.steps),
-            context={**without_own(instance.context), **large},
+            context={**large, **without_own(instance.context)},
             error=_error(instance.context.get(ERROR)),
             wait_reason=_wait_reason(instance, own, run, status),
             wait_details=own.wait.details if own.wait is not None and status is ExecutionStatus.WAITING else None,

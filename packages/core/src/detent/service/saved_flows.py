@@ -7,9 +7,10 @@ from detent.definition.fingerprint import fingerprint
 from detent.definition.version import version_key
 from detent.errors import DefinitionChanged
 from detent.flows.book import FlowBook
-from detent.flows.errors import UnknownFlow
+from detent.flows.errors import FlowInvalid, UnknownFlow
 from detent.flows.flow import Flow
 from detent.flows.lower import flow_in
+from detent.problems import Problem
 from detent.service.service import WorkflowService
 from detent.store.records import DefinitionSnapshot
 
@@ -24,12 +25,13 @@ class SavedFlows:
     async def save(self, flow: Flow | Mapping[str, Any]) -> Flow:
         """The flow, stored under its id and version, and ready to be started here; elsewhere within seconds.
 
-        A version is never overwritten. Raises `FlowInvalid` with all problems, and `DefinitionChanged` where the same version is
-        stored already and says something else.
+        A version is never overwritten. Raises `FlowInvalid` with all problems, also where a workflow that is no flow is called
+        so, and `DefinitionChanged` where the same version is stored already and says something else.
         """
         read = flow if isinstance(flow, Flow) else Flow.from_dict(flow)
         definition = self._book.lowered(read)
         parts = self._service.running().parts
+        await self._require_no_other(read)
         snapshot = DefinitionSnapshot(
             definition.name,
             definition.version,
@@ -75,11 +77,24 @@ class SavedFlows:
         """Make sure that a flow can be started here, in its newest version as far as the database knows. Raises `UnknownFlow`."""
         parts = self._service.running().parts
         machines, stored = parts.machines, await parts.store.list_definitions([flow])
-        machines.adopt([snapshot for snapshot in stored if self._book.adopts(snapshot.definition)])
+        for snapshot in stored:
+            if self._book.adopts(snapshot.definition):
+                machines.try_to_adopt(snapshot)
         if version is not None and not machines.is_registered(flow, version):
             raise UnknownFlow(flow, version)
-        if flow not in machines.workflows:
+        if flow not in machines.workflows or flow_in(machines.latest(flow).definition.metadata) is None:
             raise UnknownFlow(flow, None, machines.workflows)
+
+    async def _require_no_other(self, flow: Flow) -> None:
+        """Raise `FlowInvalid` where the flow is called as a workflow that is none."""
+        parts = self._service.running().parts
+        stored = [snapshot.definition for snapshot in await parts.store.list_definitions([flow.id])]
+        registered = (
+            [parts.machines.latest(flow.id).definition.to_dict()] if flow.id in parts.machines.workflows else []
+        )
+        if any(flow_in(definition.get("metadata") or {}) is None for definition in (*stored, *registered)):
+            said = f"there is a workflow {flow.id!r} that is no flow"
+            raise FlowInvalid(flow.id, [Problem("id", "id_taken", said, "choose another id")])
 
     async def _stored(self, flow: str) -> dict[str, Flow]:
         stored = await self._service.running().parts.store.list_definitions([flow])

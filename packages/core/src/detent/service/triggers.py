@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,9 +13,16 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
-from detent.errors import DetentError, EventNotAvailable, InstanceNotFound, InstancePaused, InvalidValue
+from detent.errors import (
+    DetentError,
+    EventNotAvailable,
+    InstanceNotFound,
+    InstancePaused,
+    InvalidValue,
+    VersionConflict,
+)
 from detent.flows.book import FlowBook
-from detent.flows.errors import ContextTooLarge
+from detent.flows.errors import ContextTooLarge, UnknownFlow
 from detent.json_values import JsonObject, JsonValue, json_value
 from detent.problems import Problem
 from detent.runtime.arguments import check_instant, check_limit, check_sequence
@@ -150,30 +158,40 @@ class TriggerService:
     """Triggers for one caller: over a `WorkflowService`, whose tenant and name in history it acts under.
 
     * `book`: the flows that they start.
-    * `triggers`: the `TriggerBook` that the runtime was given; making this service binds it.
+    * `triggers`: the `TriggerBook` that the runtime was given; making this service binds it, unless `bind=False`.
     * `secrets`: what signatures are verified with, by the names that triggers use.
 
     A trigger is named by its id or its name. All verbs raise `UnknownTrigger` for what is not there, or of another tenant.
     """
 
     def __init__(
-        self, service: WorkflowService, book: FlowBook, triggers: TriggerBook, *, secrets: Secrets | None = None
+        self,
+        service: WorkflowService,
+        book: FlowBook,
+        triggers: TriggerBook,
+        *,
+        secrets: Secrets | None = None,
+        bind: bool = True,
     ) -> None:
         self._service = service
         self._flow_book = book
         self._book = triggers
         self._secrets = dict(secrets or {})
-        if service.tenant is None or not triggers.is_bound:
+        if bind and (service.tenant is None or not triggers.is_bound):
             # What messages and ticks start is not for one tenant's requests to narrow.
             triggers.bind(FlowStarter(service, book), self.hear)
 
     def for_tenant(self, tenant: str) -> Self:
         """The same service bound to a tenant."""
-        return type(self)(self._service.for_tenant(tenant), self._flow_book, self._book, secrets=self._secrets)
+        return self._over(self._service.for_tenant(tenant))
 
     def acting(self, **trigger_metadata: JsonValue) -> Self:
         """The same service with more said about who acts and why."""
-        return type(self)(self._service.acting(**trigger_metadata), self._flow_book, self._book, secrets=self._secrets)
+        return self._over(self._service.acting(**trigger_metadata))
+
+    def _over(self, service: WorkflowService) -> Self:
+        """The same over another service. What ticks and messages start is none of its affairs."""
+        return type(self)(service, self._flow_book, self._book, secrets=self._secrets, bind=False)
 
     def open_door(self, kind: str) -> None:
         """Note that this process has a door for triggers of this kind, such as `http`: they are not warned of."""
@@ -202,10 +220,13 @@ class TriggerService:
         for name in ("kind", "name", "tenant", "enabled"):
             if name in changes:
                 raise InvalidValue(name, "cannot be changed", hint="register another trigger, or enable and disable it")
-        instance = await self._found(trigger)
-        read = self._zoned(Triggers.read({**_written(trigger_in(instance.context)), **changes}))
-        await self._require_flow(read)
-        return RegisteredTrigger.of(await self._configured(instance, read))
+        while True:
+            instance = await self._found(trigger)
+            read = self._zoned(Triggers.read({**_written(trigger_in(instance.context)), **changes}))
+            await self._require_flow(read)
+            # Somebody else may have changed other fields meanwhile: those are not undone.
+            with suppress(VersionConflict):
+                return RegisteredTrigger.of(await self._configured(instance, read, version=instance.version))
 
     async def enable(self, trigger: UUID | str) -> RegisteredTrigger:
         """The trigger at work, also where its schedule was given up after vain attempts.
@@ -323,10 +344,19 @@ class TriggerService:
 
     async def hear(self, delivery: Delivery) -> None:
         """Let the event triggers that hear of a message start their flows, each once for it; what a worker does."""
+        failed: Exception | None = None
         async for instance in self._each([ENABLED], {"kind": "event"}):
             read = trigger_in(instance.context)
-            if isinstance(read, EventTrigger) and _hears(instance, read, delivery):
+            if not isinstance(read, EventTrigger) or not _hears(instance, read, delivery):
+                continue
+            try:
                 await self._hear(instance, read, delivery)
+            except Exception as error:
+                # The others hear of it all the same; those that did start nothing when the message comes again.
+                logger.warning("trigger %r could not take message %s: %r", read.name, delivery.message_id, error)
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     async def problems(self, *, worker: bool | None = None) -> list[Problem]:
         """What keeps enabled triggers from firing: a door, a secret, a flow, a topic or a worker that is missing.
@@ -437,14 +467,29 @@ class TriggerService:
         told: JsonObject = {"source": call.source} | ({} if call.key is None else {"key": call.key})
         if body is not None:
             told["body"] = body
+        # What was saved elsewhere is learnt of; where there is none, the firing says so.
+        with suppress(UnknownFlow):
+            await self._require_flow(read)
         return _fired(await self._take(instance, read, FIRE, told, subject=call))[0]
 
     async def _take(
-        self, instance: WorkflowInstance, read: Trigger, event: str, payload: JsonObject, *, subject: Any = None
+        self,
+        instance: WorkflowInstance,
+        read: Trigger,
+        event: str,
+        payload: JsonObject,
+        *,
+        subject: Any = None,
+        expected_version: int | None = None,
     ) -> TransitionResult:
         try:
             return await self._service.trigger_event(
-                instance.id, event, payload=payload, subject=subject, workflow=WORKFLOW
+                instance.id,
+                event,
+                payload=payload,
+                subject=subject,
+                expected_version=expected_version,
+                workflow=WORKFLOW,
             )
         except EventNotAvailable as error:
             raise TriggerDisabled(read.name, instance.id, error.state) from error
@@ -470,13 +515,17 @@ class TriggerService:
                 return instance
         raise AssertionError("counting ends")  # pragma: no cover - for the types
 
-    async def _configured(self, instance: WorkflowInstance, read: Trigger) -> WorkflowInstance:
+    async def _configured(
+        self, instance: WorkflowInstance, read: Trigger, *, version: int | None = None
+    ) -> WorkflowInstance:
         before = trigger_in(instance.context)
         if before.kind != read.kind:
             raise TriggerInvalid(read.name, [_other_kind(before)])
         if _written(before) == _written(read):
             return instance
-        return (await self._take(instance, read, CONFIGURE, {CONFIG: _written(read)})).instance
+        return (
+            await self._take(instance, read, CONFIGURE, {CONFIG: _written(read)}, expected_version=version)
+        ).instance
 
     # ------------------------------------------------------------------------------------------------ finding
 
