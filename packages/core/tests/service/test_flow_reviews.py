@@ -4,6 +4,7 @@ import pytest
 
 from detent import (
     FlowService,
+    InvalidValue,
     MemoryStore,
     Timeouts,
     UnknownWorkflow,
@@ -143,3 +144,14 @@ async def test_what_looks_like_a_flow_and_is_none_keeps_nobody_from_starting(sto
     ) as runtime:
         with pytest.raises(UnknownWorkflow):
             await runtime.create_instance("invoice")
+
+
+async def test_slips_are_answered_with_what_was_meant(flows):
+    execution = await flows.run((await flows.start_flow("asking")).id)
+    with pytest.raises(UnknownFlow, match="known: '1'"):
+        await flows.start_flow("asking", version="9")
+    with pytest.raises(InvalidValue, match="known: 'a'"):
+        await flows.tokens.generate(execution.id, "z")
+    with pytest.raises(InvalidValue, match="nor a resume token") as refused:
+        await flows.resume("s3cret-with-a-slip")
+    assert "s3cret" not in str(refused.value)

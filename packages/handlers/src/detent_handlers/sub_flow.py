@@ -6,10 +6,10 @@ from pydantic import Field
 from pydantic_core import to_json
 
 from detent.errors import InvalidValue, UnknownWorkflow, WorkflowUnavailable
-from detent.flows.context import CHILD_ENDED, HandlerContext
+from detent.flows.context import HandlerContext
 from detent.flows.errors import ContextTooLarge
 from detent.flows.handler import handler
-from detent.flows.names import ERROR, OWN
+from detent.flows.names import CHILD_ENDED, ERROR, OWN
 from detent.flows.results import Result, WaitForChild, failure, success
 from detent.json_values import JsonObject, JsonValue
 from detent_handlers.config import HandlerConfig, unusable

@@ -5,12 +5,13 @@ What a flow is written with, and its handlers. The verbs are in `detent.FlowServ
 
 from detent.flows.book import FlowBook
 from detent.flows.checks import check_flow
-from detent.flows.context import CHILD_ENDED, HandlerContext
+from detent.flows.context import HandlerContext
 from detent.flows.errors import ContextTooLarge, FlowInvalid, NotWaiting, TokenRefused, UnknownFlow
 from detent.flows.flow import Flow, Step, StepRetry
 from detent.flows.handler import Handlers, HandlerSpec, handler
 from detent.flows.limits import ContextLimits
 from detent.flows.lower import lower
+from detent.flows.names import CHILD_ENDED
 from detent.flows.results import (
     Failure,
     GoTo,

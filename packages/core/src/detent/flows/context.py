@@ -12,9 +12,6 @@ from detent.json_values import JsonObject, JsonValue, json_value
 from detent.registry.context import CommandContext
 from detent.registry.run_context import RunContext
 
-CHILD_ENDED = "child_ended"
-"""The event by which a child's end comes to the flow that waits for it."""
-
 
 class Perform(Protocol):
     """Calls another handler inside this one."""

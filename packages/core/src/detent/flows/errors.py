@@ -26,7 +26,7 @@ class UnknownFlow(NotFound):
 
     def __init__(self, flow: str, version: str | None = None, known: Iterable[str] = ()) -> None:
         said = f"flow {flow!r}" if version is None else f"flow {flow!r} in version {version}"
-        super().__init__(f"there is no {said}", hint=did_you_mean(flow, known) if version is None else None)
+        super().__init__(f"there is no {said}", hint=did_you_mean(version or flow, known))
         self.flow = flow
         self.version = version
 

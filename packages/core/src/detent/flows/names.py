@@ -7,7 +7,9 @@ OWN = "$flow"
 ERROR = "error"
 """The key under which the error of the step that failed last stands in the context."""
 
-WAIT, RESUME, WAKE, CHILD_ENDED = "wait", "resume", "wake", "child_ended"
+WAIT, RESUME, WAKE = "wait", "resume", "wake"
+CHILD_ENDED = "child_ended"
+"""The event by which a child's end comes to the flow that waits for it."""
 FAIL, EXPIRE, FINISH = "fail", "expire", "finish"
 WAIT_TIMEOUT = "wait_timeout"
 

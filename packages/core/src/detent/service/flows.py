@@ -182,7 +182,7 @@ class FlowService:
         given = json_value(data, "data")
         named = execution_of(execution)
         if named is None:
-            return await self._resume(id_of(execution, "execution"), {"data": given})
+            return await self._resume(_execution_id(execution), {"data": given})
         token = await self.tokens.get(str(execution))
         if token is None:
             raise TokenRefused("unknown")
@@ -303,6 +303,14 @@ class FlowService:
     async def _own_of(self, execution_id: UUID) -> tuple[WorkflowInstance, Flow]:
         instance = await self._service.get_instance(execution_id)
         return instance, await self._flow_of(instance)
+
+
+def _execution_id(execution: UUID | str) -> UUID:
+    try:
+        return id_of(execution, "execution")
+    except InvalidValue:
+        # Not quoted: it may be a token with a slip in it.
+        raise InvalidValue("execution", "is neither the id of an execution nor a resume token") from None
 
 
 def _type(name: FlowEventType | str) -> FlowEventType:

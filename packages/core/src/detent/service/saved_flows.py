@@ -49,7 +49,7 @@ class SavedFlows:
         """One flow, in its newest version or another. Raises `UnknownFlow`."""
         found = await self._stored(flow)
         if not found or (version is not None and version not in found):
-            raise UnknownFlow(flow, version if found else None)
+            raise UnknownFlow(flow, version if found else None, found)
         return found[version or max(found, key=version_key)]
 
     async def latest(self, flow: str) -> Flow:
@@ -81,7 +81,7 @@ class SavedFlows:
             if self._book.adopts(snapshot.definition):
                 machines.try_to_adopt(snapshot)
         if version is not None and not machines.is_registered(flow, version):
-            raise UnknownFlow(flow, version)
+            raise UnknownFlow(flow, version, [snapshot.version for snapshot in stored])
         if flow not in machines.workflows or flow_in(machines.latest(flow).definition.metadata) is None:
             raise UnknownFlow(flow, None, machines.workflows)
 

@@ -23,6 +23,7 @@ from detent.flows.tokens import (
     with_token,
 )
 from detent.json_values import JsonObject, json_object
+from detent.problems import did_you_mean
 from detent.runtime.arguments import id_of
 from detent.service.service import WorkflowService
 from detent.store.records import FINISHED, WorkflowInstance
@@ -71,7 +72,8 @@ class ResumeTokens:
 
         _, flow = await self._load(identity)
         if step not in flow.steps:
-            raise InvalidValue("step", f"is {step!r}, which the flow does not have")
+            hint = did_you_mean(step, flow.steps)
+            raise InvalidValue("step", f"is {step!r}, which the flow does not have", hint=hint)
         await self._write(identity, added, "a resume token was made")
         return text
 
