@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from detent.json_values import JsonValue, json_value
+from detent.json_values import JsonValue, copy_value, json_value
 from detent.store.after_commit import AfterCommit
 from detent.store.change import Change, PutReceipt, Removal
 from detent.store.copies import (
@@ -19,7 +19,6 @@ from detent.store.copies import (
     copy_receipt,
     copy_run,
     copy_snapshot,
-    copy_value,
 )
 from detent.store.messages import Delivery, InboxMessage
 from detent.store.records import DefinitionSnapshot

@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from detent.errors import InstanceNotFound
-from detent.json_values import JsonValue
-from detent.store.copies import copy_value
+from detent.json_values import JsonValue, copy_value
 from detent.store.value_store import json_size
 from examples.own_store.database import JournalDatabase
 
@@ -24,7 +23,9 @@ class JournalValues:
             if overwrite or ref not in transaction.rows.beside(instance_id):
                 transaction.put_value(instance_id, ref, value)
 
-    async def load(self, instance_id: UUID, refs: Collection[str]) -> Mapping[str, JsonValue]:
+    async def load(
+        self, instance_id: UUID, refs: Collection[str], *, outside: object | None = None
+    ) -> Mapping[str, JsonValue]:
         """The values under `refs` that are there."""
         kept = self._database.seen().beside(instance_id)
         return {ref: copy_value(kept[ref]) for ref in refs if ref in kept}

@@ -154,7 +154,7 @@ PAID = {
 async def charge(ctx: CommandContext) -> None: ...
 
 
-async def test_a_run_is_a_claim_a_checkpoint_for_each_command_and_a_write_which_many_share(
+async def test_a_run_is_a_claim_a_checkpoint_for_each_command_but_the_last_and_a_write_which_many_share(
     wire: Wire, wired: PgStore
 ) -> None:
     async with WorkflowRuntime(
@@ -170,8 +170,8 @@ async def test_a_run_is_a_claim_a_checkpoint_for_each_command_and_a_write_which_
 
         await trips_of(2)
         # The last claim finds nothing.
-        assert len(await trips_of(1)) == 1 + 5 + 1 + 1
-        assert len(await trips_of(40)) <= 1 + (5 + 1) * COMMITTERS * 2 + 1
+        assert len(await trips_of(1)) == 1 + 4 + 1 + 1
+        assert len(await trips_of(40)) <= 1 + (4 + 1) * COMMITTERS * 2 + 1
 
 
 # ------------------------------------------------------------------------------------------------ messages

@@ -10,28 +10,9 @@ import asyncpg
 import pytest
 from sqlalchemy import URL, text
 
+from detent.testing.store_contract.signals import Ears
 from detent_pg import PgStore
-from detent_pg.notices import _payloads_of
 from packages.pg.tests.wire import Wire
-
-
-class Ear:
-    """What one listener heard."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-        self._more = asyncio.Event()
-
-    def __call__(self, word: str) -> None:
-        self.words.append(word)
-        self._more.set()
-
-    async def hears(self, *words: str) -> None:
-        """Return as soon as all of `words` were heard."""
-        async with asyncio.timeout(10):
-            while not set(words) <= set(self.words):
-                self._more.clear()
-                await self._more.wait()
 
 
 @pytest.fixture
@@ -54,13 +35,13 @@ async def listeners(store: PgStore) -> list[int]:
 
 async def test_two_stores_hear_each_other_and_nobody_hears_a_word_twice(pair: tuple[PgStore, PgStore]) -> None:
     one, other = pair
-    ears = Ear(), Ear()
-    async with one.signals.listen(ears[0]), other.signals.listen(ears[1]):
+    ears = Ears(), Ears()
+    async with one.signals.listen(ears[0].hear), other.signals.listen(ears[1].hear):
         one.signals.announce(["runs", "inbox"])
         assert ears[0].words == ["runs", "inbox"]
-        await ears[1].hears("runs", "inbox")
+        await ears[1].until(["runs", "inbox"])
         other.signals.announce(["outbox"])
-        await ears[0].hears("outbox")
+        await ears[0].until(["outbox"])
 
     assert ears[0].words == ["runs", "inbox", "outbox"]
     assert sorted(ears[1].words) == ["inbox", "outbox", "runs"]
@@ -69,12 +50,12 @@ async def test_two_stores_hear_each_other_and_nobody_hears_a_word_twice(pair: tu
 async def test_words_said_together_are_one_statement(pair: tuple[PgStore, PgStore], wire: Wire) -> None:
     through = PgStore.from_url(wire.url(pair[0].engine.url), pool_size=1)
     await through.open()
-    ear = Ear()
-    async with pair[1].signals.listen(ear):
+    ear = Ears()
+    async with pair[1].signals.listen(ear.hear):
         with wire.recording() as trips:
             for number in range(500):
                 through.signals.announce([f"moved:{number:0100}", "runs"])
-            await ear.hears(f"moved:{499:0100}", "runs")
+            await ear.until([f"moved:{499:0100}", "runs"])
     await through.close()
 
     assert len([sql for sql in trips if "pg_notify" in sql]) == 1
@@ -84,7 +65,7 @@ async def test_words_said_together_are_one_statement(pair: tuple[PgStore, PgStor
 async def test_a_listener_takes_no_connection_of_the_pool_for_itself(migrated_url: URL) -> None:
     store = PgStore.from_url(migrated_url, pool_size=1, max_overflow=0, pool_timeout=1.0)
     await store.open()
-    async with store.signals.listen(Ear()):
+    async with store.signals.listen(Ears().hear):
         assert (await store.health()).ok
         assert store.pool_stats().in_use == 0
     await store.close()
@@ -92,8 +73,8 @@ async def test_a_listener_takes_no_connection_of_the_pool_for_itself(migrated_ur
 
 async def test_who_leaves_last_lets_the_connection_go(pair: tuple[PgStore, PgStore]) -> None:
     one, other = pair
-    async with one.signals.listen(Ear()):
-        async with one.signals.listen(Ear()):
+    async with one.signals.listen(Ears().hear):
+        async with one.signals.listen(Ears().hear):
             assert len(await listeners(other)) == 1
         assert len(await listeners(other)) == 1
 
@@ -106,8 +87,8 @@ async def test_a_listener_whose_backend_is_terminated_comes_back(
     pair: tuple[PgStore, PgStore], caplog: pytest.LogCaptureFixture
 ) -> None:
     one, other = pair
-    ear = Ear()
-    async with one.signals.listen(ear):
+    ear = Ears()
+    async with one.signals.listen(ear.hear):
         [first] = await listeners(other)
         async with other.engine.connect() as connection:
             await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": first})
@@ -115,7 +96,7 @@ async def test_a_listener_whose_backend_is_terminated_comes_back(
             while await listeners(other) in ([], [first]):  # noqa: ASYNC110 - PostgreSQL has no event for it
                 await asyncio.sleep(0.01)
         other.signals.announce(["runs"])
-        await ear.hears("runs")
+        await ear.until(["runs"])
 
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
@@ -127,9 +108,9 @@ async def test_without_the_database_the_words_of_the_own_store_are_heard(
     await store.open()
     wire.refusing = True
     wire.cut_all()
-    ear = Ear()
+    ear = Ears()
 
-    async with store.signals.listen(ear):
+    async with store.signals.listen(ear.hear):
         store.signals.announce(["runs"])
         assert ear.words == ["runs"]
         wire.refusing = False
@@ -145,11 +126,11 @@ async def test_notices_go_by_another_way_where_one_is_given(pair: tuple[PgStore,
     url = pair[0].engine.url
     store = PgStore(pair[0].engine, listen_url=wire.url(url).render_as_string(hide_password=False))
     await store.open()
-    ear = Ear()
+    ear = Ears()
     with wire.recording() as trips:
-        async with store.signals.listen(ear):
+        async with store.signals.listen(ear.hear):
             pair[1].signals.announce(["timers"])
-            await ear.hears("timers")
+            await ear.until(["timers"])
     await store.close()
 
     assert [sql for sql in trips if sql.startswith("LISTEN")]
@@ -160,7 +141,7 @@ async def test_the_other_way_has_the_session_settings_of_the_engine(migrated_url
     store = PgStore.from_url(migrated_url, listen_url=migrated_url, session_settings=settings)
     await store.open()
     asked = "SELECT application_name FROM pg_stat_activity WHERE pid = :pid"
-    async with store.signals.listen(Ear()):
+    async with store.signals.listen(Ears().hear):
         [listener] = await listeners(store)
         async with store.engine.connect() as connection:
             assert await connection.scalar(text(asked), {"pid": listener}) == "listens elsewhere"
@@ -190,7 +171,7 @@ async def test_the_other_way_is_connected_as_the_engine_is(
     monkeypatch.setattr(asyncpg, "connect", connect)
     store = PgStore.from_url(f"postgresql://main/shop{main}", listen_url=f"postgresql://other/shop{other}", **given)
 
-    async with store.signals.listen(Ear()):
+    async with store.signals.listen(Ears().hear):
         pass
 
     assert asked[0]["host"] == "other"
@@ -199,15 +180,15 @@ async def test_the_other_way_is_connected_as_the_engine_is(
 
 async def test_closing_sends_what_was_said_and_stops_listening(pair: tuple[PgStore, PgStore]) -> None:
     one, other = pair
-    ear = Ear()
+    ear = Ears()
     leaving = PgStore.from_url(one.engine.url, pool_size=1)
     await leaving.open()
-    async with other.signals.listen(ear):
+    async with other.signals.listen(ear.hear):
         leaving.signals.announce(["inbox"])
-        async with leaving.signals.listen(Ear()):
+        async with leaving.signals.listen(Ears().hear):
             await leaving.close()
             leaving.signals.announce(["after"])
-        await ear.hears("inbox")
+        await ear.until(["inbox"])
 
     assert ear.words == ["inbox"]
 
@@ -218,19 +199,9 @@ async def test_a_listener_that_raises_takes_no_word_from_the_others(
     def raises(word: str) -> None:
         raise RuntimeError(word)
 
-    ear = Ear()
-    async with pair[0].signals.listen(raises), pair[0].signals.listen(ear):
+    ear = Ears()
+    async with pair[0].signals.listen(raises), pair[0].signals.listen(ear.hear):
         pair[0].signals.announce(["runs"])
 
     assert ear.words == ["runs"]
     assert "a listener raised" in caplog.text
-
-
-def test_payloads_are_short_enough_and_whole() -> None:
-    words = [f"moved:{number:036}" for number in range(1000)]
-
-    payloads = list(_payloads_of("me", [*words, "x" * 9000]))
-
-    assert all(len(payload.encode()) < 8000 for payload in payloads)
-    assert "".join(payloads).count("moved:") == 1000
-    assert len(payloads) < 8

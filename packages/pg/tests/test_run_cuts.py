@@ -272,7 +272,8 @@ async def test_two_commands_that_answer_alike_are_told_apart(wire: Wire, world: 
         assert [entry["command"] for entry in run.journal] == ["ring", "ring"]
         assert [world.effects[f"{run.id}:{place}"] for place in range(3)] == [1, 1, 0]
 
-    assert await each_cut(wire, world, forward, prepare, work, check) > 5
+    # The claim, a checkpoint, and the end with the second answer.
+    assert await each_cut(wire, world, forward, prepare, work, check) > 3
 
 
 @BOTH

@@ -152,8 +152,8 @@ class UnknownWorkflow(NotFound):
 
     code = "unknown_workflow"
 
-    def __init__(self, workflow: str, known: Iterable[str]) -> None:
-        super().__init__(f"no workflow is called {workflow!r}", hint=did_you_mean(workflow, known))
+    def __init__(self, workflow: str, known: Iterable[str], *, hint: str | None = None) -> None:
+        super().__init__(f"no workflow is called {workflow!r}", hint=hint or did_you_mean(workflow, known))
         self.workflow = workflow
 
 

@@ -24,6 +24,9 @@ MAX_INTEGER_BITS = 1024
 _MAPPINGS = (dict, Mapping)
 """Which a mapping is: it is seen of a `dict` at once, and of others by asking the abstract class."""
 
+_CONTAINERS = (dict, list)
+_SMALL = 2**53
+
 _Path: TypeAlias = "str | tuple[_Path, object]"
 """Where a value stands: what the caller calls it, or a key or an index within such a place. Spelt out only for an error."""
 
@@ -47,6 +50,25 @@ def json_object(value: object, path: str) -> JsonObject:
     return copied
 
 
+def copy_value(value: JsonValue) -> JsonValue:
+    """A JSON value with containers of its own, which is known to be JSON: it was checked before, or read from a store."""
+    if isinstance(value, dict):
+        return copy_object(value)
+    if isinstance(value, list):
+        return [copy_value(item) for item in value]
+    return value
+
+
+def copy_object(value: JsonObject) -> JsonObject:
+    """The same for an object."""
+    copied = dict(value)
+    for key, item in copied.items():
+        # Most values are no containers, and shared as they are.
+        if isinstance(item, _CONTAINERS):
+            copied[key] = copy_value(item)
+    return copied
+
+
 def _copy(value: object, path: _Path, depth: int) -> JsonValue:
     if isinstance(value, str):
         return _text(value, path)
@@ -59,10 +81,28 @@ def _copy(value: object, path: _Path, depth: int) -> JsonValue:
     if depth == 0:
         raise _fault(path, f"is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, _MAPPINGS):
-        return {_key(key, path): _copy(item, (path, key), depth - 1) for key, item in value.items()}
+        return _copied(value, path, depth - 1)
     if isinstance(value, list | tuple):
         return [_copy(item, (path, index), depth - 1) for index, item in enumerate(value)]
     raise _fault(path, f"is a {type(value).__name__}, which is not JSON", hint=_spelling(value))
+
+
+def _copied(value: Mapping[Any, Any], path: _Path, depth: int) -> JsonObject:
+    copied: JsonObject = {}
+    for key, item in value.items():
+        # Every value goes through here several times a step: what is plainly fine is seen to be so without a call.
+        name = key if type(key) is str and key.isascii() and "\0" not in key else _key(key, path)
+        kind = type(item)
+        if (
+            item is None
+            or kind is bool
+            or (kind is int and -_SMALL < item < _SMALL)
+            or (kind is str and item.isascii() and "\0" not in item)
+        ):
+            copied[name] = item
+        else:
+            copied[name] = _copy(item, (path, key), depth)
+    return copied
 
 
 def _text(value: str, path: _Path) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Problem:
     hint: str | None = None
     """What to write instead, where that is known."""
     severity: Severity = "error"
-    """A warning is worth reading; only errors refuse the definition."""
+    """A warning is worth reading, a note may well be meant; only errors refuse the definition."""
 
     def __str__(self) -> str:
         place = f"{self.path}: " if self.path else ""

@@ -194,25 +194,21 @@ async def test_an_end_up_to_the_last_instant_of_its_lease_is_committed(running, 
 async def test_of_many_ends_those_are_lost_that_another_has_claimed(running, store, clock, monkeypatch):
     runtime, other = await running(ORDER, commands=[charge]), await running(ORDER, commands=[charge])
     results = [await accepted(runtime) for _ in range(6)]
-    apply, save, ready = store.apply, store.runs.checkpoint, asyncio.Barrier(6)
+    apply, ready = store.apply, asyncio.Barrier(6)
     stalled = {result.run_id for result in results[:2]}
-
-    async def saved(checkpoint, *, now=None):
-        # Who stalls has a lease that is as old as his claim; the others' begins a moment before its end.
-        if checkpoint.lease.run_id not in stalled:
-            now += LEASE - timedelta(microseconds=1)
-        return await save(checkpoint, now=now)
 
     async def late(*given, **named):
         await ready.wait()
         monkeypatch.setattr(store, "apply", apply)
         if given[0] == results[0].instance.id:
+            # Who stalls has a lease that is as old as his claim; the others' begins a moment before its end.
+            lively = [(await store.runs.load(result.run_id)).lease for result in results[2:]]
+            await store.runs.heartbeat(lively, extend=LEASE, now=clock.now() + LEASE - timedelta(microseconds=1))
             clock.advance(LEASE)
             assert {one.run.id for one in await other.running().runs.claim(9)} == stalled
         await ready.wait()
         return await apply(*given, **{**named, "now": clock.now()})
 
-    monkeypatch.setattr(store.runs, "checkpoint", saved)
     monkeypatch.setattr(store, "apply", late)
     async with asyncio.timeout(5):
         report = await runtime.process_runs(limit=6)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import BaseModel
 
-from detent import SqliteStore, Timeouts, subscriber
+from detent import InvalidValue, SqliteStore, Timeouts, subscriber
 from detent.flows import (
     CHILD_ENDED,
     ContextLimits,
@@ -25,6 +25,7 @@ from detent.flows import (
     wait,
     wait_for_event,
 )
+from detent.json_values import JsonObject
 from detent.testing import FakeClock, FlowHarness, HarnessMisused
 from detent.testing.coverage import LISTENERS, CoverageSum
 
@@ -38,7 +39,7 @@ class ChargeConfig(BaseModel):
 
 
 @handler("charge")
-async def charge(ctx: HandlerContext, config: ChargeConfig, input: int):  # noqa: A002 - what a handler calls it
+async def charge(ctx: HandlerContext, config: ChargeConfig, input: int):
     if ctx.attempt <= config.fails:
         return failure("BANK_CLOSED", "nobody is there")
     ctx.publish("charged", {"amount": input})
@@ -61,7 +62,7 @@ async def delegate(ctx: HandlerContext):
 
 
 @handler("twice")
-async def twice(ctx: HandlerContext, input: int):  # noqa: A002 - the same
+async def twice(ctx: HandlerContext, input: int):
     for _ in range(2):
         await ctx.perform("charge", {}, input)
     return success()
@@ -396,3 +397,74 @@ async def test_it_is_entered_before_it_is_used():
 async def test_what_cannot_be_run_is_refused_when_it_is_made():
     with pytest.raises(FlowInvalid, match="no handler 'chrge'"):
         FlowHarness(one("f", Step("chrge")), HANDLERS)
+
+
+@pytest.mark.parametrize("by", ["1 year", 5])
+async def test_a_time_that_is_none_is_an_invalid_value(by):
+    async with FlowHarness(Flow("napping", initial_step_id="a", steps={"a": Step("nap")}), [nap]) as harness:
+        await harness.run()
+        with pytest.raises(InvalidValue, match=r"by .* is not a duration"):
+            await harness.advance(by)
+    with pytest.raises(InvalidValue, match=r"by .* is not a duration"):
+        FakeClock().advance(by)
+
+
+@handler("doze")
+async def doze(ctx: HandlerContext):
+    return wait(5000)  # type: ignore[arg-type]
+
+
+async def test_a_wait_without_a_unit_says_what_to_write():
+    async with FlowHarness(Flow("dozing", initial_step_id="a", steps={"a": Step("doze")}), [doze]) as harness:
+        execution = await harness.run()
+    assert execution.error is not None
+    assert (execution.error.code, execution.error.message) == (
+        "INVALID_WAIT",
+        "wait was given 5000 (a number has no unit: wait(timedelta(seconds=5000)), or milliseconds=)",
+    )
+
+
+FORM = {"type": "object", "required": ["approved"], "properties": {"approved": {"type": "boolean"}}}
+
+
+@handler("sign")
+async def sign(ctx: HandlerContext, config: JsonObject):
+    return wait_for_event("a signature", form=config["form"])
+
+
+def signing(form):
+    return Flow("signing", initial_step_id="a", steps={"a": Step("sign", config={"form": form}, output_key="signed")})
+
+
+async def test_data_that_do_not_meet_the_form_are_refused_and_the_flow_waits_on():
+    async with FlowHarness(signing(FORM), [sign]) as harness:
+        await harness.run()
+        token = await harness.token()
+        for data, said in [
+            ({"approved": "yes"}, "'yes' is not of type 'boolean'"),
+            ({}, "required"),
+            (None, "missing"),
+        ]:
+            with pytest.raises(InvalidValue, match=said) as raised:
+                await harness.resume(data, token=token)
+            assert raised.value.path == "data"
+        await harness.assert_waiting("a signature", step="a")
+        # The token was not spent.
+        await harness.resume({"approved": True}, token=token)
+        await harness.assert_completed({"signed.approved": True})
+
+
+async def test_the_problems_of_data_name_their_places():
+    async with FlowHarness(signing(FORM), [sign]) as harness:
+        await harness.run()
+        with pytest.raises(InvalidValue) as raised:
+            await harness.resume({"approved": "yes"})
+    assert [(one.path, one.code) for one in raised.value.problems] == [("approved", "type")]
+
+
+async def test_a_form_that_is_no_schema_fails_the_step():
+    async with FlowHarness(signing({"type": "objekt"}), [sign]) as harness:
+        execution = await harness.run()
+    assert execution.error is not None
+    assert execution.error.code == "INVALID_WAIT"
+    assert "form is no JSON Schema" in execution.error.message

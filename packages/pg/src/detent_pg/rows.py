@@ -204,6 +204,7 @@ def _timer_value(timer: Timer) -> JsonValue:
         "attempts": timer.attempts,
         "parked": timer.parked,
         "reason": timer.reason,
+        **({"interrupts": True} if timer.interrupts else {}),
     }
 
 
@@ -214,6 +215,7 @@ def _timer_of(value: Mapping[str, JsonValue]) -> Timer:
         attempts=value["attempts"],
         parked=value["parked"],
         reason=value["reason"],
+        interrupts=value.get("interrupts", False),
     )
 
 

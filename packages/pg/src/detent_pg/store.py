@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from detent.errors import InvalidValue
 from detent.store.backlog import Backlog
 from detent.store.change import Change, Removal
+from detent.store.far_signals import FarSignals
 from detent.store.protocol import A, Decide, Existing, Known
 from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import ArchiveEntry, DefinitionSnapshot, HistoryEntry, ReceiptKey, WorkflowInstance
@@ -35,7 +36,7 @@ from detent_pg.health import PgHealth, PoolStats, check_schema, measure, pool_st
 from detent_pg.inbox import PgInbox
 from detent_pg.limits import Limits
 from detent_pg.names import Names
-from detent_pg.notices import PgSignals
+from detent_pg.notices import Notices
 from detent_pg.outbox import PgOutbox
 from detent_pg.own_line import OwnLine
 from detent_pg.pen import Pen
@@ -160,7 +161,7 @@ class PgStore:
         return self._values
 
     @property
-    def signals(self) -> PgSignals:
+    def signals(self) -> FarSignals:
         """Words that say that something may be there to do, carried to every process on this database."""
         return self._signals
 
@@ -342,8 +343,8 @@ class PgStore:
         """What waits, counted."""
         return await self._errands.alone(lambda line: read_backlog(line, tables(self.names), tenant, now))
 
-    def _hearing(self, engine: AsyncEngine) -> PgSignals:
-        return PgSignals(self._connections, self.names.channel, engine)
+    def _hearing(self, engine: AsyncEngine) -> FarSignals:
+        return FarSignals(Notices(self._connections, self.names.channel, engine))
 
     async def _check(self) -> None:
         try:

@@ -38,10 +38,12 @@ class PgValues:
         if not await self._alone(instance_id, statement, {**sent, **self._limits}):
             raise InstanceNotFound(instance_id)
 
-    async def load(self, instance_id: UUID, refs: Collection[str]) -> Mapping[str, JsonValue]:
+    async def load(
+        self, instance_id: UUID, refs: Collection[str], *, outside: object | None = None
+    ) -> Mapping[str, JsonValue]:
         """The values under `refs` that are there."""
         asked = {"instance_id": instance_id, "refs": list(refs)}
-        found = await self._alone(instance_id, values.load(self._tables), asked)
+        found = await self._fetched(instance_id, values.load(self._tables), asked, outside=outside)
         return {row["ref"]: decode(row["data"]) for row in found}
 
     async def delete(self, instance_id: UUID, refs: Collection[str]) -> int:
@@ -62,8 +64,13 @@ class PgValues:
         return len(await self._alone(instance_id, values.remove(self._tables), asked))
 
     async def _alone(self, instance_id: UUID, statement: ClauseElement, parameters: Row) -> Sequence[Row]:
+        return await self._fetched(instance_id, statement, parameters, outside=None)
+
+    async def _fetched(
+        self, instance_id: UUID, statement: ClauseElement, parameters: Row, *, outside: object | None
+    ) -> Sequence[Row]:
         async def fetch(line: Line) -> Sequence[Row]:
             with translated(instance_id):
                 return await line.fetch(statement, parameters)
 
-        return await self._errands.alone(fetch)
+        return await self._errands.read(outside, fetch)

@@ -44,7 +44,7 @@ class CommandRef(Named):
         name: str,
         *,
         metadata: Mapping[str, Any] | None = None,
-        input: SelectorLike | None = None,  # noqa: A002 - the key that is written in JSON
+        input: SelectorLike | None = None,
         output: str | None = None,
         retry: RetryLike | None = None,
         compensate: "Sequence[CommandLike]" = (),

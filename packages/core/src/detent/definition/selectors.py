@@ -17,7 +17,8 @@ from detent.definition.shape import TAG, fault
 from detent.errors import InvalidValue
 from detent.json_values import JsonObject, JsonValue
 
-_PLACE = re.compile(r"\\\$\{|\$\{([^${}]+)\}")
+PLACE = re.compile(r"\\\$\{|\$\{([^{}]+)\}")
+"""A place of a template, whose first group is what stands in it; or `\\${`, without a group."""
 _ABSENT = object()
 
 
@@ -200,15 +201,15 @@ def _filled(template: JsonValue, context: JsonObject) -> JsonValue:
 
 
 def _filled_text(template: str, context: JsonObject) -> JsonValue:
-    alone = _PLACE.fullmatch(template)
+    alone = PLACE.fullmatch(template)
     if alone and alone[1]:
         return _place(alone[1], context, missing=None)
-    return _PLACE.sub(lambda place: _text(_place(place[1], context, missing="")) if place[1] else "${", template)
+    return PLACE.sub(lambda place: _text(_place(place[1], context, missing="")) if place[1] else "${", template)
 
 
 def _place(written: str, context: JsonObject, *, missing: JsonValue) -> JsonValue:
     """The value that `path`, `path:-default` or `path:?` stands for. Raises `InvalidValue` for the last, where there is none."""
-    path, rest = _path_and_rest(written)
+    path, rest = path_and_rest(written)
     value = look_up(context, path, default=_ABSENT)
     if value is not _ABSENT:
         return value
@@ -217,7 +218,7 @@ def _place(written: str, context: JsonObject, *, missing: JsonValue) -> JsonValu
     return rest[1:] if rest else missing
 
 
-def _path_and_rest(written: str) -> tuple[str, str]:
+def path_and_rest(written: str) -> tuple[str, str]:
     """A place taken apart; the rest is `-default`, `?message` or nothing."""
     path, colon, rest = written.partition(":")
     return (written.strip(), "") if colon and not rest.startswith(("-", "?")) else (path.strip(), rest)
@@ -231,9 +232,9 @@ def _keys_in(template: JsonValue) -> Iterator[str]:
         for value in template:
             yield from _keys_in(value)
     elif isinstance(template, str):
-        for place in _PLACE.finditer(template):
+        for place in PLACE.finditer(template):
             if place[1]:
-                yield _path_and_rest(place[1])[0].split(".")[0]
+                yield path_and_rest(place[1])[0].split(".")[0]
 
 
 def _text(value: JsonValue) -> str:

@@ -109,6 +109,9 @@ def _near_key(key: str, spellings: Mapping[str, str]) -> str | None:
     """A hint in one spelling: that of the known key that looks most like this one, else ours."""
     ours = set(spellings.values())
     nearest = near_misses(key, spellings, limit=1)
+    if key.islower() and key not in {name.casefold() for name in nearest} and near_misses(key, ours):
+        # A word of several may look more like their camelCase only for want of the underscore.
+        return did_you_mean(key, ours)
     return did_you_mean(key, spellings.keys() - ours if set(nearest) - ours else ours)
 
 

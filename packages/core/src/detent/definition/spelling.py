@@ -2,7 +2,7 @@
 
 from typing import Literal, TypeAlias
 
-from pydantic import AliasChoices, AliasGenerator
+from pydantic import AliasChoices, AliasGenerator, BaseModel
 from pydantic.alias_generators import to_camel
 
 Spelling: TypeAlias = Literal["snake", "camel"]
@@ -23,3 +23,14 @@ def _choices(field: str) -> str | AliasChoices:
 
 BOTH_SPELLINGS = AliasGenerator(validation_alias=_choices, serialization_alias=camel)
 """Reads either spelling of a key and writes snake_case, or camelCase where asked `by_alias`."""
+
+
+def spellings_of(model: type[BaseModel]) -> dict[str, str]:
+    """Every key that may be written for `model`, with the one of its field that is offered first."""
+    found: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        alias = field.validation_alias
+        choices = [str(one) for one in alias.choices] if isinstance(alias, AliasChoices) else [str(alias or name)]
+        offered = name if name in choices or field.alias_priority == 1 else choices[0]
+        found |= dict.fromkeys([*choices, offered], offered)
+    return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import Field, GetCoreSchemaHandler, SerializationInfo
+from pydantic import Field, GetCoreSchemaHandler, SerializationInfo, StrictBool
 from pydantic_core import CoreSchema, core_schema
 
 from detent.definition.duration import duration_text, parse_duration, read_duration
@@ -25,6 +25,10 @@ class WrittenTimeout(Part):
 
     at: DotPath | None = None
     """Where the context holds the deadline."""
+    optional: StrictBool = False
+    """Whether a context without that path has no deadline."""
+    interrupts: StrictBool = False
+    """Whether it fires although a run is under way."""
     after_weeks: _Amount | None = None
     """Weeks after the entry; fractions are allowed here and below."""
     after_days: _Amount | None = None
@@ -50,6 +54,10 @@ class Timeout:
     """How long after the entry into the state."""
     at: str | None = None
     """The path at which the context holds the deadline when the state is entered."""
+    interrupts: bool = False
+    """Whether it fires although a run is under way, or is parked, in the state: the run is cancelled. Others wait for the run."""
+    optional: bool = False
+    """Whether a context without the path `at` has no deadline, as one with `null` there; otherwise it is refused."""
 
     def __post_init__(self) -> None:
         if (self.after is None) == (self.at is None):
@@ -70,9 +78,10 @@ class Timeout:
             hint = "write {after_days: 14}, with as many units as needed, or {at: 'path.into.context'}"
             raise fault("bad_timeout", "must say either after how long or at which path", hint=hint)
         try:
-            return cls(at=fields.at) if fields.at else cls(after=timedelta(**amounts))
+            after = timedelta(**amounts) if amounts else None
         except OverflowError:
-            return cls(after=timedelta.max)
+            after = timedelta.max
+        return cls(after, fields.at, fields.interrupts, fields.optional)
 
     @property
     def spoken(self) -> str:
@@ -87,14 +96,17 @@ class Timeout:
         if self.after is not None:
             return _later(entered_at, self.after, "timeout")
         path = f"context.{self.at}"
-        value = look_up(context, str(self.at), default=_ABSENT)
+        value = look_up(context, str(self.at), default=None if self.optional else _ABSENT)
         if value is _ABSENT:
             raise InvalidValue(path, "is missing, and a timeout reads it", hint="null says that there is no deadline")
         return None if value is None else _instant(value, entered_at, path)
 
     def _written(self, info: SerializationInfo) -> str | dict[str, Any]:
+        interrupts = {"interrupts": True} if self.interrupts else {}
         if self.after is None:
-            return {"at": self.at}
+            return {"at": self.at, **({"optional": True} if self.optional else {}), **interrupts}
+        if interrupts:
+            return {**_long_form(self.after), **interrupts}
         return _long_form(self.after) if info.by_alias else duration_text(self.after)
 
     @classmethod

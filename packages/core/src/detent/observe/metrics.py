@@ -111,7 +111,7 @@ class Metrics(WorkflowObserver):
         """
         parts = runtime.running().parts
         backlog = await parts.store.backlog(tenant=runtime.tenant, now=parts.now)
-        now: datetime = parts.now or parts.store.now()
+        now: datetime = parts.present
         self._backlog.show(backlog, now)
 
     def _entry(self, seen: Observation) -> None:

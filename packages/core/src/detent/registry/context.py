@@ -29,6 +29,10 @@ class ChildStarter(Protocol):
         """The id of the child; see `CommandContext.start_child`."""
         ...
 
+    async def values(self, child_id: UUID, refs: Collection[str]) -> Mapping[str, JsonValue]:
+        """What the commands of a child have put; see `CommandContext.values_of`."""
+        ...
+
 
 class ValueKeeper(Protocol):
     """Keeps values beside the instance of a command, under refs: texts of at most 512 bytes that do not start with `key:`.
@@ -169,6 +173,12 @@ class CommandContext:
         return await self.children.start(
             workflow, context=context, metadata=metadata, on_end=on_end, wait_for=wait_for, group=group, key=key
         )
+
+    async def values_of(self, child_id: UUID, refs: Collection[str]) -> Mapping[str, JsonValue]:
+        """The values under `refs` that commands of a child have put by `ctx.values`, read in the transaction of this one."""
+        if self.children is None:
+            raise InvalidValue("ctx", "cannot read values outside of a runtime")
+        return await self.children.values(child_id, refs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         held = getattr(self, "context", None) if name == "context" else None

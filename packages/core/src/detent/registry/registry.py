@@ -16,6 +16,8 @@ from detent.retry import Retry
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 
+HANDLER_MARK = "__detent_handler__"
+"""What marks the handler of a flow, which is taken for a command by mistake."""
 _MARK = "__detent_declared__"
 
 DEFAULT_QUEUE = "default"
@@ -122,8 +124,11 @@ class Registry:
 
     def _add_marked(self, item: Any) -> None:
         mark = getattr(item, _MARK, None)
+        shown = getattr(item, "__name__", None) or repr(item)
+        if hasattr(item, HANDLER_MARK):
+            hint = "give it to a FlowBook(handlers=…), and the runtime commands=book.commands"
+            raise RegistrationInvalid(shown, "it is a handler of flows, and no command", hint=hint)
         if not isinstance(mark, _Declared):
-            shown = getattr(item, "__name__", None) or repr(item)
             raise RegistrationInvalid(
                 shown, "it has no name to be called by", hint='mark it with @command("name") or @guard("name")'
             )

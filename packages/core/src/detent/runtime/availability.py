@@ -59,7 +59,7 @@ async def _refusal(
     if record.run_id is not None:
         return f"run {record.run_id} is under way"
     attempt = new_attempt(record.id, event, Caller())
-    draft = Draft(machine, record, attempt, parts.now or parts.store.now())
+    draft = Draft(machine, record, attempt, parts.present)
     verdicts: dict[int, Verdict] = {}
     while isinstance(choice := machine.choose(record.state, event, verdicts), Need):
         guard = choice.guard

@@ -1,19 +1,20 @@
 """Children: instances that a command starts, and whose end their parent hears of."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 from uuid import UUID
 
 from detent.clock import Clock
 from detent.errors import InvalidValue
-from detent.json_values import JsonObject
+from detent.json_values import JsonObject, JsonValue
 from detent.machine.machine import Machine
 from detent.problems import did_you_mean
 from detent.runtime.caller import Caller
 from detent.runtime.creation_order import CreationOrder
 from detent.runtime.machines import Machines
 from detent.runtime.outgoing import order_to_cancel
+from detent.runtime.value_keeper import InstanceKeeper
 from detent.store.protocol import Store
 from detent.store.records import ParentLink, Status, WaitFor, WorkflowInstance
 from detent.store.signals import INBOX
@@ -60,6 +61,10 @@ class Children:
             now = self._store.now() if self._clock is None else self._clock.now()
             await self._store.inbox.put(order_to_cancel(parent, None, now))
             self._store.signals.announce([INBOX])
+
+    async def values(self, child_id: UUID, refs: Collection[str], connection: object | None) -> Mapping[str, JsonValue]:
+        """What the commands of a child have put."""
+        return await InstanceKeeper(self._store.values, child_id).load(refs, outside=connection)
 
     def order(
         self,
@@ -121,6 +126,10 @@ class Starter:
             workflow, self.parent, self.caller, context=context, metadata=metadata, link=link, key=unique
         )
         return (await self.children.start(order)).id
+
+    async def values(self, child_id: UUID, refs: Collection[str]) -> Mapping[str, JsonValue]:
+        """What the commands of a child have put."""
+        return await self.children.values(child_id, refs, self.caller.connection)
 
     def _link(self, on_end: str | None, wait_for: WaitFor, group: str) -> ParentLink | None:
         if wait_for not in _WAIT_FOR:

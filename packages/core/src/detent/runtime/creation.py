@@ -49,7 +49,7 @@ class Creation:
             return await create()
 
     async def _fast(self, order: CreationOrder) -> WorkflowInstance:
-        draft = order.draft(self._parts.now or self._parts.store.now(), self._parts.settings.keep_receipts)
+        draft = order.draft(self._parts.present, self._parts.settings.keep_receipts)
         step = creation_step(draft, max_chain=self._parts.settings.max_chain, write_first=False)
         run_in_place(step, self._parts.calls, order.attempt)
         existing = await self._parts.store.create(

@@ -55,7 +55,7 @@ class Deletion:
             removal = await removal_of(
                 store,
                 record,
-                now=self._parts.now or store.now(),
+                now=self._parts.present,
                 reason=order.reason,
                 trigger_metadata=order.attempt.trigger_metadata,
                 archive=order.archive,

@@ -70,6 +70,8 @@ class Draft:
         """What commands have published."""
         self.lease: Lease | None = None
         """What the run is held by that the step ends."""
+        self.upcoming: CommandStep | None = None
+        """The first command of the run that the step begins."""
 
     @property
     def state(self) -> str:
@@ -139,6 +141,10 @@ class Draft:
 
     def accept(self, event: str, *, target: str | None, command: CommandStep | None, subject: JsonValue) -> None:
         """Begin a run that takes `event`, one entry written: a worker will finish it."""
+        if self.attempt.by_timer:
+            # What has fired does not interrupt what it began.
+            begun = timers.no_interruption(self.instance.timers, event)
+            self.instance = replace(self.instance, timers=begun)
         self._begin_run(self.attempt.transition_id, event, target, command, self.attempt.payload, subject)
         self._go_on()
         self._note(event, self.state, Outcome.ACCEPTED, (), None, self.attempt.payload)
@@ -146,6 +152,14 @@ class Draft:
     def await_entry(self, target: str | None, command: CommandStep) -> None:
         """Begin a run for what follows the entry of the state that was just entered; that entry is noted already."""
         self._begin_run(new_id(), ON_ENTER, target, command, self.payload, None)
+
+    def interrupt_run(self) -> None:
+        """Cancel the run that is under way, because a timeout fires that does not wait for it."""
+        if self.instance.run_id is None:
+            return
+        reason = f"timeout {self.attempt.event!r} fired"
+        self.effects = (*self.effects, MoveRun(self.instance.run_id, RunStatus.CANCELLED, self.now, reason))
+        self.instance = replace(self.instance, run_id=None, parked_at=None)
 
     def end_run(self) -> None:
         """End the run of which this step is the last part."""
@@ -231,8 +245,9 @@ class Draft:
             created_at=self.now,
             updated_at=self.now,
         )
-        self.effects = (*self.effects, AddRun(run))
-        self.instance = replace(self.instance, run_id=run_id, due_at=None, parked_at=None)
+        self.effects, self.upcoming = (*self.effects, AddRun(run)), command
+        due_at = timers.next_due(timers.interrupting(self.instance.timers))
+        self.instance = replace(self.instance, run_id=run_id, due_at=due_at, parked_at=None)
 
     def _arrive(self, state: str, context: JsonObject) -> None:
         """Be in `state` from now on, one version further."""
@@ -250,7 +265,7 @@ class Draft:
             context,
             before.metadata,
             armed,
-            None if before.run_id else timers.next_due(armed),  # due_at
+            timers.next_due(timers.interrupting(armed) if before.run_id else armed),  # due_at
             now,  # entered_at
             before.created_at,
             now,  # updated_at

@@ -14,6 +14,8 @@ FORCED = "$forced"
 """An operator put it into a state."""
 CONTEXT_PATCHED = "$context_patched"
 """An operator changed its context."""
+NOTED = "$noted"
+"""Somebody wrote something down about it."""
 REARMED = "$rearmed"
 """An operator gave a timer a new deadline."""
 UPGRADED = "$upgraded"
@@ -29,5 +31,5 @@ RUN_CANCELLED = "$run_cancelled"
 CANCEL_CHILDREN = "$cancel_children"
 """Sent to an instance that was cancelled: its children are to be cancelled. Never in history."""
 
-IN_PLACE = frozenset({PAUSED, RESUMED, CONTEXT_PATCHED, REARMED, UPGRADED, PARKED, RUN_RETRIED, RUN_CANCELLED})
+IN_PLACE = frozenset({PAUSED, RESUMED, CONTEXT_PATCHED, NOTED, REARMED, UPGRADED, PARKED, RUN_RETRIED, RUN_CANCELLED})
 """Those that neither enter a state nor end an instance."""

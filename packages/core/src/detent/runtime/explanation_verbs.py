@@ -39,7 +39,7 @@ class ExplanationVerbs(InstanceVerbs):
             record,
             await self._back_to_arrival(record, machine, lent),
             events,
-            parts.now or parts.store.now(),
+            parts.present,
             machine=machine,
             withdrawn=parts.machines.unavailable.get(record.workflow, ()),
             run=await parts.store.runs.load(record.run_id, outside=lent) if record.run_id else None,

@@ -28,7 +28,7 @@ from detent.runtime.history import cleaned
 from detent.runtime.intent import TakeEvent
 from detent.runtime.machines import VersionNotLoaded
 from detent.runtime.parts import Parts
-from detent.runtime.timers import due_timer
+from detent.runtime.timers import due_timer, interrupting
 from detent.store.change import Change, Effect
 from detent.store.records import HistoryEntry, Outcome, Receipt, WorkflowInstance
 
@@ -205,7 +205,8 @@ def _count(counts: Counter[str], note: _Note | None) -> int:
 
 def _attempt_of(record: WorkflowInstance, now: datetime) -> Attempt | None:
     """The attempt that a due record asks for; `None` when nothing of it is due any more."""
-    timer = due_timer(record.timers, now)
+    timers = record.timers if record.run_id is None else interrupting(record.timers)
+    timer = due_timer(timers, now)
     if timer is None:
         return None
     caller = Caller(trigger_metadata={"source": "timeout"})

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypedDict, Unpack
 from uuid import UUID
 
 from detent.json_values import JsonObject, JsonValue
+from detent.notation.mermaid import Diagram
 from detent.runtime.availability import AvailableEvent
 from detent.runtime.explanation import Explanation
 from detent.runtime.result import TransitionResult
@@ -82,6 +83,8 @@ class HandleVerbs(Protocol):
 
     async def explain(self, instance_id: UUID) -> Explanation: ...
 
+    async def instance_to_mermaid(self, instance_id: UUID, **options: Any) -> Diagram: ...
+
     async def get_instance(self, instance_id: UUID) -> WorkflowInstance: ...
 
     async def get_history(
@@ -106,6 +109,16 @@ class HandleVerbs(Protocol):
         patch: JsonObject | None = None,
         *,
         remove: Iterable[str] = (),
+        reason: str | None = None,
+        **manner: Unpack[Manner],
+    ) -> WorkflowInstance: ...
+
+    async def note(
+        self,
+        instance_id: UUID,
+        name: str,
+        details: JsonValue = None,
+        *,
         reason: str | None = None,
         **manner: Unpack[Manner],
     ) -> WorkflowInstance: ...
@@ -243,6 +256,10 @@ class WorkflowHandle:
         """Where it stands, how it came there, what it waits for, and what holds it up; see `WorkflowRuntime.explain`."""
         return await self._verbs.explain(self.id)
 
+    async def to_mermaid(self, **options: Any) -> Diagram:
+        """Its diagram, with where it is and how it came there; see `WorkflowRuntime.instance_to_mermaid`."""
+        return await self._verbs.instance_to_mermaid(self.id, **options)
+
     async def get_instance(self) -> WorkflowInstance:
         """The instance as it is now. Raises `InstanceNotFound`."""
         return await self._verbs.get_instance(self.id)
@@ -273,6 +290,12 @@ class WorkflowHandle:
     ) -> WorkflowInstance:
         """Change its context; see `WorkflowRuntime.patch_context`."""
         return await self._verbs.patch_context(self.id, patch, remove=remove, reason=reason, **manner)
+
+    async def note(
+        self, name: str, details: JsonValue = None, *, reason: str | None = None, **manner: Unpack[Manner]
+    ) -> WorkflowInstance:
+        """Put an entry of the application's own into its history; see `WorkflowRuntime.note`."""
+        return await self._verbs.note(self.id, name, details, reason=reason, **manner)
 
     async def rearm(
         self,

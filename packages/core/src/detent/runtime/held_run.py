@@ -6,20 +6,26 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from time import perf_counter
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
+from uuid import uuid4
 
 from detent.errors import LeaseLost, OutcomeUnknown, StoreUnavailable
 from detent.json_values import JsonObject
 from detent.retry import Retry
-from detent.runtime.draft import NextCommand
+from detent.runtime.draft import Draft, NextCommand
 from detent.runtime.parts import Parts
+from detent.store.change import AddRun, Effect, SaveStep
+from detent.store.copies import copy_instance, copy_run
 from detent.store.protocol import Unit
 from detent.store.records import Status, WorkflowInstance
-from detent.store.run_records import Checkpoint, ClaimedRun, Lease, Release, Run
+from detent.store.run_records import Checkpoint, ClaimedRun, Lease, Release, Run, RunStatus
 
 logger = logging.getLogger("detent.runs")
 
 T = TypeVar("T")
+
+Serves: TypeAlias = Callable[[str], bool]
+"""Whether the next command may be taken here without being claimed anew, by its queue."""
 
 _STORAGE_RETRY = Retry(initial=timedelta(milliseconds=50), maximum=timedelta(seconds=2), jitter=0.5)
 
@@ -31,8 +37,9 @@ class HeldRun:
     have refused, is repeated for as long as the lease can hold.
     """
 
-    def __init__(self, parts: Parts, claimed: ClaimedRun) -> None:
+    def __init__(self, parts: Parts, claimed: ClaimedRun, begins: Serves | None = None) -> None:
         self._parts = parts
+        self._begins = begins
         self.run = claimed.run
         self.instance: WorkflowInstance = claimed.instance
         self.lease: Lease = claimed.lease
@@ -41,6 +48,11 @@ class HeldRun:
         """Whether an attempt is under way that must not be made again."""
         self.due_in: timedelta | None = None
         """After what time it may be claimed again, once it was given back with a delay."""
+        self.unsaved: Checkpoint | None = None
+        """The answer that is to be saved with the end of the run."""
+        self.following: ClaimedRun | None = None
+        """The run that its end has begun, if that is held here."""
+        self._upcoming: Run | None = None
 
     @property
     def attempts(self) -> int:
@@ -108,6 +120,74 @@ class HeldRun:
             progress=None,
             error=None,
         )
+
+    @property
+    def upcoming(self) -> Lease | None:
+        """What the run is held by that its end begins, once that was decided."""
+        return None if self._upcoming is None else self._upcoming.lease
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether more than half of the lease is left of the run that its end has begun."""
+        run = None if self.following is None else self.following.run
+        if run is None or run.lease_until is None:
+            return False
+        return run.lease_until - self._parts.present > self._parts.settings.lease / 2
+
+    async def save_left(self) -> bool:
+        """Save the answer that was not saved with the end of the run, if there is one; whether the run may go on."""
+        unsaved, self.unsaved = self.unsaved, None
+        return unsaved is None or await self.save(unsaved) is Status.ACTIVE
+
+    def take_along(self, draft: Draft) -> None:
+        """Let the end in `draft` save the answer before it; and where it begins a run that may be done here, begin that held."""
+        saved = () if self.unsaved is None else (SaveStep(self.unsaved),)
+        draft.effects = (*saved, *(self._begun(draft, effect) for effect in draft.effects))
+
+    def _begun(self, draft: Draft, effect: Effect) -> Effect:
+        if not isinstance(effect, AddRun) or draft.upcoming is None or self._begins is None:
+            return effect
+        retry = draft.upcoming.retry or self._parts.settings.run_retry
+        # Of an attempt that may be made once, nobody could tell that it was not made where this process ends first.
+        if retry.at_most_once or effect.run.priority < self.run.priority or not self._begins(effect.run.queue):
+            return effect
+        self._upcoming = replace(
+            effect.run,
+            status=RunStatus.RUNNING,
+            attempts=1,
+            lease_token=uuid4(),
+            lease_until=draft.now + self._parts.settings.lease,
+            worker=self.run.worker,
+        )
+        return AddRun(self._upcoming)
+
+    def ended(self, instance: WorkflowInstance) -> None:
+        """Its end is committed, which left `instance` behind."""
+        if self.unsaved is not None:
+            self.saved(self.unsaved)
+            self.unsaved = None
+        if self._upcoming is not None:
+            # Copies: callers and observers get the others, and may edit them.
+            self.following = ClaimedRun(copy_run(self._upcoming), copy_instance(instance))
+
+    def has_begun(self, record: WorkflowInstance) -> bool:
+        """Whether `record` is as the end of this run left it: somebody missed the answer."""
+        return self._upcoming is not None and record.run_id == self._upcoming.id
+
+    async def give_back(self) -> None:
+        """Let others go on at once, also with the run that its end may have begun. An attempt that was broken off does not count,
+        unless it was the only one allowed; an answer that waited for the end is kept.
+        """
+        runs, now = self._parts.store.runs, self._parts.now
+        if self.unsaved is not None and await runs.checkpoint(self.unsaved, now=now) is not None:
+            self.saved(self.unsaved)
+        given = [Release(self.lease, uncount=not self.only_once)]
+        if self.upcoming is not None:
+            given.append(Release(self.upcoming, uncount=True))
+        back = await runs.release(given, now=now)
+        if not back and self.upcoming is not None:
+            # The end was under way: the first look has waited for it, and saw nothing yet of what it began.
+            await runs.release(given, now=now)
 
     async def release(
         self, delay: timedelta = timedelta(0), *, error: JsonObject | None = None, uncount: bool = False

@@ -57,10 +57,16 @@ class TakeEvent:
     def admit(self, machine: Machine, record: WorkflowInstance) -> None:
         if record.status is Status.PAUSED:
             raise InstancePaused(record.id)
-        require_free(record)
+        if not self._interrupts(record):
+            require_free(record)
         declared = machine.events(record.state) if record.status is Status.ACTIVE else {}
         if self.attempt.event not in declared:
             raise EventNotAvailable(record.id, record.state, self.attempt.event, declared)
+
+    def _interrupts(self, record: WorkflowInstance) -> bool:
+        """Whether it is a timeout that does not wait for a run."""
+        event = self.attempt.event
+        return self.attempt.by_timer and any(timer.event == event and timer.interrupts for timer in record.timers)
 
     def step(self, draft: Draft, settings: Settings) -> Step[None]:
         return event_step(draft, max_chain=settings.max_chain, timer_retry=settings.timeout_retry)

@@ -16,6 +16,7 @@ from detent.runtime.caller import Caller
 from detent.runtime.event_names import (
     CANCELLED,
     CONTEXT_PATCHED,
+    NOTED,
     PAUSED,
     REARMED,
     RESUMED,
@@ -120,6 +121,23 @@ class PatchContext:
             return None
         machines.governing(record).check_context(context)
         return replace(record, context=context)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Write something down in the history of an instance, which stays as it is."""
+
+    name: str
+    details: JsonValue
+    reason: str | None
+    event = NOTED
+
+    @property
+    def payload(self) -> JsonValue:
+        return {"name": self.name, "details": self.details}
+
+    def after(self, record: WorkflowInstance, now: datetime, machines: Machines) -> WorkflowInstance | None:
+        return record
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,23 @@ from typing import Any, Unpack
 from uuid import UUID
 
 from detent.errors import NothingToRetry
-from detent.json_values import JsonObject, json_object
+from detent.json_values import JsonObject, JsonValue, json_object, json_value
 from detent.runtime.arguments import check_duration, check_instant, id_of
 from detent.runtime.attempt import Attempt, new_attempt
 from detent.runtime.caller import Caller
-from detent.runtime.event_names import FORCED
+from detent.runtime.event_names import FORCED, NOTED
 from detent.runtime.explanation_verbs import ExplanationVerbs
 from detent.runtime.handle import Manner
 from detent.runtime.intent import ForceState, TakeEvent
-from detent.runtime.operations import Cancel, Operation, PatchContext, Pause, Rearm, Resume, RetryRun
+from detent.runtime.operations import Cancel, Note, Operation, PatchContext, Pause, Rearm, Resume, RetryRun
 from detent.runtime.result import TransitionResult
+from detent.runtime.value_keeper import checked_text
 from detent.store.records import HistoryEntry, Outcome, Timer, WorkflowInstance
+
+_NOTES = 100
+"""How many notes are looked past for what went wrong last."""
+MAX_NOTE_BYTES = 200
+"""How long the name of a note may be, in UTF-8."""
 
 
 class OperatorVerbs(ExplanationVerbs):
@@ -72,6 +78,21 @@ class OperatorVerbs(ExplanationVerbs):
         context model.
         """
         operation = PatchContext(json_object(patch, "patch"), tuple(remove), reason)
+        return await self._operate(instance_id, operation, **manner)
+
+    async def note(
+        self,
+        instance_id: UUID | str | WorkflowInstance,
+        name: str,
+        details: JsonValue = None,
+        *,
+        reason: str | None = None,
+        **manner: Unpack[Manner],
+    ) -> WorkflowInstance:
+        """The instance with an entry in its history that says `name`, with JSON in `details`; else it stays as it is, whatever
+        its status. Raises `InvalidValue`.
+        """
+        operation = Note(checked_text(name, "name", most=MAX_NOTE_BYTES), json_value(details, "details"), reason)
         return await self._operate(instance_id, operation, **manner)
 
     async def rearm(
@@ -169,8 +190,8 @@ class OperatorVerbs(ExplanationVerbs):
         )
 
     async def _last_entry(self, record: WorkflowInstance, caller: Caller) -> HistoryEntry | None:
-        newest = await self.running().parts.store.history(record.id, limit=1, outside=caller.connection)
-        return newest[0] if newest else None
+        newest = await self.running().parts.store.history(record.id, limit=_NOTES, outside=caller.connection)
+        return next((entry for entry in newest if entry.event != NOTED), None)
 
     async def _operate(
         self,
@@ -187,7 +208,7 @@ class OperatorVerbs(ExplanationVerbs):
         if due is None or isinstance(due, datetime):
             return check_instant(due, "due")
         parts = self.running().parts
-        return (parts.now or parts.store.now()) + check_duration(due, "due")
+        return parts.present + check_duration(due, "due")
 
 
 def _tried_in_vain(record: WorkflowInstance) -> Timer | None:

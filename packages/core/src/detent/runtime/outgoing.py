@@ -50,7 +50,7 @@ def words_of(instance: WorkflowInstance, effects: Iterable[Effect]) -> set[str]:
         words.add(TIMERS)
     for effect in effects:
         match effect:
-            case AddRun():
+            case AddRun(run) if run.status is RunStatus.PENDING:
                 words.add(RUNS)
             case MoveRun(status=RunStatus.PENDING):
                 words.add(RUNS)

@@ -2,7 +2,7 @@
 
 import asyncio
 import reprlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -27,10 +27,11 @@ from detent.runtime.machines import Machines
 from detent.runtime.observers import Observers
 from detent.runtime.outgoing import Outgoing, words_of
 from detent.runtime.retention_policy import RetentionPolicy
+from detent.runtime.shared_reads import SharedReads
 from detent.runtime.underway import Underway
 from detent.store.change import Change, Effect
 from detent.store.protocol import Store
-from detent.store.records import HistoryEntry, WorkflowInstance
+from detent.store.records import DefinitionSnapshot, HistoryEntry, WorkflowInstance
 from detent.store.signals import INBOX, RUNS, TIMERS
 
 T = TypeVar("T")
@@ -140,14 +141,22 @@ class Parts:
     watchers: list[Callable[[UUID], None]] = field(default_factory=list)
     """Called with the id of each instance that was written here, after the commit."""
     last_seen: LastSeen = field(init=False)
+    stored: SharedReads[str, Sequence[DefinitionSnapshot]] = field(init=False)
+    """Every stored version of a workflow, by its name."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "stored", SharedReads(lambda name: self.store.list_definitions([name])))
         object.__setattr__(self, "last_seen", LastSeen(self.settings.remember))
 
     @property
     def now(self) -> datetime | None:
         """The injected clock's time, or `None` for the store's."""
         return None if self.clock is None else self.clock.now()
+
+    @property
+    def present(self) -> datetime:
+        """The injected clock's time, else the store's as far as this process knows it."""
+        return self.now or self.store.now()
 
     @contextmanager
     def traced(self, attempt: Attempt, record: WorkflowInstance, by: By) -> Iterator[None]:

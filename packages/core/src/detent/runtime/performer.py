@@ -5,7 +5,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from detent.definition.selectors import put
-from detent.json_values import JsonValue, json_object, json_value
+from detent.json_values import JsonValue, copy_object, copy_value, json_object, json_value
 from detent.machine.verdicts import GuardStep, Verdict
 from detent.registry.context import ChildStarter, CommandContext, GuardContext, ValueKeeper
 from detent.registry.results import Fail, Goto, Ok
@@ -170,14 +170,14 @@ def command_context(
         event=request.event,
         subject=attempt.subject,
         context=request.context,
-        metadata=json_object(draft.instance.metadata, "metadata"),
-        payload=json_value(request.payload, "payload"),
-        trigger_metadata=json_object(attempt.trigger_metadata, "trigger_metadata"),
+        metadata=copy_object(draft.instance.metadata),
+        payload=copy_value(request.payload),
+        trigger_metadata=copy_object(attempt.trigger_metadata),
         now=draft.now,
         from_state=draft.state,
         to_state=request.to_state,
         transition_id=transition_id,
-        command_metadata=json_object(request.command.ref.metadata, "command_metadata"),
+        command_metadata=copy_object(request.command.ref.metadata),
         input=request.input,
         tenant=draft.instance.tenant,
         connection=connection,
@@ -210,12 +210,12 @@ def guard_context(draft: Draft, guard: GuardStep, event: str, payload: JsonValue
         event=event,
         subject=attempt.subject,
         context=json_object(draft.context, "context"),
-        metadata=json_object(draft.instance.metadata, "metadata"),
-        payload=json_value(payload, "payload"),
-        trigger_metadata=json_object(attempt.trigger_metadata, "trigger_metadata"),
+        metadata=copy_object(draft.instance.metadata),
+        payload=copy_value(payload),
+        trigger_metadata=copy_object(attempt.trigger_metadata),
         now=draft.now,
         from_state=draft.state,
-        guard_metadata=json_object(guard.metadata, "guard_metadata"),
+        guard_metadata=copy_object(guard.metadata),
         tenant=draft.instance.tenant,
     )
 

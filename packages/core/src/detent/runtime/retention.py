@@ -97,7 +97,7 @@ class _Run:
     def __init__(self, parts: Parts, caller: Caller, limit: int, batch: int) -> None:
         self._parts = parts
         self._caller = caller
-        self._now = parts.now or parts.store.now()
+        self._now = parts.present
         self._batch = batch
         self._limit = self._removals_left = self._walks_left = limit
         self._counts: Counter[str] = Counter()

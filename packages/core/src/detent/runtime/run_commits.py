@@ -1,7 +1,8 @@
 """What a run commits on its instance: transactional commands, its end, and that it waits for an operator."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -63,8 +64,9 @@ class OfCommand(Exception):
 class Ending:
     """The end of a run, decided, and the change that it comes to."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, held: HeldRun, draft: Draft) -> None:
         self.draft = draft
+        self._held = held
         self._change: Change | None = None
 
     def change(self, parts: Parts, span: Span) -> Change:
@@ -72,6 +74,7 @@ class Ending:
         if self._change is None:
             self.draft.attempt.within(span, parts.instrument.carrier())
             span.began(workflow=self.draft.machine.workflow, from_state=self.draft.from_state)
+            self._held.take_along(self.draft)
             self._change = parts.concluded(self.draft)
         return self._change
 
@@ -125,42 +128,36 @@ class RunCommits:
             span.answered(ok=ran.record.ok, code=ran.record.code)
         return ran
 
-    def concluded(self, step: Step[None], last: LastPart) -> "Ending | None":
+    def concluded(self, held: HeldRun, step: Step[None], last: LastPart) -> Ending | None:
         """The end of a run that was led to its last part; `None` where commands run in the commit of it."""
         draft = last.draft
-        draft.now = self._parts.now or self._parts.store.now()
-        return Ending(draft) if _is_over(step) else None
+        draft.now = self._parts.present
+        return Ending(held, draft) if _is_over(step) else None
 
-    async def finish(self, held: HeldRun, machine: Machine, ending: "Ending | None") -> Advanced:
-        """Commit the transition with everything that follows by itself.
-
-        Where the instance is as it was claimed and the lease holds, `ending` is written, fenced by both. Else, and where commands
-        belong to that commit, the instance and the run are held, and the lease is checked. Raises `LeaseLost`.
-        """
-        run, instrument = held.run, self._parts.instrument
-        with instrument.transition(
+    @contextmanager
+    def spanned(self, held: HeldRun) -> Iterator[Span]:
+        """The span of the transition that ends a run."""
+        run = held.run
+        with self._parts.instrument.transition(
             workflow=run.workflow, event=run.event, instance_id=run.instance_id, by="run"
         ) as span:
-            done = ending is not None and await self._end_at_once(held, ending, span)
-            done = done or await self._end_in_place(held, machine, span)
-        if done:
-            return Advanced.COMPLETED
-        await held.release(uncount=True)
-        return Advanced.RELEASED
+            yield span
 
-    async def _end_at_once(self, held: HeldRun, ending: "Ending", span: Span) -> bool:
-        """Whether the end is committed. Not where the instance was written since the claim, or the lease is lost: whoever then
-        holds both finds out which.
+    async def end_at_once(self, held: HeldRun, ending: Ending, span: Span) -> bool:
+        """Whether the transition is committed, with everything that follows by itself, fenced by the instance's version and the
+        lease. Not where the instance was written since the claim, or the lease is lost: whoever then holds both finds out which.
         """
         parts, run, seen = self._parts, held.run, held.instance
 
         def decide(record: WorkflowInstance, _receipt: Receipt | None, _now: datetime) -> tuple[Change | None, bool]:
             if record.version != seen.version:
-                return None, False
+                return None, held.has_begun(record)
             return ending.change(parts, span), True
 
-        def committed(_: bool) -> None:
-            parts.reported(ending.draft)
+        def committed(done: bool) -> None:
+            if done:
+                held.ended(ending.draft.instance)
+                parts.reported(ending.draft)
 
         with self._leases.ending(held.lease):
             try:
@@ -175,11 +172,16 @@ class RunCommits:
             except StepRolledBack:
                 return False
         if done:
+            if held.following is None and held.has_begun(ending.draft.instance):
+                # It was committed before, and nobody heard of it.
+                held.ended(ending.draft.instance)
             span.took(outcome=ending.draft.outcome, to_state=ending.draft.state, run_id=run.id)
         return done
 
-    async def _end_in_place(self, held: HeldRun, machine: Machine, span: Span) -> bool:
-        """Whether the end is committed: not while the instance is paused."""
+    async def end_in_place(self, held: HeldRun, machine: Machine, span: Span) -> bool:
+        """The same with the instance and the run held, and the lease checked: not while the instance is paused. Raises
+        `LeaseLost`.
+        """
 
         async def commit(unit: Unit, run: Run, record: WorkflowInstance) -> bool:
             if record.status is Status.PAUSED:

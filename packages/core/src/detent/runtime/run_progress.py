@@ -2,20 +2,21 @@
 
 A durable command runs outside any transaction; its answer is saved by one fenced write. A transactional one runs in a
 transaction on its instance and is saved in the same commit. The transition is a commit of its own behind the last of them,
-so that a hiccup of the storage there repeats no command.
+so that a hiccup of the storage there repeats no command; the answer of the last durable command goes with it in one commit where
+nothing but decisions lies between the two.
 """
 
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TypeAlias
 
 from detent.errors import GotoNotAllowed, InstanceBusy, LeaseLost, OutcomeUnknown, RunStuck, StoreUnavailable
 from detent.json_values import JsonObject
 from detent.machine.machine import Machine
 from detent.retry import Retry
 from detent.runtime.draft import NextCommand, next_command
-from detent.runtime.held_run import HeldRun
+from detent.runtime.held_run import HeldRun, Serves
+from detent.runtime.instrument import Span
 from detent.runtime.journal import Before, Diverged, answer_in, command_entry, verdict_entry
 from detent.runtime.parts import Parts
 from detent.runtime.repetition import delay_of, facts_of, failure_record
@@ -28,9 +29,6 @@ from detent.store.records import Status
 from detent.store.signals import RUNS
 
 logger = logging.getLogger("detent.runs")
-
-Serves: TypeAlias = Callable[[str], bool]
-"""Whether the next command may be taken here without being claimed anew, by its queue."""
 
 
 class RunProgress:
@@ -142,8 +140,11 @@ class RunProgress:
         return step.send(answer_in(checkpoint.entry, request))
 
     async def _save(self, held: HeldRun, entry: JsonObject, following: Request, serves: Serves) -> Request | Advanced:
-        """Save an answer, and go on here, if nothing speaks against it."""
+        """Save an answer, and go on here, if nothing speaks against it. The last one waits for the end of the run."""
         upcoming, stays = self._next(held, following, serves)
+        if isinstance(following, LastPart):
+            held.unsaved = held.checkpoint(entry, upcoming, stays=stays)
+            return following
         status = await held.save(held.checkpoint(entry, upcoming, stays=stays))
         if not stays:
             return self._left()
@@ -165,8 +166,7 @@ class RunProgress:
 
     async def _finish(self, held: HeldRun, machine: Machine, step: Step[None], last: LastPart) -> Advanced:
         try:
-            ending = self._commits.concluded(step, last)
-            return await held.persistently(lambda: self._commits.finish(held, machine, ending))
+            return await self._end(held, machine, step, last)
         except OfCommand as raised:
             return await self._failed(held, raised.error, self._parts.settings.run_retry)
         except (LeaseLost, StoreUnavailable, OutcomeUnknown):
@@ -178,6 +178,28 @@ class RunProgress:
             return await self._commits.park(held, error)
         except Exception as error:
             return await self._failed(held, error, self._parts.settings.run_retry)
+
+    async def _end(self, held: HeldRun, machine: Machine, step: Step[None], last: LastPart) -> Advanced:
+        """Commit the end, at once with the answer before it where that is possible, else behind it."""
+        with self._commits.spanned(held) as span:
+            if await self._ended_at_once(held, step, last, span):
+                return Advanced.COMPLETED
+            active = await held.save_left()
+            if active and await held.persistently(lambda: self._commits.end_in_place(held, machine, span)):
+                return Advanced.COMPLETED
+        await held.release(uncount=True)
+        return Advanced.RELEASED
+
+    async def _ended_at_once(self, held: HeldRun, step: Step[None], last: LastPart, span: Span) -> bool:
+        try:
+            ending = self._commits.concluded(held, step, last)
+            return ending is not None and await held.persistently(lambda: self._commits.end_at_once(held, ending, span))
+        except (LeaseLost, StoreUnavailable, OutcomeUnknown):
+            raise
+        except Exception:
+            # It is of what lies behind the answer, which is kept: what is mended there needs no other one.
+            await held.save_left()
+            raise
 
     async def _failed(self, held: HeldRun, error: Exception, retry: Retry) -> Advanced:
         """What becomes of a run when an attempt failed and no failure is taken: it is tried again, or parked."""

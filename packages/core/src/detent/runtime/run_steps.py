@@ -28,7 +28,7 @@ def led(
     Raises `Diverged` and `InstanceMoved`.
     """
     require_unmoved(run, record, machine)
-    draft = Draft(machine, record, attempt_of(run), now or parts.now or parts.store.now())
+    draft = Draft(machine, record, attempt_of(run), now or parts.present)
     step = run_step(draft, run, max_chain=parts.settings.max_chain)
     return step, Replay(run.journal).lead(step)
 

@@ -112,7 +112,7 @@ class OperatorsRuns:
     async def stalled(self, before: datetime | None = None, *, limit: int = 50) -> Sequence[Run]:
         """Runs whose worker gave no sign of life: their lease ended before an instant, now by default. Others take them over."""
         parts = self._verbs.running().parts
-        instant = check_instant(before, "before") or parts.now or parts.store.now()
+        instant = check_instant(before, "before") or parts.present
         return await self._find(RunQuery(expired_before=instant), limit, None)
 
     async def for_instance(self, instance_id: UUID | str | WorkflowInstance, *, limit: int = 50) -> Sequence[Run]:

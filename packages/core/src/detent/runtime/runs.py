@@ -14,13 +14,13 @@ from detent.errors import DefinitionInvalid, LeaseLost, OutcomeUnknown, RunStuck
 from detent.machine.machine import Machine
 from detent.runtime.children import Children
 from detent.runtime.execution import Execution
-from detent.runtime.held_run import HeldRun
+from detent.runtime.held_run import HeldRun, Serves
 from detent.runtime.journal import Diverged
 from detent.runtime.leases import Leases
 from detent.runtime.parts import Parts
 from detent.runtime.run_attempts import RunAttempts
 from detent.runtime.run_commits import RunCommits
-from detent.runtime.run_progress import RunProgress, Serves
+from detent.runtime.run_progress import RunProgress
 from detent.runtime.run_report import Advanced, RunReport
 from detent.runtime.run_steps import InstanceMoved, led
 from detent.store.run_records import ClaimedRun, Run, RunClaim, Throttle
@@ -29,9 +29,13 @@ logger = logging.getLogger("detent.runs")
 
 BATCH = 50
 """How many runs `sweep` claims at once."""
+IN_A_ROW = 50
+"""How many runs of one instance are worked on before others have their turn; a lease's length of time is enough too."""
 
 Due: TypeAlias = Callable[[timedelta], None]
 """Told after what time a run that was given back may be claimed again."""
+Begun: TypeAlias = Callable[[Run], None]
+"""Told of a run that is worked on from now on."""
 
 
 class Runs:
@@ -74,15 +78,39 @@ class Runs:
         )
         return await self._parts.store.runs.claim(claim, now=now or self._parts.now)
 
-    async def work_on(self, claimed: ClaimedRun, *, serves: Serves, due: Due | None = None) -> Advanced:
-        """Advance one claimed run as far as that goes, and keep its lease meanwhile; `due` hears when it is to be repeated.
+    async def work_on(self, claimed: ClaimedRun, *, serves: Serves) -> Advanced:
+        """Advance one claimed run as far as that goes, and keep its lease meanwhile.
 
         Cancelled, it gives the run back for others to go on with, and raises.
         """
-        held = HeldRun(self._parts, claimed)
+        return await self._reported(HeldRun(self._parts, claimed), serves)
+
+    async def work_through(
+        self, claimed: ClaimedRun, *, serves: Serves, begins: Serves, begun: Begun, due: Due
+    ) -> None:
+        """The same, and go on with the run that its end begins, where `begins` allows it, without giving the lease away; now and
+        then others have their turn.
+
+        `begun` hears which run is worked on, `due` when one is to be repeated.
+        """
+        following, time = claimed, asyncio.get_running_loop().time
+        until = time() + self._parts.settings.lease.total_seconds()
+        for left in reversed(range(IN_A_ROW)):
+            may_begin: Serves | None = (lambda queue: time() < until and begins(queue)) if left else None
+            held = HeldRun(self._parts, following, may_begin)
+            begun(held.run)
+            await self._reported(held, serves)
+            if held.due_in is not None:
+                due(held.due_in)
+            if held.following is None:
+                return
+            if not held.is_fresh:
+                # Its lease began when its end was decided, and committing that took long.
+                return await self._give_back(held)
+            following = held.following
+
+    async def _reported(self, held: HeldRun, serves: Serves) -> Advanced:
         advanced = await self._held(held, serves)
-        if due is not None and held.due_in is not None:
-            due(held.due_in)
         self._parts.observers.report_run(held.run, advanced, held.took)
         return advanced
 
@@ -92,6 +120,9 @@ class Runs:
                 return await self.leases.under(held.lease, self._contained(held, serves))
         except LeaseLost:
             logger.info("run %s was taken over or cancelled", held.run.id)
+            if held.upcoming is not None:
+                # Its end may be committed, and nobody heard of it: then what that began is held, and nobody works on it.
+                await self._give_back(held)
             return Advanced.LOST
         except asyncio.CancelledError:
             await self._parts.unbroken(self._give_back(held))
@@ -164,9 +195,7 @@ class Runs:
     async def _give_back(self, held: HeldRun) -> None:
         """Let others go on at once. The attempt that was broken off does not count, unless it was the only one allowed."""
         try:
-            await held.release(uncount=not held.only_once)
-        except LeaseLost:
-            return
+            await held.give_back()
         except Exception:
             logger.warning("run %s could not be given back; its lease will end", held.run.id, exc_info=True)
 

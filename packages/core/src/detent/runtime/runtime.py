@@ -151,13 +151,31 @@ class WorkflowRuntime(WorkflowVerbs):
 def _listed(name: str, given: Iterable[Any], kind: type | None = None) -> tuple[Any, ...]:
     """What was given as a list, checked for the slips of a first day: one thing instead of a list, or the wrong thing."""
     if isinstance(given, BaseModel | str | Mapping) or not isinstance(given, Iterable):
-        raise InvalidValue(name, f"is {shown(given)}", hint="pass a list")
+        raise InvalidValue(
+            name, f"is {shown(given)}", hint=_OF_BOOKS.get(type(given).__name__, {}).get(name, "pass a list")
+        )
     things = tuple(given)
     for thing in things:
         if kind is not None and not isinstance(thing, kind):
             kept = thing.__name__ if isinstance(thing, type) else type(thing).__name__
-            raise InvalidValue(name, f"holds {kept}, which is no {kind.__name__} object", hint=_MADE_BY.get(kind))
+            raise InvalidValue(name, f"holds {kept}, which is no {kind.__name__} object", hint=_hint(name, thing, kind))
     return things
+
+
+def _hint(name: str, thing: object, kind: type) -> str | None:
+    return _OF_BOOKS.get(type(thing).__name__, {}).get(name) or _MADE_BY.get(kind)
+
+
+_OF_BOOKS: Mapping[str, Mapping[str, str]] = {
+    "Flow": {
+        "definitions": "give it to a FlowBook(flows=[…], handlers=[…]), and the runtime definitions=book.definitions"
+    },
+    **{
+        book: {each: f"pass {each}=book.{each}" for each in ("definitions", "commands", "subscribers")}
+        for book in ("FlowBook", "TriggerBook")
+    },
+}
+"""What to pass instead of a flow or a book, by the names of their types: no flow is known to a runtime."""
 
 
 _MADE_BY: Mapping[type, str] = {

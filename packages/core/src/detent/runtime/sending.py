@@ -94,7 +94,7 @@ class Sender:
         connection = sending.caller.connection
         record = sending.receiver(await self._parts.store.load(sending.instance_id, outside=connection))
         sending.check_event(record, await self._declared(record))
-        message = sending.message(record, self._parts.now or self._parts.store.now())
+        message = sending.message(record, self._parts.present)
         message = replace(message, trace=self._parts.instrument.carrier())
         if connection is None:
             await self._parts.unbroken(self._parts.store.inbox.put(message))

@@ -26,7 +26,7 @@ class Standstill:
 
     async def reason(self, record: WorkflowInstance) -> str | None:
         """What holds `record` where it is, without a full stop; `None` where nobody knows. Guards are not asked."""
-        now = self._parts.now or self._parts.store.now()
+        now = self._parts.present
         if record.run_id is not None:
             return await self._run(record, now)
         if record.status is Status.PAUSED:

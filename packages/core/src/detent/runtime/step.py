@@ -113,7 +113,10 @@ def event_step(draft: Draft, *, max_chain: int, timer_retry: Retry) -> Step[None
         choice = yield from _asked(draft, attempt.event, attempt.payload, choice)
     if isinstance(choice, Refused):
         draft.refuse(choice.reason, _postponed(draft, choice.reason, timer_retry) if attempt.by_timer else None)
-    elif attempt.enqueued or draft.machine.needs_worker(draft.state, attempt.event):
+        return
+    if attempt.by_timer:
+        draft.interrupt_run()
+    if attempt.enqueued or draft.machine.needs_worker(draft.state, attempt.event):
         first = choice.commands[0] if choice.commands else None
         draft.accept(attempt.event, target=choice.target, command=first, subject=attempt.stored_subject())
     elif (yield from _carry_out(draft, choice, attempt.event, attempt.payload, fired=attempt.by_timer)):

@@ -14,15 +14,15 @@ def arm(timeouts: Sequence[tuple[str, Timeout]], entered_at: datetime, context: 
     """The timers of a state just entered; none where a deadline's path holds `null`. Raises `InvalidValue` for other faults."""
     if not timeouts:
         return ()
-    deadlines = ((event, timeout.deadline(entered_at, context)) for event, timeout in timeouts)
-    return tuple(Timer(event, due) for event, due in deadlines if due is not None)
+    armed = ((event, timeout, timeout.deadline(entered_at, context)) for event, timeout in timeouts)
+    return tuple(Timer(event, due, interrupts=timeout.interrupts) for event, timeout, due in armed if due is not None)
 
 
 def with_timers(instance: WorkflowInstance, timers: tuple[Timer, ...], now: datetime) -> WorkflowInstance:
     """The instance with these timers, and what is read off them: when the next one fires, and since when one is parked."""
     if instance.run_id is not None:
-        # They wait for the run, and so does what is read off them.
-        return replace(instance, timers=timers, due_at=None)
+        # The others wait for the run, and so does what is read off them.
+        return replace(instance, timers=timers, due_at=next_due(interrupting(timers)))
     parked = any(timer.parked for timer in timers)
     return replace(
         instance,
@@ -37,6 +37,16 @@ def next_due(timers: Iterable[Timer]) -> datetime | None:
     if not timers:
         return None
     return min((timer.due for timer in timers if not timer.parked), default=None)
+
+
+def interrupting(timers: Iterable[Timer]) -> tuple[Timer, ...]:
+    """Those that fire although a run is under way."""
+    return tuple(timer for timer in timers if timer.interrupts)
+
+
+def no_interruption(timers: Iterable[Timer], event: str) -> tuple[Timer, ...]:
+    """The timers, of which that of `event` waits for runs from now on."""
+    return tuple(replace(timer, interrupts=False) if timer.event == event else timer for timer in timers)
 
 
 def due_timer(timers: Iterable[Timer], now: datetime) -> Timer | None:
@@ -71,7 +81,9 @@ def stopped(timers: Iterable[Timer], event: str, reason: str | None) -> tuple[Ti
 def rearmed(timers: Iterable[Timer], event: str | None, due: datetime) -> tuple[Timer, ...]:
     """The timers with that of `event` due at `due`, its attempts forgotten; with `None`, those that were tried in vain."""
     return tuple(
-        Timer(timer.event, due) if timer.event == event or (event is None and timer.attempts) else timer
+        Timer(timer.event, due, interrupts=timer.interrupts)
+        if timer.event == event or (event is None and timer.attempts)
+        else timer
         for timer in timers
     )
 

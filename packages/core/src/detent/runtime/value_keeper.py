@@ -22,10 +22,10 @@ class InstanceKeeper:
         """Keep `value` under `ref`, unless something is there. Raises `InvalidValue` and `InstanceNotFound`."""
         await self._values.put(self._instance_id, checked_ref(ref), json_value(value, f"value {ref!r}"))
 
-    async def load(self, refs: Collection[str]) -> Mapping[str, JsonValue]:
-        """The values under `refs` that are there."""
+    async def load(self, refs: Collection[str], *, outside: object | None = None) -> Mapping[str, JsonValue]:
+        """The values under `refs` that are there, read in the transaction `outside` where one is lent."""
         wanted = _own(refs)
-        return await self._values.load(self._instance_id, wanted) if wanted else {}
+        return await self._values.load(self._instance_id, wanted, outside=outside) if wanted else {}
 
     async def delete(self, refs: Collection[str]) -> int:
         """Take out the values under `refs`; answers how many there were."""

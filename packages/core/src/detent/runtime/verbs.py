@@ -21,3 +21,8 @@ class Verbs(ABC):
     def tenant(self) -> str | None:
         """The tenant it is bound to; `None` sees the instances of every tenant."""
         return self._caller.tenant
+
+    @property
+    def lent(self) -> object | None:
+        """The transaction of the caller that it works in; `None` where every call commits."""
+        return self._caller.connection

@@ -6,6 +6,7 @@ from detent.runtime.arguments import id_of
 from detent.runtime.handle import WorkflowHandle
 from detent.runtime.many_verbs import ManyVerbs
 from detent.runtime.message_verbs import MessageVerbs
+from detent.runtime.picture_verbs import PictureVerbs
 from detent.runtime.retention_verbs import RetentionVerbs
 from detent.runtime.run_verbs import RunVerbs
 from detent.runtime.value_verbs import ValueVerbs
@@ -14,7 +15,9 @@ from detent.runtime.waiting_verbs import WaitingVerbs
 from detent.store.records import WorkflowInstance
 
 
-class WorkflowVerbs(RetentionVerbs, ManyVerbs, VersionVerbs, RunVerbs, ValueVerbs, MessageVerbs, WaitingVerbs):
+class WorkflowVerbs(
+    RetentionVerbs, ManyVerbs, VersionVerbs, RunVerbs, ValueVerbs, MessageVerbs, PictureVerbs, WaitingVerbs
+):
     """All verbs, as the runtime and every service have them."""
 
     def get_handle(self, instance: UUID | str | WorkflowInstance) -> WorkflowHandle:

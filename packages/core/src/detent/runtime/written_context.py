@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Self
 
-from detent.json_values import JsonObject, json_object
+from detent.json_values import JsonObject, copy_object, json_object
 
 
 class WrittenContext(dict[str, Any]):
@@ -14,7 +14,7 @@ class WrittenContext(dict[str, Any]):
     """
 
     def __init__(self, context: JsonObject) -> None:
-        super().__init__(json_object(context, "context"))
+        super().__init__(copy_object(context))
         self._before = context
         self._touched: set[str] = set()
 
@@ -27,7 +27,7 @@ class WrittenContext(dict[str, Any]):
     def reset(self, values: JsonObject, touched: Iterable[str]) -> None:
         """Hold `values` again, with only the keys in `touched` counting as written: what came after is forgotten."""
         super().clear()
-        super().update(json_object(values, "context"))
+        super().update(copy_object(values))
         self._touched = set(touched)
 
     def touch(self, key: str) -> None:
@@ -36,7 +36,8 @@ class WrittenContext(dict[str, Any]):
 
     def copy(self) -> Self:
         """A copy, with what was written so far, that can be thrown away."""
-        copied = type(self)(dict(self))
+        # Checked, because a command wrote it: what is no JSON would be shared.
+        copied = type(self)(json_object(self, "context"))
         copied._before = self._before
         copied._touched = set(self._touched)
         return copied

@@ -21,7 +21,7 @@ class PutReceipt:
 
 @dataclass(frozen=True, slots=True)
 class AddRun:
-    """Begin a durable transition."""
+    """Begin a durable transition. A run that is `RUNNING` is held by whoever begins it, as if claimed under its lease."""
 
     run: Run
 

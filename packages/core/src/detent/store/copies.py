@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from detent.json_values import JsonObject, JsonValue
+from detent.json_values import JsonObject, copy_object, copy_value
 from detent.store.messages import Delivery, InboxMessage
 from detent.store.records import (
     ArchiveEntry,
@@ -13,27 +13,6 @@ from detent.store.records import (
     WorkflowInstance,
 )
 from detent.store.run_records import Run
-
-_CONTAINERS = (dict, list)
-
-
-def copy_value(value: JsonValue) -> JsonValue:
-    """A JSON value with containers of its own."""
-    if isinstance(value, dict):
-        return copy_object(value)
-    if isinstance(value, list):
-        return [copy_value(item) for item in value]
-    return value
-
-
-def copy_object(value: JsonObject) -> JsonObject:
-    """A JSON object with containers of its own."""
-    copied = dict(value)
-    for key, item in copied.items():
-        # Most values are no containers, and shared as they are.
-        if isinstance(item, _CONTAINERS):
-            copied[key] = copy_value(item)
-    return copied
 
 
 def copy_instance(instance: WorkflowInstance) -> WorkflowInstance:

@@ -11,10 +11,9 @@ from datetime import datetime
 from uuid import UUID
 
 from detent.errors import InstanceBusy, StepRolledBack
-from detent.json_values import JsonValue, json_value
+from detent.json_values import JsonValue, copy_value, json_value
 from detent.store.after_commit import AfterCommit
 from detent.store.change import Change, PutReceipt, Removal
-from detent.store.copies import copy_value
 from detent.store.memory_effects import rows_of, write_effect
 from detent.store.memory_overlay import Overlay
 from detent.store.memory_rows import Rows

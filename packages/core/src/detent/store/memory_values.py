@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from detent.errors import InstanceNotFound
-from detent.json_values import JsonValue
-from detent.store.copies import copy_value
+from detent.json_values import JsonValue, copy_value
 from detent.store.memory_database import MemoryDatabase
 from detent.store.value_store import json_size
 
@@ -25,7 +24,9 @@ class MemoryValues:
         if overwrite or ref not in kept:
             kept[ref] = copy_value(value)
 
-    async def load(self, instance_id: UUID, refs: Collection[str]) -> Mapping[str, JsonValue]:
+    async def load(
+        self, instance_id: UUID, refs: Collection[str], *, outside: object | None = None
+    ) -> Mapping[str, JsonValue]:
         """The values under `refs` that are there."""
         kept = self._kept(instance_id)
         return {ref: copy_value(kept[ref]) for ref in refs if ref in kept}

@@ -56,6 +56,8 @@ class Timer:
     """Whether it waits for an operator, because its attempts are used up."""
     reason: str | None = None
     """Why the last firing did not succeed."""
+    interrupts: bool = False
+    """Whether it fires although a run is under way, and cancels it."""
 
 
 WaitFor: TypeAlias = Literal["each", "all", "any"]

@@ -52,7 +52,7 @@ class LocalSignals:
                 try:
                     heard(word)
                 except Exception:
-                    logger.exception("a listener failed on %r", word)
+                    logger.exception("a listener raised at the word %r", word)
 
     @asynccontextmanager
     async def listen(self, heard: Callable[[str], None]) -> AsyncIterator[None]:

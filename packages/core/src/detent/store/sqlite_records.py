@@ -134,6 +134,7 @@ def _from_timer(timer: Timer) -> dict[str, JsonValue]:
         "attempts": timer.attempts,
         "parked": timer.parked,
         "reason": timer.reason,
+        **({"interrupts": True} if timer.interrupts else {}),
     }
 
 

@@ -22,7 +22,9 @@ class SqliteValueStore:
             partial(put_value, instance_id=instance_id, ref=ref, value=value, now=now, overwrite=overwrite)
         )
 
-    async def load(self, instance_id: UUID, refs: Collection[str]) -> Mapping[str, JsonValue]:
+    async def load(
+        self, instance_id: UUID, refs: Collection[str], *, outside: object | None = None
+    ) -> Mapping[str, JsonValue]:
         """The values under `refs` that are there."""
         return await self._file.read(partial(read_values, instance_id=instance_id, refs=refs))
 

@@ -29,8 +29,10 @@ class ValueStore(Protocol):
         """
         ...
 
-    async def load(self, instance_id: UUID, refs: Collection[str]) -> Mapping[str, JsonValue]:
-        """The values under `refs` that are there."""
+    async def load(
+        self, instance_id: UUID, refs: Collection[str], *, outside: object | None = None
+    ) -> Mapping[str, JsonValue]:
+        """The values under `refs` that are there; in a transaction lent as `outside`, with no other connection."""
         ...
 
     async def delete(self, instance_id: UUID, refs: Collection[str]) -> int:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from detent.definition.duration import read_duration
+from detent.definition.duration import duration_argument
 
 _START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -26,8 +26,11 @@ class FakeClock:
     def advance(
         self, by: timedelta | str = timedelta(), *, days: float = 0, hours: float = 0, minutes: float = 0
     ) -> datetime:
-        """Move forward by a `timedelta`, by a text such as `1h30m`, or by days, hours and minutes; answers the instant."""
-        step = read_duration(by) + timedelta(days=days, hours=hours, minutes=minutes)
+        """Move forward by a `timedelta`, by a text such as `1h30m`, or by days, hours and minutes; answers the instant.
+
+        Raises `InvalidValue` for what is no length of time, and `ValueError` for a step backwards.
+        """
+        step = duration_argument(by, "by") + timedelta(days=days, hours=hours, minutes=minutes)
         if step < timedelta():
             raise ValueError("a clock does not run backwards; use set() to put it there")
         self._now += step

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Self
 
+from detent.definition.answers import Answers
 from detent.definition.fingerprint import fingerprint
 from detent.definition.model import WorkflowDefinition
 from detent.json_values import JsonObject
 from detent.store.records import HistoryEntry
 from detent.testing.misuse import HarnessMisused
-from detent.testing.verdicts import Answers
 from detent.testing.ways import Way, firing_of, way_taken, ways_of
 
 

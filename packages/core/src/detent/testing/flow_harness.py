@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from detent.definition.duration import read_duration
+from detent.definition.duration import duration_argument
 from detent.flows.book import FlowBook
 from detent.flows.flow import Flow
 from detent.flows.limits import ContextLimits
@@ -174,10 +174,11 @@ class FlowHarness(HarnessStanding):
         Waits end, failed steps are tried again and deadlines pass at their instants, for every execution that was started here or
         passed to `use`, and for their children.
 
-        Raises `ValueError` for a step backwards, and `NeverAtRest` where more than `at_most` things come up.
+        Raises `InvalidValue` for what is no length of time, `ValueError` for a step backwards, and `NeverAtRest` where more than
+        `at_most` things come up.
         """
         bench = self._running()
-        await advance(bench, later(self.clock.now(), read_duration(by)), at_most=at_most)
+        await advance(bench, later(self.clock.now(), duration_argument(by, "by")), at_most=at_most)
         return await self._look()
 
     async def use(self, instance: WorkflowInstance | UUID | str) -> WorkflowInstance:
@@ -212,9 +213,10 @@ class FlowHarness(HarnessStanding):
         return self._handlers.calls
 
     def calls_of(self, handler: str) -> Sequence[HandlerCall]:
-        """The calls of one handler. Raises `HarnessMisused` for an unknown one."""
+        """The calls of one handler, by its type or an alias. Raises `HarnessMisused` for an unknown one."""
         check_known("handler", handler, self._handlers.types, "the harness")
-        return [call for call in self.calls if call.handler == handler]
+        meant = self._handlers.types[handler].type
+        return [call for call in self.calls if call.handler == meant]
 
     @property
     def path(self) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from detent.definition.duration import read_duration
+from detent.definition.duration import duration_argument
 from detent.definition.model import WorkflowDefinition
 from detent.json_values import JsonObject, JsonValue
 from detent.registry.registry import Registry
@@ -167,7 +167,7 @@ class WorkflowHarness(HarnessChecks):
         Raises `ValueError` for a step backwards, and `NeverAtRest` where more than `at_most` timeouts, runs and messages come up.
         """
         bench = self._running()
-        step = read_duration(by) + timedelta(days=days, hours=hours, minutes=minutes)
+        step = duration_argument(by, "by") + timedelta(days=days, hours=hours, minutes=minutes)
         return await advance(bench, later(self.clock.now(), step), at_most=at_most)
 
     async def run(

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 
+from detent.definition.answers import Answers, answers_for
 from detent.definition.event import Event
 from detent.definition.model import WorkflowDefinition
 from detent.definition.state import State
 from detent.json_values import JsonObject
 from detent.testing.misuse import HarnessMisused, check_known
-from detent.testing.verdicts import Answers, answers_for
 from detent.testing.ways import ON_ENTER, Route, Way, check_sound, passed_through, ways_from
 
 
@@ -116,13 +116,9 @@ def simple_paths(definition: WorkflowDefinition, *, to: str | None = None, limit
     Raises `DefinitionInvalid` for a definition with errors, and `HarnessMisused` for an unknown `to`, where there is no
     path, and where there are more than `limit`.
     """
-    check_sound(definition)
-    if to is not None:
-        check_known("state", to, definition.states, f"workflow {definition.name!r}")
-    goals = {name for name, state in definition.states.items() if name == to or (to is None and state.terminal)}
-    found = list(islice(_Search(definition, goals).paths(), limit + 1))
+    found = list(islice(each_simple_path(definition, to=to), limit + 1))
     if len(found) > limit:
-        hint = f"pass a larger limit, or to=... for one goal of {', '.join(sorted(goals))}"
+        hint = f"pass a larger limit, or to=... for one goal of {', '.join(sorted(_goals(definition, to)))}"
         raise HarnessMisused(f"workflow {definition.name!r} has more than {limit} simple paths", hint=hint)
     if not found:
         goal = "a terminal state" if to is None else f"state {to!r}"
@@ -131,6 +127,21 @@ def simple_paths(definition: WorkflowDefinition, *, to: str | None = None, limit
             hint="name a state that can be reached: simple_paths(definition, to=...)",
         )
     return found
+
+
+def each_simple_path(definition: WorkflowDefinition, *, to: str | None = None) -> Iterator[SimplePath]:
+    """The simple paths one by one, as `simple_paths` answers them, however many there are; there may be none.
+
+    Raises `DefinitionInvalid` for a definition with errors, and `HarnessMisused` for an unknown `to`.
+    """
+    check_sound(definition)
+    if to is not None:
+        check_known("state", to, definition.states, f"workflow {definition.name!r}")
+    return _Search(definition, _goals(definition, to)).paths()
+
+
+def _goals(definition: WorkflowDefinition, to: str | None) -> set[str]:
+    return {name for name, state in definition.states.items() if name == to or (to is None and state.terminal)}
 
 
 class _Search:

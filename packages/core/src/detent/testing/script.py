@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+from detent.definition.answers import atom
 from detent.json_values import JsonValue
 from detent.registry.context import CommandContext, GuardContext
 from detent.registry.results import Fail, Goto
 from detent.testing.misuse import HarnessMisused
 from detent.testing.paths import How, Step
-from detent.testing.verdicts import atom
 
 FORCED = "forced_by_path"
 """The code of a `Fail` that a path asks for."""

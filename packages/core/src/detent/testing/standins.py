@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from detent.definition.answers import Atom, atom
 from detent.definition.model import WorkflowDefinition
 from detent.definition.walk import each_command, each_guard
 from detent.registry.context import CommandContext, GuardContext
@@ -16,7 +17,6 @@ from detent.testing.recorder import Recorder
 from detent.testing.script import Script
 from detent.testing.steady import steady
 from detent.testing.stubs import CommandStub, GuardStub
-from detent.testing.verdicts import Atom, atom
 from detent.testing.wrapping import ASK, AroundCommand, DecideGuard, NoteGuard, wrapped_command, wrapped_guard
 
 

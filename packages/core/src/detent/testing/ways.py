@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from detent.definition.answers import Answers, answers_for, holds
 from detent.definition.event import Event
 from detent.definition.guards import AllOf, AnyOf, GuardExpression, GuardRef, Not
 from detent.definition.model import WorkflowDefinition
@@ -12,7 +13,6 @@ from detent.definition.validate import validate
 from detent.definition.walk import each_command
 from detent.errors import DefinitionInvalid
 from detent.store.records import HistoryEntry, Outcome
-from detent.testing.verdicts import Answers, answers_for, holds
 
 ON_ENTER = "$on_enter"
 """The event of an automatic hop, as history names it."""

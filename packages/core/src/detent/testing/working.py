@@ -79,7 +79,7 @@ async def next_instant(runtime: WorkflowRuntime) -> datetime | None:
     """When there will be work that is none yet: the first instant after now at which a run, a message to an instance or a
     delivery is due, a message expires, or a lease ends.
     """
-    now = runtime.running().parts.now or runtime.store.now()
+    now = runtime.running().parts.present
     return min([instant async for instant in _instants(runtime) if instant is not None and instant > now], default=None)
 
 

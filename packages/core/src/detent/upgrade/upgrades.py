@@ -95,7 +95,7 @@ class Upgrades:
         return decide(record, source, self.rules, self._now())
 
     def _now(self) -> datetime:
-        return self.running.parts.now or self.running.parts.store.now()
+        return self.running.parts.present
 
     def _differences(self, page: Page) -> dict[str, tuple[Difference, ...]]:
         target = self.rules.target.definition

@@ -88,6 +88,10 @@ class Served:
             return False
         return self.names is None or queue in self.names
 
+    def covers(self, queue: str) -> bool:
+        """Whether the worker claims runs of this queue at all."""
+        return self.names is None or queue in (*self.names, *self.limited_names)
+
     @property
     def limited_names(self) -> tuple[str, ...]:
         """The names of the limited ones."""

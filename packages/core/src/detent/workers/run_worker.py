@@ -11,9 +11,10 @@ from uuid import UUID
 from detent.errors import OutcomeUnknown, StoreUnavailable
 from detent.runtime.runs import Runs
 from detent.runtime.runtime import WorkflowRuntime
-from detent.store.run_records import ClaimedRun, Release
+from detent.store.run_records import ClaimedRun, Release, Run
 from detent.workers.loop import Loop, going_on
 from detent.workers.queues import Queue, Served
+from detent.workers.unclaimed import Unclaimed
 
 logger = logging.getLogger("detent.workers")
 
@@ -58,6 +59,7 @@ class RunWorker(Loop):
         self._runtime = runtime
         self._served = served or Served()
         self._concurrency = concurrency
+        self._unclaimed = Unclaimed(runtime, self._served.covers)
         self._slots: list[_Slot] = []
         self._alarms: set[asyncio.TimerHandle] = set()
         self._turn = 0
@@ -72,6 +74,7 @@ class RunWorker(Loop):
         """Claim what there is room for, from each share of the queues in turn."""
         full = [share for share in self._shares() if not await self._exhausted(share)]
         self._more = bool(full)
+        await self._unclaimed.look()
         # A run may have ended while another share was claimed from.
         return any(self._room_for(share) > 0 for share in full)
 
@@ -160,9 +163,15 @@ class RunWorker(Loop):
                 slot.queue = queue
             return stays
 
+        def begins(queue: str) -> bool:
+            return not self._stopping.is_set() and serves(queue)
+
+        def begun(run: Run) -> None:
+            slot.run_id = run.id
+
         limited = slot.queue in self._served.limited_names
         try:
-            await self._advancing.work_on(claimed, serves=serves, due=self._wake_in)
+            await self._advancing.work_through(claimed, serves=serves, begins=begins, begun=begun, due=self._wake_in)
         except (StoreUnavailable, OutcomeUnknown) as error:
             logger.warning("run %s is left to whoever claims it when its lease has ended: %s", slot.run_id, error)
         except Exception:

@@ -27,6 +27,7 @@ CHECKS: tuple[Check, ...] = (
     timeouts.timeouts_fit_the_calendar,
     timeouts.timeouts_differ,
     timeouts.timeouts_need_no_payload,
+    timeouts.interrupting_timeouts_leave,
     context.models_are_schemas,
     context.patches_fit_the_model,
     commands.compensations_can_happen,

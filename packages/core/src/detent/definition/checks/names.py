@@ -1,7 +1,7 @@
 """Names: which are allowed, which are Detent's own, and which the registry does not know."""
 
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from detent.definition.walk import each_command, each_event, each_guard
 from detent.definition.workflow import Workflow
@@ -9,6 +9,11 @@ from detent.problems import Problem, did_you_mean
 
 MAX_LENGTH = 200
 """How many characters a name may have."""
+_FAMILIES = {
+    "flow.": ("flow.resumed", "flow.child_failed", "commands=book.commands, of the FlowBook"),
+    "detent.trigger.": ("detent.trigger.configure", None, "commands=triggers.commands, of the TriggerBook"),
+}
+"""What begins names that a book registers together; a command and a guard that are never without the others; who has them."""
 
 
 def allowed_names(definition: Workflow) -> Iterator[Problem]:
@@ -36,18 +41,32 @@ def reserved_names(definition: Workflow) -> Iterator[Problem]:
 
 def unknown_commands(definition: Workflow, known: Collection[str]) -> Iterator[Problem]:
     """Every command is registered."""
-    for path, command in each_command(definition):
-        if command.name not in known:
-            hint = did_you_mean(command.name, known) or "register it"
-            yield Problem(path, "unknown_command", f"no command {command.name!r} is registered", hint)
+    yield from _unknown("command", ((path, command.name) for path, command in each_command(definition)), known)
 
 
 def unknown_guards(definition: Workflow, known: Collection[str]) -> Iterator[Problem]:
     """Every guard is registered."""
-    for path, guard in each_guard(definition):
-        if guard.name not in known:
-            hint = did_you_mean(guard.name, known) or "register it"
-            yield Problem(path, "unknown_guard", f"no guard {guard.name!r} is registered", hint)
+    yield from _unknown("guard", ((path, guard.name) for path, guard in each_guard(definition)), known)
+
+
+def _unknown(kind: str, named: Iterable[tuple[str, str]], known: Collection[str]) -> Iterator[Problem]:
+    missing = [(path, name) for path, name in named if name not in known]
+    forgotten = tuple(_forgotten(name for _, name in missing))
+    for prefix in forgotten:
+        # The same for commands and guards, so that it is told once.
+        yield Problem("", "unknown_command", f"no command {prefix}… is registered", f"pass {_FAMILIES[prefix][-1]}")
+    for path, name in missing:
+        if not name.startswith(forgotten):
+            hint = did_you_mean(name, known) or "register it"
+            yield Problem(path, f"unknown_{kind}", f"no {kind} {name!r} is registered", hint)
+
+
+def _forgotten(missing: Iterable[str]) -> Iterator[str]:
+    """What begins the names of those books of which nothing is registered."""
+    names = set(missing)
+    for prefix, (command, guard, _) in _FAMILIES.items():
+        if names & {command, guard}:
+            yield prefix
 
 
 def _name(path: str, thing: str, name: str) -> Iterator[Problem]:

@@ -51,3 +51,13 @@ def timeouts_need_no_payload(definition: Workflow) -> Iterator[Problem]:
             message = f"event {name!r} requires a payload, and a timeout has none to give"
             hint = "make every property of the payload optional"
             yield Problem(f"{path}.payload", "timeout_without_payload", message, hint, severity="warning")
+
+
+def interrupting_timeouts_leave(definition: Workflow) -> Iterator[Problem]:
+    """A timeout that ends a run leads out of what the run was about."""
+    for path, _, name, event in each_event(definition):
+        if event.internal and event.timeout and event.timeout.interrupts:
+            message = f"event {name!r} is internal, and would leave its state without the run that it interrupts"
+            yield Problem(
+                f"{path}.timeout", "internal_interrupts", message, "give it a target, or let it wait for the run"
+            )

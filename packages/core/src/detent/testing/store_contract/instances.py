@@ -39,7 +39,7 @@ class InstanceContract:
             context={"order": {"id": 17}},
             metadata={"customer": "Ada"},
             timers=(
-                Timer(event="remind", due=NOW + DAY),
+                Timer(event="remind", due=NOW + DAY, interrupts=True),
                 Timer(event="expire", due=NOW + 2 * DAY, attempts=3, parked=True, reason="the guard said no"),
             ),
             due_at=NOW + DAY,

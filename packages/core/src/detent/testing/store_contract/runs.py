@@ -11,7 +11,8 @@ from detent.errors import ConnectionNotSupported, StoreError
 from detent.ids import new_id
 from detent.json_values import JsonValue
 from detent.store.change import AddRun, MoveRun
-from detent.store.run_records import ENDED_RUNS, Run, RunQuery, RunStatus
+from detent.store.records import Status
+from detent.store.run_records import ENDED_RUNS, Lease, Run, RunQuery, RunStatus
 from detent.testing.store_contract.kit import StoreKit
 from detent.testing.store_contract.samples import (
     DAY,
@@ -19,6 +20,7 @@ from detent.testing.store_contract.samples import (
     MINUTE,
     NOW,
     TICK,
+    a_checkpoint,
     a_claim,
     a_run,
     accepted,
@@ -88,6 +90,23 @@ class RunContract:
 
         assert await kit.store.runs.load(wanted.id) == wanted
         assert list(await kit.store.runs.find(RunQuery(), limit=10)) == [wanted]
+
+    async def test_a_run_that_begins_held_is_nobody_elses_until_its_lease_ends(self, kit: StoreKit) -> None:
+        run = await accepted(
+            kit.store,
+            status=RunStatus.RUNNING,
+            attempts=1,
+            lease_token=new_id(),
+            lease_until=NOW + MINUTE,
+            worker="one",
+        )
+        lease = Lease(run.id, run.lease_token or new_id())
+
+        assert list(await kit.store.runs.claim(a_claim(), now=NOW)) == []
+        assert list(await kit.store.runs.heartbeat([lease], extend=2 * MINUTE, now=NOW)) == [run.id]
+        assert await kit.store.runs.checkpoint(a_checkpoint(lease), now=NOW + MINUTE) is Status.ACTIVE
+        taken = await claimed(kit.store, now=NOW + 10 * MINUTE)
+        assert (taken.run.id, taken.run.crashes) == (run.id, 1)
 
     async def test_what_a_run_does_not_have_is_not_made_up(self, kit: StoreKit) -> None:
         change = creation()

@@ -78,6 +78,15 @@ class ValueContract:
 
         assert await kit.store.values.load(record.id, refs) == {ref: number for number, ref in enumerate(refs)}
 
+    async def test_values_of_another_instance_are_read_inside_a_transaction(self, kit: StoreKit) -> None:
+        record, other = await created(kit.store), await created(kit.store)
+        await kit.store.values.put(other.id, "a", LARGE)
+
+        async with kit.store.transaction(record.id) as unit:
+            found = await kit.store.values.load(other.id, ["a", "b"], outside=unit.connection)
+
+        assert found == {"a": LARGE}
+
     async def test_editing_a_value_does_not_reach_the_store(self, kit: StoreKit) -> None:
         record = await created(kit.store)
         value = {"list": [1]}

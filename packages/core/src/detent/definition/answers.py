@@ -34,6 +34,11 @@ def holds(expression: GuardExpression, answer: Callable[[Atom], bool]) -> bool:
             return not holds(part, answer)
 
 
+def satisfiable(wanted: Sequence[Wanted]) -> bool:
+    """Whether there are answers under which each of the expressions holds, or does not, as wanted."""
+    return next(_satisfying(wanted, {}), None) is not None
+
+
 def answers_for(event: Event, branch: int | None) -> Answers | None:
     """Answers by which `event` takes the branch of that index, or with `None` its own target; `None` if there are none."""
     passed = event.branches if branch is None else event.branches[:branch]
