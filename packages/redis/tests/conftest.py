@@ -10,6 +10,7 @@ from sqlalchemy import URL
 
 from detent_pg import PgStore
 from packages.redis.tests.redis_server import VARIABLE, RedisServer
+from packages.redis.tests.relay import Relay
 
 EMPTY = """
 TRUNCATE detent_instances, detent_history, detent_definitions, detent_archive, detent_outbox, detent_throttles, notes CASCADE
@@ -76,3 +77,10 @@ async def pg_store(shared_pg_store: PgStore) -> PgStore:
 @pytest.fixture
 def prefix() -> str:
     return f"test-{uuid4().hex}:"
+
+
+@pytest.fixture
+async def relay(redis_url: str) -> AsyncIterator[Relay]:
+    """A way to the Redis on which answers may be lost."""
+    async with Relay(redis_url) as relay:
+        yield relay

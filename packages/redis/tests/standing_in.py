@@ -1,10 +1,12 @@
 """Stores that stand between the cache and a real one, and tell or decide what passes."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
-from detent.errors import OutcomeUnknown
+from detent.errors import OutcomeUnknown, StoreUnavailable
 from detent.store.protocol import Store
 from detent.store.records import DefinitionSnapshot, WorkflowInstance
 from detent_redis.around import StoreAround
@@ -49,3 +51,15 @@ class Doubtful(StoreAround):
         options["after_commit"] = None
         await super().apply(instance_id, *args, **options)
         raise OutcomeUnknown(instance_id, 1)
+
+
+class DoubtfulLending(StoreAround):
+    """It does not know what became of what was lent, and nobody hears of a commit."""
+
+    @asynccontextmanager
+    async def lend(self, outside: object) -> AsyncIterator[None]:
+        with suppress(LookupError):
+            async with super().lend(outside):
+                yield
+                raise LookupError
+        raise StoreUnavailable("the lent connection was lost at its commit")

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from detent import Event, MemoryStore, State, WorkflowDefinition, WorkflowRuntime
-from detent.errors import InvalidValue, OutcomeUnknown
+from detent.errors import InvalidValue, OutcomeUnknown, StoreUnavailable
 from detent.ids import new_id
 from detent.store.protocol import Store
 from detent.store.records import Receipt, WorkflowInstance
@@ -26,11 +26,12 @@ from detent.testing.store_contract.samples import (
     removal,
     step,
 )
-from detent_redis import CachedStore
+from detent_redis import CachedStore, invalidation
 from detent_redis.encoding import INSTANCES
 from detent_redis.invalidation import HELD
 from packages.redis.tests.redis_server import RedisServer
-from packages.redis.tests.standing_in import Counted, Doubtful, Slow
+from packages.redis.tests.relay import Relay
+from packages.redis.tests.standing_in import Counted, Doubtful, DoubtfulLending, Slow
 
 Cached = Callable[..., CachedStore]
 
@@ -328,6 +329,37 @@ async def test_after_a_commit_of_unknown_end_nobody_fills_the_place(
     assert inner.loads == asked + 2
 
 
+async def test_a_step_that_wrote_nothing_does_not_open_a_place_that_is_kept_empty(
+    inner: Counted, cached: Cached, client: Redis, prefix: str
+) -> None:
+    doubting, other = cached(Doubtful(inner)), cached(inner)
+    record = await an_instance(inner)
+    with pytest.raises(OutcomeUnknown):
+        await doubting.apply(record.id, advance)
+    await doubting.close()
+
+    async with other.transaction(record.id):
+        pass
+    await other.remove([removal(record)])
+
+    assert await client.get(f"{prefix}instance:{record.id}") == HELD
+
+
+@pytest.mark.parametrize("joined", [True, False])
+async def test_after_a_lent_commit_of_unknown_end_nobody_fills_the_place(
+    inner: Counted, cached: Cached, client: Redis, prefix: str, joined: bool
+) -> None:
+    store = cached(DoubtfulLending(inner))
+    record = await an_instance(inner)
+    await store.load(record.id)
+
+    with pytest.raises(StoreUnavailable):
+        await (by_lending if joined else by_applying_inside)(store, record)
+    await store.close()
+
+    assert await client.get(f"{prefix}instance:{record.id}") == HELD
+
+
 async def test_a_step_that_is_cut_off_in_its_commit_leaves_nothing_old(inner: Counted, cached: Cached) -> None:
     one, other = cached(inner), cached(inner)
     record = await an_instance(inner)
@@ -470,6 +502,42 @@ async def test_the_cache_is_used_again_after_redis_was_killed(inner: Counted, ow
     assert (await loaded(store, record.id)).version == 2
     own_server.start()
     await until_cached(store, inner, record)
+    await store.close()
+
+
+async def test_more_commits_than_are_remembered_are_not_read_behind(
+    inner: Counted, own_server: RedisServer, operator: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invalidation, "_MARKS", 3)
+    store = CachedStore(inner, own_server.url.replace("redis://", "redis://writer:secret@"))
+    records = [await an_instance(inner) for _ in range(5)]
+    for record in records:
+        await store.load(record.id)
+
+    await operator.execute_command("ACL", "SETUSER", "writer", "-@all")
+    for record in records:
+        await store.apply(record.id, advance)
+    await operator.execute_command("ACL", "SETUSER", "writer", "+@all")
+    async with asyncio.timeout(20):
+        while await operator.exists(f"detent:instance:{records[-1].id}"):  # noqa: ASYNC110 - Redis has no event for it
+            await asyncio.sleep(0.01)
+    # By now the store knows that Redis is back.
+    for _ in range(5):
+        await operator.ping()
+
+    assert [(await loaded(store, record.id)).version for record in records] == [2] * 5
+    await store.close()
+
+
+async def test_a_lease_whose_answer_was_lost_is_kept(inner: Counted, relay: Relay, prefix: str) -> None:
+    store = CachedStore(inner, relay.url, prefix=prefix)
+    first, second = await an_instance(inner), await an_instance(inner)
+    await store.load(first.id)
+    relay.lose()
+    assert [await store.load(second.id) for _ in range(2)] == [second] * 2
+
+    assert relay.lost == 1
+    assert inner.loads == 2
     await store.close()
 
 

@@ -1,7 +1,7 @@
 """Locks: one holder at a time, tokens that rise, and no doubt about what was lost."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from detent.errors import InvalidValue
 from detent_redis import LockBusy, LockLost, LockUnavailable, RedisLocks
 from packages.redis.tests.redis_server import RedisServer
+from packages.redis.tests.relay import Relay
 
 SHORT = timedelta(milliseconds=300)
 
@@ -155,7 +156,7 @@ async def test_who_stops_waiting_leaves_nothing(locks: RedisLocks, client: Redis
 async def test_a_token_is_higher_than_the_last_though_the_clock_was_put_back(
     locks: RedisLocks, client: Redis, key: Callable[[str], str]
 ) -> None:
-    last = 9_000_000_000_000
+    last = 9_000_000_000_000_000
     await client.set(f"{key('report')}:token", last)
     async with locks.hold("report") as first:
         pass
@@ -233,3 +234,64 @@ async def test_a_time_that_is_none_is_refused(locks: RedisLocks, options: dict[s
     with pytest.raises(InvalidValue):
         async with locks.hold("report", **options):
             pytest.fail("nobody may come in")
+
+
+@pytest.fixture
+async def by_relay(relay: Relay, prefix: str) -> AsyncIterator[RedisLocks]:
+    """Locks by a way on which answers may be lost. The way is warm: the scripts are there, and a connection."""
+    locks = RedisLocks(relay.url, prefix=prefix)
+    async with locks.hold("warm"):
+        pass
+    yield locks
+    await locks.close()
+
+
+async def test_a_lock_whose_answer_was_lost_is_had_and_keeps_nobody_out_not_even_its_owner(
+    by_relay: RedisLocks, relay: Relay, client: Redis, key: Callable[[str], str]
+) -> None:
+    relay.lose()
+    async with by_relay.hold("report", wait="0s") as held:
+        assert relay.lost == 1
+        held.check()
+    assert not await client.exists(key("report"))
+
+
+async def test_a_lock_that_was_given_back_was_not_lost_though_the_answer_was(
+    by_relay: RedisLocks, relay: Relay
+) -> None:
+    async with by_relay.hold("report", wait="0s"):
+        relay.lose()
+    assert relay.lost == 1
+
+
+async def test_one_whose_time_is_up_here_is_given_back_where_redis_still_has_it(
+    own_server: RedisServer, key: Callable[[str], str], prefix: str
+) -> None:
+    locks = RedisLocks(own_server.url.replace("redis://", "redis://holder:secret@"), prefix=prefix)
+
+    async def work(operator: Redis) -> None:
+        async with locks.hold("report", ttl=SHORT) as held:
+            # Its clock stands still, and it lets nobody extend.
+            await operator.execute_command("ACL", "SETUSER", "holder", "-pexpire")
+            await operator.persist(key("report"))
+            async with asyncio.timeout(10):
+                await held.until_lost()
+
+    async with Redis.from_url(own_server.url) as operator:
+        await operator.execute_command("ACL", "SETUSER", "holder", "on", ">secret", "~*", "+@all")
+        with pytest.raises(LockLost):
+            await work(operator)
+        assert not await operator.exists(key("report"))
+    await locks.close()
+
+
+async def test_tokens_rise_though_redis_forgot_more_than_one_a_millisecond(locks: RedisLocks, client: Redis) -> None:
+    start, tokens = await client.time(), []
+    for _ in range(20):
+        async with locks.hold("report") as held:
+            tokens.append(held.token)
+    end = await client.time()
+
+    # A token is the time: one that ran ahead of it could come again after a loss.
+    assert tokens == sorted(set(tokens))
+    assert start[0] * 1_000_000 + start[1] <= tokens[0] < tokens[-1] <= end[0] * 1_000_000 + end[1]

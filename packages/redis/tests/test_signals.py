@@ -25,6 +25,7 @@ from detent import (
 )
 from detent.errors import InvalidValue
 from detent.store.protocol import Store
+from detent.testing.store_contract.signals import Ears
 from detent.workers import Worker
 from detent_pg import PgStore
 from detent_redis import RedisSignals, with_signals
@@ -34,32 +35,13 @@ from packages.redis.tests.redis_server import RedisServer
 ANNOUNCER = Path(__file__).parent / "announcer.py"
 
 
-class Ear:
-    """What one listener heard."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-        self._more = asyncio.Event()
-
-    def __call__(self, word: str) -> None:
-        self.words.append(word)
-        self._more.set()
-
-    async def hears(self, *words: str) -> None:
-        """Return as soon as all of `words` were heard."""
-        async with asyncio.timeout(20):
-            while not set(words) <= set(self.words):
-                self._more.clear()
-                await self._more.wait()
-
-
-async def announce_until_heard(signals: RedisSignals, word: str, ear: Ear) -> None:
+async def announce_until_heard(signals: RedisSignals, word: str, ear: Ears) -> None:
     """Say it again and again: what is said while a listener comes back is lost."""
     async with asyncio.timeout(20):
         while word not in ear.words:
             signals.announce([word])
             with suppress(TimeoutError):
-                await asyncio.wait_for(ear.hears(word), 0.1)
+                await asyncio.wait_for(ear.until([word]), 0.1)
 
 
 @pytest.fixture
@@ -73,14 +55,14 @@ async def pair(redis_url: str, prefix: str) -> AsyncIterator[tuple[RedisSignals,
 
 async def test_two_ends_hear_each_other_and_nobody_hears_a_word_twice(pair: tuple[RedisSignals, RedisSignals]) -> None:
     one, other = pair
-    ears = Ear(), Ear()
-    async with one.listen(ears[0]), other.listen(ears[1]):
+    ears = Ears(), Ears()
+    async with one.listen(ears[0].hear), other.listen(ears[1].hear):
         one.announce(["runs", "inbox"])
         assert ears[0].words == ["runs", "inbox"]
-        await ears[1].hears("runs", "inbox")
+        await ears[1].until(["runs", "inbox"])
         # What comes back to the first one comes before this.
         other.announce(["outbox"])
-        await ears[0].hears("outbox")
+        await ears[0].until(["outbox"])
 
     assert ears[0].words == ["runs", "inbox", "outbox"]
     assert sorted(ears[1].words) == ["inbox", "outbox", "runs"]
@@ -88,22 +70,22 @@ async def test_two_ends_hear_each_other_and_nobody_hears_a_word_twice(pair: tupl
 
 async def test_what_is_said_often_in_one_moment_is_carried_once(pair: tuple[RedisSignals, RedisSignals]) -> None:
     one, other = pair
-    ear = Ear()
-    async with other.listen(ear):
+    ear = Ears()
+    async with other.listen(ear.hear):
         for _ in range(100):
             one.announce(["runs"])
         one.announce(["last"])
-        await ear.hears("last")
+        await ear.until(["last"])
 
     assert ear.words == ["runs", "last"]
 
 
 async def test_a_flood_is_cut_and_what_comes_after_it_is_heard(pair: tuple[RedisSignals, RedisSignals]) -> None:
     one, other = pair
-    ear = Ear()
-    async with other.listen(ear):
+    ear = Ears()
+    async with other.listen(ear.hear):
         one.announce([f"moved:{number}" for number in range(20_000)])
-        await ear.hears("moved:0")
+        await ear.until(["moved:0"])
         await announce_until_heard(one, "last", ear)
 
     assert set(ear.words) - {"last"} == {f"moved:{number}" for number in range(10_000)}
@@ -111,19 +93,19 @@ async def test_a_flood_is_cut_and_what_comes_after_it_is_heard(pair: tuple[Redis
 
 async def test_another_process_is_heard(redis_url: str, prefix: str) -> None:
     signals = RedisSignals(redis_url, prefix=prefix)
-    ear = Ear()
-    async with signals.listen(ear):
+    ear = Ears()
+    async with signals.listen(ear.hear):
         line = [sys.executable, str(ANNOUNCER), redis_url, prefix, "from another process"]
         process = await asyncio.create_subprocess_exec(*line)
-        await ear.hears("from another process")
+        await ear.until(["from another process"])
         assert await process.wait() == 0
     await signals.close()
 
 
 async def test_another_prefix_is_another_channel(redis_url: str, prefix: str) -> None:
     here, there, beside = [RedisSignals(redis_url, prefix=f"{prefix}{end}") for end in ("", "b:", "b:")]
-    ear, far = Ear(), Ear()
-    async with here.listen(ear), there.listen(far):
+    ear, far = Ears(), Ears()
+    async with here.listen(ear.hear), there.listen(far.hear):
         here.announce(["runs"])
         await announce_until_heard(beside, "there", far)
         assert (ear.words, set(far.words)) == (["runs"], {"there"})
@@ -135,12 +117,12 @@ async def test_what_others_say_on_the_channel_is_passed_over(
     pair: tuple[RedisSignals, RedisSignals], client: Redis, prefix: str
 ) -> None:
     one, other = pair
-    ear = Ear()
-    async with one.listen(ear):
+    ear = Ears()
+    async with one.listen(ear.hear):
         for payload in ("no JSON", "7", '["two"]', '["speaker", "no list"]', '["speaker", [7, null]]', b"\xff"):
             await client.publish(f"{prefix}signals", payload)
         other.announce(["runs"])
-        await ear.hears("runs")
+        await ear.until(["runs"])
 
     assert ear.words == ["runs"]
 
@@ -149,14 +131,14 @@ async def test_a_listener_that_raises_takes_nothing_from_the_others(
     pair: tuple[RedisSignals, RedisSignals], caplog: pytest.LogCaptureFixture
 ) -> None:
     one, other = pair
-    ear = Ear()
+    ear = Ears()
 
     def deaf(word: str) -> None:
         raise LookupError(word)
 
-    async with one.listen(deaf), one.listen(ear):
+    async with one.listen(deaf), one.listen(ear.hear):
         other.announce(["runs", "inbox"])
-        await ear.hears("runs", "inbox")
+        await ear.until(["runs", "inbox"])
 
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
@@ -165,10 +147,10 @@ async def test_who_listens_comes_back_after_redis_was_killed(
     own_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, other = RedisSignals(own_server.url), RedisSignals(own_server.url)
-    ear = Ear()
-    async with one.listen(ear):
+    ear = Ears()
+    async with one.listen(ear.hear):
         other.announce(["before"])
-        await ear.hears("before")
+        await ear.until(["before"])
         own_server.kill()
         one.announce(["alone"])
         assert ear.words == ["before", "alone"]
@@ -183,8 +165,8 @@ async def test_who_listens_comes_back_after_redis_was_killed(
 async def test_who_listens_without_redis_hears_the_own_words_and_later_all(own_server: RedisServer) -> None:
     own_server.kill()
     one, other = RedisSignals(own_server.url), RedisSignals(own_server.url)
-    ear = Ear()
-    async with one.listen(ear):
+    ear = Ears()
+    async with one.listen(ear.hear):
         one.announce(["alone"])
         assert ear.words == ["alone"]
         own_server.start()
@@ -209,14 +191,14 @@ async def test_what_was_said_before_the_end_is_carried_and_nothing_after_it(
     pair: tuple[RedisSignals, RedisSignals],
 ) -> None:
     one, other = pair
-    ear, near = Ear(), Ear()
-    async with other.listen(ear), one.listen(near):
+    ear, near = Ears(), Ears()
+    async with other.listen(ear.hear), one.listen(near.hear):
         one.announce(["before"])
         await one.close()
         one.announce(["closed"])
         one.open()
         one.announce(["opened again"])
-        await ear.hears("opened again")
+        await ear.until(["opened again"])
         other.announce(["heard again"])
         await announce_until_heard(other, "heard again, surely", near)
 
@@ -227,8 +209,8 @@ async def test_what_was_said_before_the_end_is_carried_and_nothing_after_it(
 async def test_who_leaves_last_lets_the_connection_go(redis_url: str, client: Redis, prefix: str) -> None:
     signals = RedisSignals(redis_url, prefix=prefix)
     channel = f"{prefix}signals"
-    async with signals.listen(Ear()):
-        async with signals.listen(Ear()):
+    async with signals.listen(Ears().hear):
+        async with signals.listen(Ears().hear):
             assert (await client.pubsub_numsub(channel))[0][1] == 1
         assert (await client.pubsub_numsub(channel))[0][1] == 1
 
@@ -241,10 +223,10 @@ async def test_who_leaves_last_lets_the_connection_go(redis_url: str, client: Re
 async def test_a_client_that_was_given_is_not_closed_and_may_decode(redis_url: str, prefix: str) -> None:
     async with Redis.from_url(redis_url, decode_responses=True) as given:
         one, other = RedisSignals(given, prefix=prefix), RedisSignals(given, prefix=prefix)
-        ear = Ear()
-        async with one.listen(ear):
+        ear = Ears()
+        async with one.listen(ear.hear):
             other.announce(["runs"])
-            await ear.hears("runs")
+            await ear.until(["runs"])
         await one.close()
         await other.close()
         assert await given.ping()
@@ -272,14 +254,14 @@ async def test_a_store_that_is_opened_twice_speaks_until_it_is_closed_twice(
     pair: tuple[RedisSignals, RedisSignals],
 ) -> None:
     store = with_signals(MemoryStore(), pair[0])
-    ear = Ear()
-    async with pair[1].listen(ear):
+    ear = Ears()
+    async with pair[1].listen(ear.hear):
         async with opened(store):
             async with opened(store):
                 store.signals.announce(["twice"])
             store.signals.announce(["once"])
         store.signals.announce(["closed"])
-        await ear.hears("twice", "once")
+        await ear.until(["twice", "once"])
 
     assert "closed" not in ear.words
 
@@ -324,7 +306,7 @@ async def test_postgresql_is_not_listened_to_where_redis_carries_the_words(
     listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'"
     async with (
         opened(with_signals(pg_store, pair[0])) as store,
-        store.signals.listen(Ear()),
+        store.signals.listen(Ears().hear),
         pg_store.engine.connect() as connection,
     ):
         assert await connection.scalar(text(listening)) == 0

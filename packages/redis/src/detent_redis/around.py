@@ -14,6 +14,7 @@ from detent.store.query import GroupKey, InstanceQuery, Order, Position
 from detent.store.records import ArchiveEntry, DefinitionSnapshot, HistoryEntry, ReceiptKey, WorkflowInstance
 from detent.store.run_store import RunStore
 from detent.store.signals import Signals
+from detent.store.value_store import ValueStore
 
 
 class StoreAround:
@@ -42,6 +43,11 @@ class StoreAround:
     def outbox(self) -> OutboxStore:
         """Messages on their way to subscribers."""
         return self._store.outbox
+
+    @property
+    def values(self) -> ValueStore:
+        """What is kept beside instances."""
+        return self._store.values
 
     @property
     def signals(self) -> Signals:

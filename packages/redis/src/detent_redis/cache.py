@@ -10,7 +10,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 from detent.definition.duration import duration_argument
-from detent.errors import OutcomeUnknown
+from detent.errors import OutcomeUnknown, StoreUnavailable
 from detent.store.change import Change, Removal
 from detent.store.protocol import A, Decide, Existing, Known, Store, Unit
 from detent.store.records import DefinitionSnapshot, Receipt, ReceiptKey, WorkflowInstance
@@ -21,7 +21,7 @@ from detent_redis.noting_unit import NotingUnit, touched_by_creation
 from detent_redis.reach import Reach, connected
 from detent_redis.read_through import LEASE, ReadThrough
 
-_UNSEEN = (OutcomeUnknown, asyncio.CancelledError)
+_UNSEEN = (OutcomeUnknown, StoreUnavailable, asyncio.CancelledError)
 """After these a commit may still come."""
 
 
@@ -45,6 +45,7 @@ class CachedStore(StoreAround):
         self._client, self._owned = connected(redis)
         self._prefix = prefix
         self._opened = 0
+        self._lent: dict[int, list[UUID]] = {}
         reach = Reach("everything is read from the store")
         self._invalidations = Invalidations(self._client, reach, seconds + LEASE)
         self._read = ReadThrough(self._client, reach, self._invalidations, seconds)
@@ -126,6 +127,8 @@ class CachedStore(StoreAround):
             )
         if outside is None:
             await self._invalidations.carried_out([self._key(instance_id)])
+        else:
+            self._note_within(outside, [instance_id])
         return answer
 
     @asynccontextmanager
@@ -159,12 +162,20 @@ class CachedStore(StoreAround):
         async with self._store.join(outside, instance_id, key=key, now=now) as unit:
             unit.after_commit(lambda: self._note(touched))
             yield NotingUnit(unit, touched)
+        self._note_within(outside, touched)
 
     @asynccontextmanager
     async def lend(self, outside: object) -> AsyncIterator[None]:
         """Commit `outside`, and take out of Redis what was written in it."""
-        async with self._store.lend(outside):
-            yield
+        outermost = id(outside) not in self._lent
+        touched = self._lent.setdefault(id(outside), [])
+        try:
+            with self._uncertain(touched):
+                async with self._store.lend(outside):
+                    yield
+        finally:
+            if outermost:
+                del self._lent[id(outside)]
         await self._invalidations.carried_out()
 
     async def remove(self, removals: Sequence[Removal], *, outside: object | None = None) -> Collection[UUID]:
@@ -217,6 +228,7 @@ class CachedStore(StoreAround):
         self, outside: object, removals: Sequence[Removal], touched: Collection[UUID]
     ) -> Collection[UUID]:
         removed = await self._store.remove(removals, outside=outside)
+        self._note_within(outside, touched)
         # The unit locks no instance: it is there to hear of the commit.
         async with self._store.join(outside, None) as unit:
             unit.after_commit(partial(self._note, touched))
@@ -230,6 +242,10 @@ class CachedStore(StoreAround):
         except _UNSEEN:
             self._invalidations.note(self._keys(touched), held=True)
             raise
+
+    def _note_within(self, outside: object, touched: Collection[UUID]) -> None:
+        """What the commit of a lent transaction will touch: where its end is not seen, no callback names it."""
+        self._lent.get(id(outside), []).extend(touched)
 
     def _note(self, touched: Collection[UUID]) -> None:
         self._invalidations.note(self._keys(touched))

@@ -17,10 +17,12 @@ HELD = b"l!"
 """What stands under a key that nobody may fill for a while: a lease that nobody has taken."""
 _HELD_FOR = 10_000
 """For how many milliseconds: a commit whose end was not seen is visible by then, or never."""
+# KEYS: the key. ARGV: what stands under a key that is held: whoever takes it out has not seen that other commit either.
+_TAKE_OUT = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then redis.call('UNLINK', KEYS[1]) end"
 _TOGETHER = 1000
 """How many keys are taken out in one round."""
 _MARKS = 100_000
-"""How many keys wait for Redis to come back; the oldest are left to end by themselves."""
+"""How many keys wait for Redis to come back; the oldest are left to end by themselves, and nothing is read until they have."""
 _FAREWELL = 2.0
 """How many seconds the last round may take at the end."""
 
@@ -49,16 +51,17 @@ class Invalidations:
         self._reach = reach
         self._lifetime = lifetime
         self._marks: dict[str, _Mark] = {}
+        self._unknown_until = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def __contains__(self, key: str) -> bool:
-        return key in self._marks
+        return key in self._marks or (self._unknown_until > 0 and _now() < self._unknown_until)
 
     def note(self, keys: Iterable[str], *, held: bool = False) -> None:
         """Take these keys out, soon; never waits and never raises. With `held` the outcome of a commit is not known, and nobody
         may fill them for a while. Called from the event loop.
         """
-        now = asyncio.get_running_loop().time()
+        now = _now()
         for key in keys:
             mark = self._marks.get(key)
             if mark is None or mark.under_way:
@@ -70,6 +73,7 @@ class Invalidations:
                 mark.tried.clear()
         while len(self._marks) > _MARKS:
             self._marks.pop(next(iter(self._marks))).tried.set()
+            self._unknown_until = now + self._lifetime
         self.resume()
 
     def resume(self) -> None:
@@ -121,7 +125,7 @@ class Invalidations:
                 if mark.held:
                     pipeline.set(key, HELD, px=_HELD_FOR)
                 else:
-                    pipeline.unlink(key)
+                    pipeline.eval(_TAKE_OUT, 1, key, HELD)
             await pipeline.execute()
 
     def _forget(self, done: dict[str, _Mark]) -> None:
@@ -130,6 +134,10 @@ class Invalidations:
                 del self._marks[key]
 
     def _drop_ended(self) -> None:
-        oldest = asyncio.get_running_loop().time() - self._lifetime
+        oldest = _now() - self._lifetime
         for key in [key for key, mark in self._marks.items() if mark.at < oldest]:
             del self._marks[key]
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

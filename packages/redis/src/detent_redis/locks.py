@@ -26,12 +26,17 @@ _LOOKING = Retry(initial=timedelta(milliseconds=10), maximum=timedelta(milliseco
 _SHORTEST = timedelta(milliseconds=50)
 """The shortest `ttl`: below, the way to Redis takes most of it."""
 
+# Each script may run twice for one question: a client asks again where the answer was lost. So whoever holds the lock gets it,
+# and whoever has given it back is told so again.
 # KEYS: the lock, its last token. ARGV: the owner, how many milliseconds the lock lasts, how many the token is remembered.
-# A token is the time in milliseconds, or one more than the last. So they rise even where Redis forgot the last one.
+# A token is the time in microseconds, or one more than the last. So they rise even where Redis forgot the last one: nobody takes
+# and gives back a lock so fast that they run ahead of the time.
 _ACQUIRE = """
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {0, redis.call('PTTL', KEYS[1])} end
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return {0, redis.call('PTTL', KEYS[1])} end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 local time = redis.call('TIME')
-local token = time[1] * 1000 + math.floor(time[2] / 1000)
+local token = time[1] * 1000000 + time[2]
 local last = tonumber(redis.call('GET', KEYS[2]) or 0)
 if last >= token then token = last + 1 end
 redis.call('SET', KEYS[2], string.format('%.0f', token), 'PX', ARGV[3])
@@ -43,10 +48,14 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
+# KEYS: the lock, who gave it back last. ARGV: the owner, how many milliseconds that is remembered.
 _RELEASE = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.call('GET', KEYS[2]) == ARGV[1] and 1 or 0 end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return redis.call('DEL', KEYS[1])
 """
+_ASKED_AGAIN = 10_000
+"""For how many milliseconds a client may ask whether it has given a lock back."""
 _REMEMBERED = timedelta(days=1)
 """How long a token is remembered after its lock has ended: by so much may the clock of Redis be put back."""
 
@@ -122,8 +131,10 @@ class RedisLocks:
         finally:
             keeping.cancel()
             await asyncio.wait([keeping])
-            lost = held.lost or not await self._given_back(held, owner)
-        if lost:
+            lost = held.lost
+            # Also where it is lost: Redis may not have noticed yet.
+            was_held = await self._given_back(held, owner)
+        if lost or not was_held:
             raise LockLost(name, held.token)
 
     async def close(self) -> None:
@@ -183,7 +194,7 @@ class RedisLocks:
         """Whether it was still held. Where that cannot be asked any more it ends by itself, later than this."""
         try:
             async with bounded():
-                return bool(await self._release(keys=self._keys(held.name)[:1], args=[owner]))
+                return await self._gave_back(held.name, owner)
         except Unreachable as error:
             logger.warning("lock %r could not be given back, and ends by itself: %s", held.name, error)
             return True
@@ -191,7 +202,11 @@ class RedisLocks:
     async def _forget(self, name: str, owner: str) -> None:
         with suppress(Unreachable):
             async with bounded():
-                await self._release(keys=self._keys(name)[:1], args=[owner])
+                await self._gave_back(name, owner)
+
+    async def _gave_back(self, name: str, owner: str) -> bool:
+        lock = self._keys(name)[0]
+        return bool(await self._release(keys=[lock, f"{lock}:back"], args=[owner, _ASKED_AGAIN]))
 
     def _keys(self, name: str) -> list[str]:
         # In braces what both have in common: a cluster keeps them together by that.

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
@@ -12,14 +11,12 @@ from redis.asyncio.retry import Retry as ClientRetry
 from redis.backoff import NoBackoff
 
 from detent.errors import InvalidValue
-from detent.retry import Retry
+from detent.store.listening import RECONNECTING
 
 logger = logging.getLogger("detent.redis")
 
 PATIENCE = 1.0
 """How many seconds Redis has to answer, and to take a connection."""
-RECONNECTING = Retry(initial=timedelta(milliseconds=100), maximum=timedelta(seconds=10), jitter=0.5)
-"""How long Redis is left alone after each failure."""
 
 _SCHEMES = ("redis", "rediss", "unix")
 
@@ -64,7 +61,7 @@ async def bounded(patience: float = PATIENCE) -> AsyncIterator[None]:
 
 
 class Reach:
-    """What one part knows of Redis: whether it answers, and when to try again. Says so once, when that changes."""
+    """What is known of Redis: whether it answers, and when to try again. Says so once, when that changes."""
 
     def __init__(self, without: str) -> None:
         self._without = without

@@ -22,9 +22,11 @@ LEASE = 10.0
 """How many seconds a reader has to bring a value."""
 
 # KEYS: the key. ARGV: the mark of values that can be read, a lease of the caller's own, how many milliseconds it lasts.
+# His own lease is there already where a client asks again because the answer was lost.
 _LOOK = """
 local found = redis.call('GET', KEYS[1])
-if found and (string.sub(found, 1, 1) == 'l' or string.sub(found, 1, #ARGV[1]) == ARGV[1]) then return found end
+local readable = found and (string.sub(found, 1, 1) == 'l' or string.sub(found, 1, #ARGV[1]) == ARGV[1])
+if readable and found ~= ARGV[2] then return found end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return false
 """
