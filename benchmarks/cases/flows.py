@@ -17,7 +17,7 @@ FLOWS = 64
 
 
 @handler("echo", targets=False)
-async def echo(ctx: HandlerContext, input: Any) -> Result:  # noqa: A002 - what a handler is given
+async def echo(ctx: HandlerContext, input: Any) -> Result:
     """Answers at once, with what it was given."""
     return success(input)
 

@@ -41,7 +41,7 @@ async def wait_for_approval(ctx: HandlerContext) -> Result:
 
 
 @handler("note", category="utility", targets=False)
-async def note(ctx: HandlerContext, input: str) -> Result:  # noqa: A002 - what a handler calls it
+async def note(ctx: HandlerContext, input: str) -> Result:
     """Answers what it is given."""
     return success(input)
 

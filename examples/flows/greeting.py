@@ -19,7 +19,7 @@ class User(BaseModel):
 
 # 1. A handler
 @handler("greet", category="data", targets=False)
-async def greet(ctx: HandlerContext, input: User) -> Result:  # noqa: A002 - what a handler calls it
+async def greet(ctx: HandlerContext, input: User) -> Result:
     """Says hello."""
     return success({"message": f"Hello, {input.name}!"})
 

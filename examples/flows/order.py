@@ -51,7 +51,7 @@ class Order(BaseModel):
 
 
 @handler("validate-order", category="data", targets=False)
-async def validate_order(ctx: HandlerContext, input: Order) -> Result:  # noqa: A002 - what a handler calls it
+async def validate_order(ctx: HandlerContext, input: Order) -> Result:
     """Adds up the prices of an order; one that is negative is a failure that no repetition mends."""
     if min(input.prices) < 0:
         return failure("INVALID_ORDER", "a price is negative", retryable=False)
@@ -68,7 +68,7 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: dict[str, str] = {}
 
-    async def __call__(self, ctx: HandlerContext, input: JsonObject) -> Result:  # noqa: A002 - the same
+    async def __call__(self, ctx: HandlerContext, input: JsonObject) -> Result:
         self.mails[ctx.key] = f"order {input['order']['id']} is paid: {input['payment']['charge']}"
         return success()
 

@@ -17,7 +17,7 @@ SECRET = "change me"
 
 
 @handler("deploy", category="external", targets=False)
-async def deploy(ctx: HandlerContext, input: Any) -> Result:  # noqa: A002 - what a handler is given
+async def deploy(ctx: HandlerContext, input: Any) -> Result:
     """Deploys what was pushed."""
     return success(f"deployed {input['ref']}")
 

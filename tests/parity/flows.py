@@ -69,7 +69,7 @@ async def flowing(store: Store, clock: FakeClock, heard: Heard) -> AsyncIterator
 
 
 @handler("echo", targets=False)
-async def echo(ctx: HandlerContext, input: JsonValue) -> Result:  # noqa: A002 - what it is called with
+async def echo(ctx: HandlerContext, input: JsonValue) -> Result:
     """Answers its input."""
     return success({"was": input})
 

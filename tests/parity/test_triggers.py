@@ -14,7 +14,8 @@ from detent.errors import StoreUnavailable
 from detent.flows import Flow, FlowBook, HandlerContext, Step, handler, success
 from detent.flows.results import Result
 from detent.json_values import JsonValue
-from detent.service.trigger_book import Start, TriggerBook
+from detent.service.trigger_book import TriggerBook
+from detent.service.trigger_calls import Start
 from detent.service.triggers import Answer, TriggerService
 from detent.testing import FakeClock
 from detent.testing.store_contract import StoreKit
@@ -24,7 +25,7 @@ SCHEMA = {"type": "object", "required": ["id"], "properties": {"id": {"type": "i
 
 
 @handler("tell", targets=False)
-async def tell(ctx: HandlerContext, input: JsonValue) -> Result:  # noqa: A002 - what handlers call it
+async def tell(ctx: HandlerContext, input: JsonValue) -> Result:
     ctx.publish("report.made", {"of": input})
     return success(input)
 
@@ -148,7 +149,7 @@ async def test_an_execution_and_the_step_of_its_trigger_are_one_commit(
     made = await one.service.register(
         CronTrigger(name="often", flow="report", expression="*/10 * * * *", misfire="all")
     )
-    starter = one.triggers._starter
+    starter = one.triggers.starter
     assert starter is not None
     start = starter.start
 
@@ -202,3 +203,67 @@ async def test_a_backfill_beside_a_scheduler_fires_each_instant_once(node: Nodes
     await one.runtime.process_timeouts()
     assert len(made) == 61
     assert await one.started() == 61
+
+
+async def test_triggers_are_listed_by_their_state(node: Nodes, store: Store):
+    one = await node(store)
+    for name in ("on", "off", "held", "stopped", "gone"):
+        await one.service.register(HttpTrigger(name=name, flow="report", enabled=name != "off"))
+    await one.service.pause("held", "maintenance")
+    await one.workflows.pause((await one.service.get("stopped")).id)
+    await one.service.delete("gone")
+    listed = {
+        state: [found.name for found in await one.service.list(state=state)]
+        for state in (None, "enabled", "disabled", "paused", "deleted")
+    }
+    assert listed == {
+        None: ["held", "off", "on", "stopped"],
+        "enabled": ["on"],
+        "disabled": ["off"],
+        "paused": ["held", "stopped"],
+        "deleted": ["gone"],
+    }
+
+
+async def test_a_name_that_many_take_again_at_once_stands_for_one_trigger(node: Nodes, store: Store):
+    one, other = await node(store), await node()
+    for _ in range(2):
+        made = await asyncio.gather(
+            *(each.service.register(HttpTrigger(name="hook", flow="report")) for each in [one, other] * 5)
+        )
+        assert len({each.id for each in made}) == 1
+        await one.service.delete("hook")
+    assert await one.service.list() == []
+    assert len(await one.service.list(state="deleted")) == 2
+
+
+async def test_invocations_of_several_processes_at_once_are_all_counted(node: Nodes, store: Store, clock: FakeClock):
+    one, other = await node(store), await node()
+    await one.service.register(HttpTrigger(name="hook", flow="report", input_schema=SCHEMA))
+    begin = clock.now()
+    await one.service.fire("hook", {"id": 0})
+    clock.advance("1h")
+    bodies = [b'{"id": 1}', b'{"id": "1"}', b"{}"] * 8
+    await asyncio.gather(
+        *(each.service.receive("hook", body, {}) for each, body in zip([one, other] * 12, bodies, strict=True))
+    )
+    counted = await other.service.statistics("hook")
+    assert (counted.total, counted.executions) == (25, 9)
+    assert counted.by_status == {"success": 9, "validation_failed": 16}
+    assert counted.by_status == Counter(each.status for each in await one.service.history("hook"))
+    assert (await one.service.statistics("hook", since=begin)).total == 25
+    since = await one.service.statistics("hook", since=clock.now())
+    assert (since.total, since.executions) == (24, 8)
+
+
+async def test_a_call_for_which_no_flow_is_started_leaves_only_its_place_in_the_log(node: Nodes, store: Store):
+    one = await node(store)
+    await one.service.register(HttpTrigger(name="hook", flow="report"))
+    too_large = b'"' + b"x" * 2_000_000 + b'"'
+    received = await one.service.receive("hook", too_large, {})
+    assert received.answer is Answer.TOO_LARGE
+    assert await one.started() == 0
+    [logged] = await one.service.history("hook")
+    assert (logged.status, logged.error and logged.error["code"]) == ("error", "context_too_large")
+    assert (await one.service.receive("hook", b"{}", {})).answer is Answer.STARTED
+    assert (await one.service.statistics("hook")).by_status == {"error": 1, "success": 1}

@@ -1,7 +1,6 @@
 """Calls a handler as a step would, in a world of fakes that notes what it does there."""
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,10 +13,10 @@ from detent.errors import InvalidValue
 from detent.flows.checks import check_flow
 from detent.flows.context import HandlerContext, Perform
 from detent.flows.flow import Flow
-from detent.flows.handler import Handlers, spec_of
+from detent.flows.handler import Handlers, HandlerSpec, spec_of
 from detent.flows.limits import ContextLimits
 from detent.flows.results import Failure, Result, Success
-from detent.json_values import json_value
+from detent.json_values import JsonObject, JsonValue, json_object, json_value
 from detent.problems import Problem, render
 from detent.registry.context import CommandContext
 from detent.registry.message import Message
@@ -25,13 +24,15 @@ from detent.registry.run_context import RunContext
 from detent_handlers import all_handlers
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
-EXECUTION = UUID(int=7)
+EXECUTION = UUID(int=3)
+RUN = UUID(int=7)
 
 
 @dataclass
 class World:
     """What handlers may reach, and what they did with it. One world is one step: what it keeps survives its attempts."""
 
+    run_id: UUID = RUN
     kept: dict[str, Any] = field(default_factory=dict)
     progress: list[tuple[float, str | None]] = field(default_factory=list)
     published: list[Message] = field(default_factory=list)
@@ -39,6 +40,8 @@ class World:
     """The children that were started, by their keys."""
     refuses: Exception | None = None
     """What starting a child ends in."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """Large values, which the context holds only once they are read."""
 
     async def keep(self, *, kept: dict[str, Any] | None = None, progress: dict[str, Any] | None = None) -> None:
         self.kept |= kept or {}
@@ -52,53 +55,102 @@ class World:
         child, _ = self.children.setdefault(key, (uuid4(), {"workflow": workflow, **told}))
         return child
 
+    async def values(self, child_id: UUID, refs: Collection[str]) -> Mapping[str, Any]:
+        return {}
 
-async def call(
-    target: Any,
+    async def read(self, key: str) -> Any:
+        return self.beside.get(key)
+
+
+class Step:
+    """A step of a flow: its attempts share a key and what they keep."""
+
+    def __init__(self, handler: Any, *, scope: str = "", run: int = 7) -> None:
+        self.spec = spec_of(handler)
+        self.scope = scope
+        self.world = World(UUID(int=run))
+        self.attempt = 0
+        self.now = NOW
+
+    @property
+    def key(self) -> str:
+        return f"{self.world.run_id}:0"
+
+    async def __call__(self, config: JsonObject, given: JsonValue = None) -> Result:
+        """One attempt."""
+        self.attempt += 1
+        return await _answer(
+            self.spec, config, given, world=self.world, attempt=self.attempt, scope=self.scope, now=self.now
+        )
+
+    async def succeeds(self, config: JsonObject, given: JsonValue = None) -> Any:
+        """The output of an attempt that succeeds."""
+        result = await self(config, given)
+        assert isinstance(result, Success), result
+        return result.output
+
+    async def fails(self, config: JsonObject, given: JsonValue = None) -> Failure:
+        """The failure of an attempt that fails."""
+        result = await self(config, given)
+        assert isinstance(result, Failure), result
+        return result
+
+
+async def call(target: Any, *, config: JsonObject | None = None, input: Any = None, **more: Any) -> Result:
+    """What a handler answers to one attempt; `more` is what `_answer` takes."""
+    return await _answer(spec_of(target), config or {}, input, **more)
+
+
+async def _answer(
+    spec: HandlerSpec,
+    config: JsonObject,
+    given: JsonValue,
     *,
-    config: dict[str, Any] | None = None,
-    input: Any = None,  # noqa: A002 - what handlers call it
     context: dict[str, Any] | None = None,
     world: World | None = None,
     attempt: int = 1,
-    step_type: str | None = None,
+    scope: str = "",
+    now: datetime = NOW,
     perform: Callable[..., Any] | None = None,
     limits: ContextLimits | None = None,
 ) -> Result:
-    """What a handler answers. Config and input are validated as a step's are, and an output must be JSON."""
-    spec, world = spec_of(target), world or World()
-    given = {"config": config or {}, "input": input}
+    """Config and input are validated as a step's are, and what is answered must be JSON."""
+    world = world or World()
+    values: dict[str, Any] = {"config": json_object(config, "config"), "input": given}
     models = {"config": spec.config_model, "input": spec.input_model}
     try:
-        arguments = {name: _read(models[name], given[name]) for name in spec.takes}
+        arguments = {name: _read(models[name], values[name]) for name in spec.takes}
     except ValidationError as error:
         return Failure("INPUT_VALIDATION_FAILED", render(shape_problems(error)), retryable=False)
-    run = RunContext(UUID(int=9), 0, attempt, world.kept, world)
-    command = _command(world, run, context or {})
+    command = _command(world, RunContext(world.run_id, 0, attempt, world.kept, world), context or {}, now)
     ctx = HandlerContext(
         execution_id=EXECUTION,
         flow="order",
         version="1",
         step_id="the_step",
-        step_type=step_type or spec.type,
-        config=given["config"],
-        input=input,
+        step_type=spec.type,
+        config=values["config"],
+        input=given,
         context=command.context,
         error=None,
         metadata={},
         tenant="acme",
-        now=NOW,
+        now=now,
         attempt=attempt,
         step_count=1,
         limits=limits or ContextLimits(),
         command=command,
         perform=_scoped(perform or _nobody),
+        scope=scope,
+        beside=world.read,
+        keys_beside=set(world.beside),
     )
-    answer = spec.call(ctx, **arguments)
-    result: Result = await answer if inspect.isawaitable(answer) else answer
+    result: Result = await spec.call(**{spec.context_name: ctx}, **arguments)
     world.published += command.published
     if isinstance(result, Success):
         assert json_value(result.output, "output") == result.output
+    elif isinstance(result, Failure):
+        json_value([result.message, result.details], "failure")
     return result
 
 
@@ -112,14 +164,17 @@ def _scoped(perform: Callable[..., Any]) -> Perform:
     return performed
 
 
-def problems(type_: str, config: dict[str, Any], *, steps: tuple[str, ...] = ()) -> list[Problem]:
+def problems(
+    type_: str, config: dict[str, Any], *, steps: tuple[str, ...] = (), added: tuple[Any, ...] = ()
+) -> list[Problem]:
     """What is wrong with a flow whose first step has this type and config, and goes on to `steps`, as far as that step goes."""
     others = {name: {"type": "log", "config": {"message": name}} for name in steps}
-    flow = Flow("order", initial_step_id="first", steps={"first": {"type": type_, "config": config}, **others})
-    return [one for one in check_flow(flow, Handlers(all_handlers()).types) if one.severity == "error"]
+    first = {"type": type_, "config": config, "input": {"full": True}}
+    flow = Flow("order", initial_step_id="first", steps={"first": first, **others})
+    return [one for one in check_flow(flow, Handlers(all_handlers(*added)).types) if one.severity == "error"]
 
 
-def _command(world: World, run: RunContext, context: dict[str, Any]) -> CommandContext:
+def _command(world: World, run: RunContext, context: dict[str, Any], now: datetime) -> CommandContext:
     return CommandContext(
         instance_id=EXECUTION,
         workflow="order",
@@ -129,10 +184,10 @@ def _command(world: World, run: RunContext, context: dict[str, Any]) -> CommandC
         metadata={},
         payload=None,
         trigger_metadata={},
-        now=NOW,
+        now=now,
         from_state="the_step",
         to_state="completed",
-        transition_id=UUID(int=8),
+        transition_id=UUID(int=4),
         command_metadata={},
         input=None,
         tenant="acme",

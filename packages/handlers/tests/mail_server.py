@@ -35,7 +35,10 @@ class Session:
 
 
 class MailServer:
-    """`replies` are what it answers instead of yes: by command (`DATA`, `AUTH`) or by recipient; `None` is silence."""
+    """`replies` are what it answers instead of yes: by command (`DATA`, `AUTH`) or by recipient.
+
+    `None` is silence, until it is `released`: then it goes on as usual.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,8 @@ class MailServer:
         self.replies = dict(replies or {})
         self.received: list[Received] = []
         self.connections = 0
+        self.stalled = asyncio.Event()
+        self.released = asyncio.Event()
         self._tls = tls
         self._starttls = starttls
         self._password = password
@@ -75,19 +80,19 @@ class MailServer:
         try:
             if not self._ended:
                 await self._talk(reader, writer, Session(secure=self._tls is not None))
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: Session) -> None:
+        await self._stall_at("CONNECT")
         writer.write(self._said("CONNECT", "220 mail.test"))
         while line := (await reader.readuntil(b"\r\n")).decode().rstrip():
             verb = line.split()[0].upper()
-            if verb in self.replies:
-                told = self.replies[verb]
-                if told is None:
-                    await asyncio.Event().wait()
+            await self._stall_at(verb)
+            told = self.replies.get(verb)
+            if told is not None:
                 writer.write(f"{told}\r\n".encode())
             elif verb == "STARTTLS":
                 writer.write(b"220 go ahead\r\n")
@@ -101,6 +106,7 @@ class MailServer:
                 self.received.append(
                     Received(session.sender, session.recipients, content, session.login, session.secure)
                 )
+                await self._stall_at("END")
                 writer.write(self._said("END", "250 taken"))
             else:
                 writer.write(self._answer(verb, line, session))
@@ -127,8 +133,17 @@ class MailServer:
             case _:
                 return b"221 bye\r\n" if verb == "QUIT" else b"250 ok\r\n"
 
+    async def ended(self) -> None:
+        """Once every conversation that was begun is over."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _stall_at(self, what: str) -> None:
+        if what in self.replies and self.replies[what] is None:
+            self.stalled.set()
+            await self.released.wait()
+
     def _said(self, what: str, usual: str) -> bytes:
-        return f"{self.replies.get(what, usual)}\r\n".encode()
+        return f"{self.replies.get(what) or usual}\r\n".encode()
 
 
 def _address(line: str) -> str:

@@ -5,11 +5,18 @@ from datetime import timedelta
 
 import pytest
 
+from detent.flows.handler import handler
 from detent.flows.results import Failure, Success, Wait, failure, goto, success
-from detent_handlers import batch, batch_process
+from detent.json_values import JsonObject, JsonValue
+from detent_handlers import batch
 from packages.handlers.tests.calling import World, call, problems
 
 DOUBLE = {"handler": {"type": "double", "config": {"by": 2}}}
+
+
+@handler("double", targets=False)
+async def double(ctx, config: JsonObject, input: JsonValue):
+    """Is only looked at."""
 
 
 class Doubling:
@@ -54,9 +61,8 @@ def output(results, errors=()):
     return Success({"results": results, "errors": list(errors), "processed": len(results), "failed": len(errors)})
 
 
-@pytest.mark.parametrize("handler", [batch, batch_process])
-async def test_each_item_is_done_and_its_result_stands_in_its_place(handler):
-    assert await call(handler, config=DOUBLE, input=[1, 2, 3], perform=Doubling()) == output([2, 4, 6])
+async def test_each_item_is_done_and_its_result_stands_in_its_place():
+    assert await call(batch, config=DOUBLE, input=[1, 2, 3], perform=Doubling()) == output([2, 4, 6])
 
 
 async def test_items_may_stand_in_the_input_and_there_may_be_none():
@@ -139,6 +145,100 @@ async def test_an_item_can_neither_wait_nor_go_elsewhere(result):
     assert (answer.details["code"], answer.retryable) == ("ITEM_RESULT_UNFIT", False)
 
 
+async def given_to_items(config, input, **more):
+    """What the handler is given for each item."""
+    given = []
+
+    async def perform(type_, config, chosen):
+        given.append(chosen)
+        return success()
+
+    answer = await call(batch, config=config, input=input, perform=perform, **more)
+    assert isinstance(answer, Success), answer
+    return given
+
+
+async def test_the_handler_is_given_what_else_is_in_the_steps_input():
+    given = await given_to_items(DOUBLE, {"items": ["a", "b"], "shop": "north", "index": "not this"})
+    assert given == [
+        {"shop": "north", "item": "a", "index": 0, "total": 2},
+        {"shop": "north", "item": "b", "index": 1, "total": 2},
+    ]
+    assert await given_to_items(DOUBLE, ["a"]) == [{"item": "a", "index": 0, "total": 1}]
+
+
+FOR_EACH = {
+    "to": "${item.email}",
+    "number": "${index}",
+    "text": "${index} of ${total} for ${shop.name}: ${input.greeting}, ${items.0.email}",
+}
+
+
+@pytest.mark.parametrize("selector", [{"template": FOR_EACH}, {"type": "template", "template": FOR_EACH}])
+async def test_the_handlers_input_may_be_selected_from_the_item_and_the_context(selector):
+    config = {"handler": {"type": "double", "input": selector}}
+    whole = {"items": [{"email": "ann@shop.test"}, {"email": "bob@shop.test"}], "greeting": "hello"}
+    given = await given_to_items(config, whole, context={"shop": {"name": "north"}, "item": "not this"})
+    assert given == [
+        {"to": "ann@shop.test", "number": 0, "text": "0 of 2 for north: hello, ann@shop.test"},
+        {"to": "bob@shop.test", "number": 1, "text": "1 of 2 for north: hello, ann@shop.test"},
+    ]
+
+
+async def test_a_large_value_is_read_back_for_those_who_select_it():
+    config = {"handler": {"type": "double", "input": {"keys": ["item", "report"]}}}
+    world = World(beside={"report": "long", "other": "longer"})
+    assert await given_to_items(config, [1], world=world) == [{"item": 1, "report": "long"}]
+    config = {"handler": {"type": "double", "input": {"full": True}}}
+    [whole] = await given_to_items(config, [1], world=world, context={"a": 5})
+    assert whole == {
+        "a": 5, "report": "long", "other": "longer",
+        "item": 1, "index": 0, "total": 1, "items": [1], "input": [1],
+    }  # fmt: skip
+
+
+async def test_an_input_that_lacks_something_is_the_failure_of_its_item():
+    config = {"handler": {"type": "double", "input": {"template": "${item.id:?}"}}, "continue_on_error": True}
+    answer = await call(batch, config=config, input=[{"id": 2}, {}], perform=lambda *given: finished(success()))
+    assert isinstance(answer, Success)
+    assert [(one["index"], one["code"]) for one in answer.output["errors"]] == [(1, "INPUT_ERROR")]
+
+
+async def finished(result):
+    return result
+
+
+async def test_it_is_written_as_in_flowmonkey_too():
+    config = {"items": [1, 2], "processor": "double", "batchSize": 2, "checkpointEvery": 1}
+    assert await given_to_items(config, None) == [
+        {"item": 1, "index": 0, "total": 2},
+        {"item": 2, "index": 1, "total": 2},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inner", "path", "code"),
+    [
+        ({"type": "duble"}, "handler.type", "unknown_handler"),
+        ({"type": "delay"}, "handler", "unfit_handler"),
+        ({"type": "human", "config": {"title": "ok?"}}, "handler", "unfit_handler"),
+        ({"type": "sub-flow", "config": {"flowId": "ship"}}, "handler", "unfit_handler"),
+        ({"type": "switch", "config": {"path": "a", "cases": {"a": "next"}}}, "handler", "unfit_handler"),
+        ({"type": "condition", "config": {"conditions": []}}, "handler.config.conditions", "bad_config"),
+        ({"type": "http", "config": {"method": 5}}, "handler.config.method", "bad_config"),
+        ({"type": "double", "input": {"kee": "a"}}, "handler.input", "bad_config"),
+    ],
+)
+def test_a_handler_that_cannot_be_performed_is_found_with_the_flow(inner, path, code):
+    found = problems("batch", {"handler": inner}, steps=("next",), added=(double,))
+    assert (f"steps.first.config.{path}", code) in [(one.path, one.code) for one in found]
+
+
+def test_a_sub_flow_that_is_not_waited_for_fits_into_a_batch():
+    inner = {"type": "sub_flow", "config": {"flow_id": "ship", "wait_for_completion": False}}
+    assert problems("batch", {"handler": inner}) == []
+
+
 async def test_an_output_that_is_no_json_is_the_failure_of_its_item():
     config = DOUBLE | {"continue_on_error": True, "checkpoint_every": 1}
     answer = await call(batch, config=config, input=[success({1, 2}), 2], perform=Doubling())
@@ -192,7 +292,7 @@ async def test_when_the_batch_is_cancelled_so_is_what_is_under_way():
     ("config", "path"),
     [
         ({}, "handler"),
-        ({"handler": "double"}, "handler"),
+        ({"handler": 5}, "handler"),
         ({"handler": {"config": {}}}, "handler.type"),
         ({"handler": {"type": "batch"}}, "handler.type"),
         (DOUBLE | {"concurrency": 0}, "concurrency"),
@@ -201,6 +301,6 @@ async def test_when_the_batch_is_cancelled_so_is_what_is_under_way():
         (DOUBLE | {"processor": "x"}, "processor"),
     ],
 )
-@pytest.mark.parametrize("type_", ["batch", "batch.process"])
+@pytest.mark.parametrize("type_", ["batch", "batch.process", "batch-process"])
 def test_bad_config_is_found_with_the_flow(type_, config, path):
-    assert [one.path for one in problems(type_, config)] == [f"steps.first.config.{path}"]
+    assert [one.path for one in problems(type_, config, added=(double,))] == [f"steps.first.config.{path}"]

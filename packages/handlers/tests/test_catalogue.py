@@ -9,15 +9,12 @@ from detent_handlers.http import HttpHandler
 
 TYPES = [
     "batch",
-    "batch.process",
     "condition",
-    "conditional",
     "delay",
     "http",
     "human",
     "llm",
     "log",
-    "sub-flow",
     "sub_flow",
     "switch",
     "transform",
@@ -42,5 +39,5 @@ def test_an_editor_learns_which_keys_a_config_has():
 def test_a_handler_with_secrets_takes_the_place_of_the_bare_one_and_others_are_added():
     http = HttpHandler(secrets={"crm": "s3cret"})
     handlers = Handlers(all_handlers(http, EmailHandler("smtp.example.com", sender="shop@example.com")))
-    assert sorted(handlers.types) == sorted([*TYPES, "email"])
-    assert handlers.types["http"].call is http
+    assert sorted(spec.type for spec in handlers) == sorted([*TYPES, "email"])
+    assert handlers.types["http"].target is http

@@ -1,9 +1,13 @@
 """`condition`: the fourteen operators, and which step comes of them."""
 
+import itertools
+import sys
+
 import pytest
 
+from detent.flows import Flow, Step, check_flow
 from detent.flows.results import Failure, GoTo
-from detent_handlers import condition, conditional
+from detent_handlers import all_handlers, condition
 from detent_handlers.operators import ABSENT, compare
 from packages.handlers.tests.calling import call, problems
 
@@ -58,11 +62,10 @@ ROUTES = {
 }
 
 
-@pytest.mark.parametrize("handler", [condition, conditional])
-async def test_the_first_that_is_met_decides(handler):
-    answer = await call(handler, config=ROUTES, input={"order": {"total": 1000}})
+async def test_the_first_that_is_met_decides():
+    answer = await call(condition, config=ROUTES, input={"order": {"total": 1000}})
     assert answer == GoTo("large", {"matched": "order.total", "op": "gte", "target": "large"})
-    answer = await call(handler, config=ROUTES, input={"order": {"total": 999}})
+    answer = await call(condition, config=ROUTES, input={"order": {"total": 999}})
     assert answer == GoTo("small", {"matched": "order.total", "op": "gt", "target": "small"})
 
 
@@ -102,7 +105,7 @@ def one(op: str, **rest: object) -> dict[str, object]:
         (one("lte", value=True), "conditions[0].value", "a number or a text"),
         (one("startsWith", value=1), "conditions[0].value", "must be a text"),
         (one("matches", value="(a"), "conditions[0].value", "not a regular expression"),
-        (one("matches", value="a{99999999999}"), "conditions[0].value", "not a regular expression"),
+        (one("matches", value="a{99999999999}"), "conditions[0].value", "99,999,999,999 repetitions"),
         (one("matches", value="a" * 501), "conditions[0].value", "may have 500"),
         (one("matches", value=5), "conditions[0].value", "must be a text"),
         ({"conditions": [{"path": "", "op": "exists", "target": "here"}]}, "conditions[0].path", "not a path"),
@@ -125,10 +128,101 @@ async def test_a_pattern_that_would_take_for_ever_is_given_up():
 
 def test_steps_that_are_not_there_are_found_with_the_flow():
     found = problems("condition", one("exists") | {"default": "lost"}, steps=())
-    assert [(problem.path, problem.code) for problem in found] == [("steps.first.config", "unknown_step")] * 2
+    assert [(problem.path, problem.code) for problem in found] == [
+        ("steps.first.config.conditions[0].target", "unknown_step"),
+        ("steps.first.config.default", "unknown_step"),
+    ]
     assert problems("condition", one("exists") | {"default": None}, steps=("here",)) == []
 
 
 def test_operators_may_be_spelt_with_underscores():
     assert problems("condition", one("starts_with", value="x"), steps=("here",)) == []
     assert problems("condition", one("not_exists"), steps=("here",)) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("((a{99}){99}){99}", "970,299 repetitions"),
+        ("(a{9}){9999999}", "89,999,991 repetitions"),
+        ("[](]{3}(?#()((a{99}){99}|b){9}", "88,230 repetitions"),
+        (r"(?:\p{L}{99}){99}?(?:b{99}){99}", "19,603 repetitions"),
+        ("(a{99})((?1){99})", "calls a part of itself"),
+        ("(a)(?R)", "calls a part of itself"),
+        ("(?x)(a)", "sets the flag x"),
+    ],
+)
+def test_a_pattern_that_takes_any_amount_of_memory_is_found_with_the_flow(pattern, said):
+    one = {"path": "name", "op": "matches", "value": pattern, "target": None}
+    [problem] = problems("condition", {"conditions": [one]})
+    assert problem.path == "steps.first.config.conditions[0].value"
+    assert said in problem.message
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}$",
+        r"^[\w.+-]{1,64}@[a-z]{1,255}(?:\.[a-z]{2,63}){1,9}$",
+        r"(?<year>\d{4})(?i:x{3}|y)",
+        r"\({99}[{]{99}a{,3}b{",
+        "(?P<n>a)(?P=n){3}",
+    ],
+)
+def test_a_usual_pattern_is_taken(pattern):
+    one = {"path": "name", "op": "matches", "value": pattern, "target": None}
+    assert problems("condition", {"conditions": [one]}) == []
+
+
+async def test_the_searches_of_a_step_share_one_limit_of_time(monkeypatch):
+    told = itertools.count()
+    monkeypatch.setattr(sys.modules["detent_handlers.condition"], "monotonic", lambda: next(told) * 0.15)
+    one = {"path": "name", "op": "matches", "value": "x", "target": None}
+    answer = await call(condition, config={"conditions": [one, one, one]}, input={"name": "a"})
+    assert isinstance(answer, Failure)
+    assert (answer.code, next(told)) == ("PATTERN_TOO_COSTLY", 3)
+
+
+async def unmatched(config, given):
+    answer = await call(condition, config=config, input=given)
+    assert isinstance(answer, Failure)
+    assert answer.code == "NO_MATCH"
+    return answer
+
+
+async def test_no_match_says_that_a_text_is_no_number():
+    answer = await unmatched(one("gt", value=100), {"a": "500"})
+    assert answer.message == (
+        "no condition is met, and there is no default: a is of kind text, and gt compares it with number"
+    )
+    assert answer.details == [{"path": "a", "op": "gt", "found": "text", "compared_with": "number"}]
+
+
+async def test_no_match_says_that_there_is_no_input():
+    answer = await unmatched(one("gt", value=100), None)
+    assert answer.message == "no condition is met, and there is no default: the input is null"
+
+
+async def test_no_match_says_what_is_absent_and_never_a_value():
+    answer = await unmatched(one("eq", value="secret"), {"b": "t0ken"})
+    assert answer.message == "no condition is met, and there is no default: a is absent"
+    answer = await unmatched(one("eq", value="secret"), {"a": "t0ken"})
+    assert answer.message == "no condition is met, and there is no default"
+    assert "t0ken" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("type_", "config"),
+    [
+        ("condition", {"conditions": [{"path": "a", "op": "exists", "target": None}]}),
+        ("switch", {"path": "a", "cases": {"x": None}}),
+        ("delay", {}),
+        ("log", {}),
+    ],
+)
+def test_a_step_without_what_it_needs_is_found_with_the_flow(type_, config):
+    steps = {"a": Step(type_, config=config)}
+    [problem] = check_flow(Flow("order", initial_step_id="a", steps=steps), all_handlers())
+    assert (problem.path, problem.code, problem.severity) == ("steps.a.input", "missing_input", "error")
+    steps = {"a": Step(type_, config=config, input={"full": True})}
+    assert check_flow(Flow("order", initial_step_id="a", steps=steps), all_handlers()) == []

@@ -12,7 +12,7 @@ from detent_handlers import all_handlers
 
 
 @handler("double", targets=False)
-async def double(ctx, input: JsonValue):  # noqa: A002 - what handlers call it
+async def double(ctx, input: JsonValue):
     "Doubles an item; 13 is refused."
     return failure("UNLUCKY", "13") if input["item"] == 13 else success(input["item"] * 2)
 
@@ -101,6 +101,30 @@ async def test_a_batch_that_goes_on_tells_what_failed():
         await at.assert_completed({"done.results": [2, None, 8], "done.failed": 1, "done.errors.0.index": 1})
 
 
+async def test_the_items_of_a_batch_are_done_with_what_the_context_says():
+    config = {"handler": {"type": "double", "input": {"template": {"item": "${item.price}", "by": "${who}"}}}}
+    async with harness(flow("count", all=BATCH | {"config": config})) as at:
+        await at.run("count", {"numbers": [{"price": 1}, {"price": 4}], "who": "ana"})
+        await at.assert_completed({"done.results": [2, 8]})
+        assert [call.input for call in at.calls_of("double")] == [{"item": 1, "by": "ana"}, {"item": 4, "by": "ana"}]
+
+
+@pytest.mark.parametrize("type_", ["batch.process", "batch-process"])
+async def test_a_batch_in_flowmonkeys_spelling_runs(type_):
+    config = {"items": [1, 2, 3], "processor": "double", "batchSize": 10, "checkpointEvery": 100}
+    async with harness(flow("count", all=BATCH | {"type": type_, "config": config})) as at:
+        await at.run("count", {})
+        await at.assert_completed({"done.results": [2, 4, 6]})
+
+
+async def test_each_item_of_a_batch_may_start_a_child():
+    config = {"handler": {"type": "sub-flow", "config": {"flowId": "ship", "waitForCompletion": False}}}
+    async with harness(flow("count", all=BATCH | {"config": config}), SHIPPING) as at:
+        await at.run("count", {"numbers": ["same", "same"], "lines": []})
+        await at.assert_completed()
+        assert len({one["execution_id"] for one in at.context["done"]["results"]}) == 2
+
+
 ROUTED = flow(
     "route",
     kind={
@@ -128,7 +152,7 @@ ROUTED = flow(
 
 @pytest.mark.parametrize(
     ("context", "steps"),
-    [({"kind": "small"}, ["switch"]), ({"kind": "big", "total": 10}, ["switch", "conditional", "log"])],
+    [({"kind": "small"}, ["switch"]), ({"kind": "big", "total": 10}, ["switch", "condition", "log"])],
 )
 async def test_switch_and_condition_choose_the_way(context, steps):
     async with harness(ROUTED) as at:

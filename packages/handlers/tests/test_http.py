@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
+from detent.flows import Flow, check_flow
+from detent.flows import Step as FlowStep
 from detent.flows.handler import Handlers
 from detent_handlers.address_rules import AddressRules
 from detent_handlers.http import HttpHandler, http_request
-from packages.handlers.tests.asking import Step
+from packages.handlers.tests.calling import Step, problems
 from packages.handlers.tests.receiver import answering
 from packages.handlers.tests.web_server import Hosts, WebServer, as_json, silence
 
@@ -134,7 +135,7 @@ async def test_a_status_that_stays_is_not(step, status):
     async with WebServer(answering(status, retry_after="120")) as server:
         failed = await step.fails({"url": server.url()})
     assert (failed.code, failed.retryable, failed.retry_after) == ("HTTP_ERROR", False, None)
-    assert failed.message == f"http://127.0.0.1:{server.port} answered {status}"
+    assert failed.message == f"http://127.0.0.1:{server.port} answered {status} to GET /hook"
 
 
 @pytest.mark.parametrize(
@@ -343,8 +344,8 @@ async def test_a_secret_does_not_follow_a_redirect_elsewhere():
 
 
 async def test_the_input_cannot_name_a_secret():
-    with pytest.raises(ValidationError):
-        await with_secret()({"url": "http://127.0.0.1/"}, {"headers": {"X": {"secret": "crm"}}})
+    failed = await with_secret().fails({"url": "http://127.0.0.1/"}, {"headers": {"X": {"secret": "crm"}}})
+    assert failed.code == "INPUT_VALIDATION_FAILED"
 
 
 def echo(request):
@@ -355,7 +356,7 @@ def echo(request):
 async def test_secrets_stand_in_no_error_or_log(caplog):
     caplog.set_level(logging.DEBUG)
     step = with_secret()
-    said = [repr(step.spec.call)]
+    said = [repr(step.spec.target)]
     headers = {**HEADERS, "X-Api-Key": "plain-k3y"}
     async with WebServer(app=echo) as server:
         config = {"url": server.url(), "headers": headers}
@@ -415,8 +416,7 @@ async def test_a_name_is_resolved_by_what_the_application_says():
     ],
 )
 async def test_a_config_that_cannot_be_meant_is_refused(step, config):
-    with pytest.raises(ValidationError):
-        await step({"url": "http://127.0.0.1/", **config})
+    assert (await step.fails({"url": "http://127.0.0.1/", **config})).code == "INPUT_VALIDATION_FAILED"
 
 
 def test_it_registers_as_a_class_as_an_instance_and_with_a_manifest():
@@ -425,3 +425,62 @@ def test_it_registers_as_a_class_as_an_instance_and_with_a_manifest():
         assert (described["type"], described["category"], described["name"]) == ("http", "external", "HTTP request")
         assert {"url", "json", "follow_redirects"} <= described["config_schema"]["properties"].keys()
         assert {"url", "json"} <= described["input_schema"]["properties"].keys()
+
+
+def test_a_url_that_is_nowhere_is_found_with_the_flow():
+    [problem] = check_flow(Flow("calls", initial_step_id="a", steps={"a": FlowStep("http")}), [HttpHandler()])
+    assert (problem.path, problem.code) == ("steps.a.input", "missing_input")
+    assert problem.message == "'http' needs a url, in its config or its input, and gets nothing"
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "said"),
+    [
+        ({"url": "file:///etc/passwd"}, ".url", "does not start with https:// or http://: no other scheme is allowed"),
+        ({"url": "example.com/x"}, ".url", "does not start with https:// or http://: it has no scheme"),
+        ({"url": ""}, ".url", "does not start with https:// or http://: it is empty"),
+        ({"url": "https://ann:pw@example.com"}, ".url", "holds a user name or a password"),
+        ({"headers": {"X Shop": "a"}}, ".headers", "hold a name that is no name of a header"),
+        ({"headers": {"Host": "a"}}, ".headers.Host", "belongs to the connection and cannot be given"),
+        ({"headers": {"X-Shop": "a\nb"}}, ".headers.X-Shop", "holds a line break, or a character outside ASCII"),
+        ({"headers": {"X": 5}}, ".headers.X", 'must be text, in quotes, or {"secret": the name of one}'),
+        ({"headers": {"X": {"secret": "a", "prefx": "b"}}}, ".headers.X.prefx", "there is no key 'prefx' here"),
+        ({"ulr": "https://example.com"}, ".ulr", "there is no key 'ulr' here"),
+    ],
+)
+def test_a_config_that_cannot_be_sent_is_found_with_the_flow(config, path, said):
+    found = problems("http", config)
+    assert [(one.path, one.message) for one in found] == [(f"steps.first.config{path}", said)]
+
+
+def test_a_misspelt_key_names_the_one_that_was_meant():
+    assert [one.hint for one in problems("http", {"heder": {}})] == ["did you mean 'headers'?"]
+    assert [one.hint for one in problems("http", {"followredirect": 1})] == ["did you mean 'follow_redirects'?"]
+
+
+async def test_a_call_without_a_url_says_so(step):
+    failed = await step.fails({})
+    assert (failed.code, failed.message) == (
+        "INVALID_URL",
+        "no url is given, neither in the config nor in the input",
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "why"), [("file:///etc/passwd", "no other scheme is allowed"), ("example.com/x", "it has no scheme")]
+)
+async def test_a_url_of_the_input_that_cannot_be_called_says_why(step, url, why):
+    failed = await step.fails({}, {"url": url})
+    assert (failed.code, failed.message) == ("INVALID_URL", f"url does not start with https:// or http://: {why}")
+
+
+async def test_a_failure_names_method_and_path_but_neither_query_nor_secrets():
+    step = Step(HttpHandler(rules=LOOPBACK, secrets={"crm": "t0ken-of-the-crm"}))
+    async with WebServer(answering(404)) as server:
+        config = {
+            "url": server.url("/orders/t0ken-of-the-crm/7?key=abc"),
+            "method": "DELETE",
+            "headers": {"Authorization": {"secret": "crm"}},
+        }
+        failed = await step.fails(config)
+    assert failed.message == f"http://127.0.0.1:{server.port} answered 404 to DELETE /orders/***/7"

@@ -2,7 +2,10 @@
 
 import pytest
 
+from detent import InvalidValue
+from detent.flows import Flow, Step
 from detent.flows.results import Failure, Wait
+from detent.testing import FlowHarness
 from detent_handlers import human
 from packages.handlers.tests.calling import EXECUTION, World, call, problems
 
@@ -12,7 +15,7 @@ ASKED = {"title": "Approve", "instructions": "Look at the sum", "form": FORM, "a
 
 async def test_it_tells_the_application_and_waits_until_somebody_answers():
     world = World()
-    assert await call(human, config=ASKED, world=world) == Wait(None, "Approve", ASKED)
+    assert await call(human, config=ASKED, world=world) == Wait(None, "Approve", ASKED, FORM)
     [message] = world.published
     assert (message.topic, message.key) == ("human.waiting", str(EXECUTION))
     assert message.payload == {"execution_id": str(EXECUTION), "step_id": "the_step", **ASKED}
@@ -52,3 +55,19 @@ async def test_an_assignee_that_is_no_text_is_refused_and_nobody_is_told():
 )
 def test_bad_config_is_found_with_the_flow(config, path):
     assert [one.path for one in problems("human", config)] == [f"steps.first.config.{path}"]
+
+
+def test_a_form_that_is_no_schema_is_found_with_the_flow():
+    [problem] = problems("human", {"title": "Approve", "form": {"type": "objekt"}})
+    assert problem.path == "steps.first.config.form"
+    assert "is no JSON Schema" in problem.message
+
+
+async def test_an_answer_that_does_not_meet_the_form_is_refused():
+    asks = Flow("asks", initial_step_id="a", steps={"a": Step("human", config={"title": "Approve", "form": FORM})})
+    async with FlowHarness(asks, [human]) as harness:
+        await harness.run()
+        with pytest.raises(InvalidValue, match="do not meet the form"):
+            await harness.resume({"approved": "yes"})
+        await harness.resume({"approved": True})
+        await harness.assert_completed({"a.approved": True})

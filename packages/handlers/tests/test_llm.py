@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from detent import InvalidValue
 from detent.flows.handler import Handlers
@@ -18,7 +17,7 @@ from detent_handlers.anthropic_chat import AnthropicChat
 from detent_handlers.chat import ChatAnswer, ChatFailed, ChatRequest, Usage
 from detent_handlers.llm import LlmHandler
 from detent_handlers.openai_chat import OpenAiChat
-from packages.handlers.tests.asking import NOW, Step
+from packages.handlers.tests.calling import NOW, Step
 from packages.handlers.tests.chat_servers import KEY, Anthropic, OpenAi
 from packages.handlers.tests.receiver import answering
 from packages.handlers.tests.web_server import App, WebServer, as_json, silence
@@ -154,6 +153,15 @@ async def test_null_may_be_the_answer(server):
     async with asking(server) as step:
         output = await step.succeeds({"model": "small", "prompt": "?", "schema": {"type": ["string", "null"]}})
     assert output["data"] is None
+
+
+async def test_what_only_some_call_json_is_no_null():
+    async with asking(OpenAi("NaN")) as step:
+        failed = await step.fails({"model": "small", "prompt": "?", "schema": {"type": ["string", "null"]}})
+    assert (failed.code, failed.details["problems"]) == (
+        "LLM_OUTPUT_INVALID",
+        [{"path": "", "message": "it is not JSON"}],
+    )
 
 
 @pytest.mark.parametrize(
@@ -332,8 +340,7 @@ async def test_a_step_that_asks_nothing_fails():
     ],
 )
 async def test_a_config_that_cannot_be_meant_is_refused(config):
-    with pytest.raises(ValidationError):
-        await Step(LlmHandler)({"model": "small", **config})
+    assert (await Step(LlmHandler).fails({"model": "small", **config})).code == "INPUT_VALIDATION_FAILED"
 
 
 def test_it_registers_with_its_schema():

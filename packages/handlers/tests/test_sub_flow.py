@@ -5,15 +5,14 @@ import pytest
 from detent.errors import InvalidValue, UnknownWorkflow
 from detent.flows.limits import ContextLimits
 from detent.flows.results import Failure, Success, WaitForChild
-from detent_handlers import sub_flow, sub_flow_dashed
+from detent_handlers import sub_flow
 from packages.handlers.tests.calling import World, call, problems
 
 
-@pytest.mark.parametrize("handler", [sub_flow, sub_flow_dashed])
-async def test_it_starts_a_child_with_its_input_and_waits_for_it(handler):
+async def test_it_starts_a_child_with_its_input_and_waits_for_it():
     world = World()
     config = {"flowId": "ship", "metadata": {"by": "order"}}
-    answer = await call(handler, config=config, input={"order": 5}, world=world)
+    answer = await call(sub_flow, config=config, input={"order": 5}, world=world)
     [(child, told)] = world.children.values()
     assert answer == WaitForChild(str(child))
     assert (told["workflow"], told["context"], told["metadata"]) == ("ship", {"order": 5}, {"by": "order"})
@@ -35,12 +34,11 @@ async def test_another_attempt_finds_the_child_of_the_first_even_with_another_in
     assert len(world.children) == 1
 
 
-async def test_for_the_items_of_another_handler_it_starts_a_child_each():
+async def test_for_the_items_of_another_handler_it_starts_a_child_each_however_alike_they_are():
     world = World()
     config = {"flow_id": "ship", "wait_for_completion": False}
     answers = [
-        await call(sub_flow, config=config, input={"index": index}, world=world, step_type="batch")
-        for index in (0, 1, 0)
+        await call(sub_flow, config=config, input={"n": 5}, world=world, scope=scope) for scope in ("0", "1", "0")
     ]
     assert (len(world.children), answers[0] == answers[2]) == (2, True)
 

@@ -75,7 +75,10 @@ def test_numbers_are_written_as_javascript_does(value, text):
 
 def test_steps_that_are_not_there_are_found_with_the_flow():
     found = problems("switch", {"path": "a", "cases": {"x": "here", "y": "gone"}, "default": "lost"}, steps=("here",))
-    assert [(one.path, one.code) for one in found] == [("steps.first.config", "unknown_step")] * 2
+    assert [(one.path, one.code) for one in found] == [
+        ("steps.first.config.cases.y", "unknown_step"),
+        ("steps.first.config.default", "unknown_step"),
+    ]
     assert problems("switch", {"path": "a", "cases": {"x": "here", "y": None}, "default": None}, steps=("here",)) == []
 
 

@@ -88,7 +88,7 @@ async def test_an_input_that_does_not_fit_fails_for_good(config, given):
         ({"operation": "eval"}, "", "one of pick, omit"),
         ({"operation": ["pick"]}, "", "one of pick, omit"),
         ({"operation": "pick"}, ".keys", "required"),
-        ({"operation": "pick", "keys": ["a"], "mapping": {}}, ".mapping", "not permitted"),
+        ({"operation": "pick", "keys": ["a"], "mapping": {}}, ".mapping", "there is no key"),
         ({"operation": "map", "mapping": {"a": "b..c"}}, ".mapping.a", "not a path"),
         ({"operation": "map", "mapping": {"a": 5}}, ".mapping.a", "must be text"),
         ({"expression": "process.exit()"}, "", "one of pick, omit"),
@@ -115,3 +115,45 @@ async def test_an_expression_that_nests_as_deep_as_it_may_answers_or_fails():
     deep = query(".".join(["a"] * 500))
     answer = await call(transform, config=deep, input={})
     assert answer == Success(None) or (isinstance(answer, Failure) and answer.code != "HANDLER_ERROR")
+
+
+LINES = [{"name": "nail"}] * 100
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "|".join(["[@, @][]"] * 60),
+        "|".join(["[@, @]"] * 60),
+        "|".join(["{a: @, b: @}"] * 60),
+        "[].name|" + "|".join(["[join('', @), join('', @)]"] * 35),
+        "[].name|" + "|".join(["[join('', @)]|[@, @][]"] * 35),
+        "|".join(["map(&[@, @], @)[]"] * 50),
+    ],
+)
+async def test_a_query_that_asks_for_any_amount_is_ended(query):
+    answer = await call(transform, config={"operation": "query", "query": query}, input=LINES)
+    assert isinstance(answer, Failure)
+    assert (answer.code, answer.retryable) == ("TRANSFORM_ERROR", False)
+    assert "too much work" in answer.message
+
+
+async def test_a_long_separator_between_many_texts_is_not_built():
+    config = {"operation": "query", "query": "join(separator, texts)"}
+    answer = await call(transform, config=config, input={"separator": "x" * 100_000, "texts": ["a"] * 10_000})
+    assert isinstance(answer, Failure)
+    assert "too much work" in answer.message
+
+
+async def test_the_conditions_of_a_filter_are_counted_together():
+    config = {"operation": "filter", "condition": "length(map(&[@, @], @)) > `0`"}
+    assert isinstance(await call(transform, config=config, input=[[1] * 1000] * 10), Success)
+    answer = await call(transform, config=config, input=[[1] * 1000] * 1000)
+    assert isinstance(answer, Failure)
+    assert "too much work" in answer.message
+
+
+async def test_a_usual_query_over_much_is_answered():
+    config = {"operation": "query", "query": "lines[?paid].{sku: sku, total: amount} | length(@)"}
+    lines = [{"sku": f"{index}", "amount": index, "paid": index % 2 == 0} for index in range(20_000)]
+    assert await call(transform, config=config, input={"lines": lines}) == Success(10_000)

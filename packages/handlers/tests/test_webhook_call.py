@@ -10,7 +10,7 @@ from detent import InvalidValue, SystemClock
 from detent.flows.handler import Handlers
 from detent_handlers.address_rules import AddressRules
 from detent_handlers.webhook_call import WebhookHandler
-from packages.handlers.tests.asking import NOW, Step
+from packages.handlers.tests.calling import NOW, Step, problems
 from packages.handlers.tests.conftest import SECRET
 from packages.handlers.tests.receiver import answering
 from packages.handlers.tests.web_server import WebServer, silence
@@ -33,7 +33,7 @@ async def test_the_input_is_posted_and_the_standard_verifier_takes_it(step):
     assert Webhook(SECRET).verify(request.body, request.headers) == {
         "event": "order.paid",
         "execution_id": "00000000-0000-0000-0000-000000000003",
-        "step_id": "call",
+        "step_id": "the_step",
         "timestamp": step.now.isoformat(),
         "payload": {"total": 12, "name": "Zoë"},
     }
@@ -110,3 +110,16 @@ def test_a_secret_that_cannot_sign_makes_no_handler():
 
 def test_it_registers_and_keeps_checkpoints():
     assert Handlers([WebhookHandler]).manifest()["handlers"][0]["stateful"]
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "example.com/x", ""])
+def test_a_url_that_cannot_be_called_is_found_with_the_flow(url):
+    [problem] = problems("webhook", {"url": url, "event": "order.paid", "secret": "crm"})
+    assert (problem.path, problem.code) == ("steps.first.config.url", "bad_config")
+    assert problem.message.startswith("does not start with https:// or http://")
+
+
+async def test_a_failure_names_the_method_and_not_the_path_which_may_be_a_secret(step):
+    async with WebServer(answering(404)) as server:
+        failed = await step.fails(config(server))
+    assert failed.message == f"http://127.0.0.1:{server.port} answered 404 to POST"

@@ -14,7 +14,7 @@ class PickConfig(BaseModel):
 
 
 @handler("pick", category="data", targets=False)
-async def pick(ctx: HandlerContext, config: PickConfig, input: dict[str, Any]) -> Result:  # noqa: A002 - a parameter's name
+async def pick(ctx: HandlerContext, config: PickConfig, input: dict[str, Any]) -> Result:
     """Keeps some keys.
 
     And more about it.

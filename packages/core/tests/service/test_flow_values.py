@@ -3,7 +3,16 @@
 import pytest
 
 from detent import FlowService, InvalidValue, MemoryStore, SqliteStore, WorkflowRuntime, WorkflowService
-from detent.flows import ContextLimits, FlowBook, HandlerContext, handler, success, wait_for_event
+from detent.flows import (
+    CHILD_ENDED,
+    ContextLimits,
+    FlowBook,
+    HandlerContext,
+    WaitForChild,
+    handler,
+    success,
+    wait_for_event,
+)
 
 LARGE = "x" * 100_000
 SEEN = list[object]()
@@ -20,7 +29,7 @@ async def make(ctx: HandlerContext, config):
 
 
 @handler("look", targets=False)
-async def look(ctx: HandlerContext, config, input):  # noqa: A002 - what a handler is given
+async def look(ctx: HandlerContext, config, input):
     SEEN.append(input)
     SEEN.append(sorted(ctx.context))
     if "read" in config:
@@ -37,6 +46,11 @@ async def drop(ctx: HandlerContext):
 @handler("rest", targets=False)
 async def rest(ctx: HandlerContext):
     return wait_for_event()
+
+
+@handler("below", targets=False)
+async def below(ctx: HandlerContext):
+    return WaitForChild(str(await ctx.start_child("chain", on_end=CHILD_ENDED)))
 
 
 def chain(*steps):
@@ -175,3 +189,48 @@ async def test_nothing_is_moved_where_nothing_shall_be(store):
     assert execution.context == {"report": LARGE}
     assert instance.context["report"] == LARGE
     assert sizes == {}
+
+
+async def test_what_nothing_refers_to_any_more_goes_with_the_next_step(store):
+    write = {"type": "make", "config": {"write": {"report": "x"}, "output": "x"}}
+    steps = [
+        write,
+        {"type": "make", "config": {"write": {"report": "x", "copy": "x"}, "remove": ["report"]}},
+        {"type": "make", "config": {"write": {"report": "short"}, "remove": ["copy"]}},
+        {"type": "look"},
+    ]
+    execution, instance, sizes = await ran(store, chain(*steps))
+    assert (execution.context, sizes) == ({"report": "short"}, {})
+    assert instance.context["$flow"]["values"] == {}
+
+
+async def test_a_value_that_a_later_step_writes_again_is_another_one(store):
+    """What a step drops is taken out by the next, maybe by a worker that has lost it: it must not be what that one has put."""
+    steps = [
+        {"type": "make", "config": {"write": {"report": "x"}}},
+        {"type": "make", "config": {"write": {}, "remove": ["report"]}},
+        {"type": "make", "config": {"write": {"report": "x"}}},
+    ]
+    execution, _, sizes = await ran(store, chain(*steps))
+    assert execution.context == {"report": LARGE}
+    assert len(sizes) == 1
+
+
+async def test_the_result_of_a_child_holds_its_large_values(store):
+    child = chain({"type": "make", "config": {"write": {"report": "x", "note": "small"}}})
+    parent = {
+        "id": "parent",
+        "initial_step_id": "a",
+        "steps": {"a": {"type": "below", "output_key": "result", "on_success": "b"}, "b": {"type": "look"}},
+    }
+    book = FlowBook(flows=[child, parent], handlers=[make, look, below])
+    async with WorkflowRuntime(store=store, definitions=book.definitions, commands=book.commands) as runtime:
+        flows = FlowService(runtime, book)
+        started = await flows.run((await flows.start_flow("parent")).id)
+        [below_it] = await runtime.find_instances(parent=started.id)
+        await flows.run(below_it.id)
+        await runtime.process_inbox()
+        ended = await flows.run(started.id)
+        assert ended.status == "completed", ended
+        assert ended.context["result"]["context"] == {"report": LARGE, "note": "small"}
+        assert list((await store.values.sizes(started.id)).values()) != []

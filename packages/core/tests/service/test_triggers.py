@@ -5,31 +5,14 @@ import hashlib
 import hmac
 import json
 import logging
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 
-from detent import (
-    CommandContext,
-    Delivery,
-    Event,
-    FlowService,
-    InvalidValue,
-    MemoryStore,
-    State,
-    WorkflowDefinition,
-    WorkflowInstance,
-    WorkflowRuntime,
-    WorkflowService,
-    command,
-)
+from detent import Delivery, InvalidValue, MemoryStore
 from detent.errors import InstancePaused
-from detent.flows import ContextLimits, Flow, FlowBook, Step, UnknownFlow, handler, success
-from detent.json_values import JsonObject
-from detent.service.trigger_book import TriggerBook
-from detent.service.triggers import Answer, TriggerService
-from detent.testing import FakeClock
+from detent.flows import ContextLimits, UnknownFlow
+from detent.service.triggers import Answer
 from detent.triggers import (
     CronTrigger,
     EventTrigger,
@@ -41,89 +24,7 @@ from detent.triggers import (
     TriggerUnavailable,
     UnknownTrigger,
 )
-
-SCHEMA = {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}
-
-
-@handler("keep", targets=False)
-async def keep(ctx, input):  # noqa: A002 - what handlers call it
-    return success(input)
-
-
-ORDER = Flow("order", initial_step_id="keep", steps={"keep": Step("keep", input={"full": True}, output_key="seen")})
-
-SHOP = WorkflowDefinition(
-    name="shop",
-    initial_state="open",
-    states={
-        "open": State(events={"sell": Event(internal=True, commands=["sell"]), "close": Event(target="shut")}),
-        "shut": State(),
-    },
-)
-
-
-@command("sell")
-def sell(ctx: CommandContext) -> None:
-    ctx.publish("order.paid", ctx.payload)
-
-
-class World:
-    """A runtime with triggers, and what a test asks of it."""
-
-    def __init__(self, runtime: WorkflowRuntime, book: FlowBook, triggers: TriggerBook, **options) -> None:
-        self.runtime, self.book, self.triggers = runtime, book, triggers
-        self.workflows = WorkflowService(runtime)
-        self.flows = FlowService(self.workflows, book)
-        self.service = TriggerService(self.workflows, book, triggers, **options)
-
-    async def executions(self) -> list[WorkflowInstance]:
-        page = await self.workflows.find_instances(workflow="order", order="created_at", limit=1000)
-        return list(page)
-
-    async def contexts(self) -> list[JsonObject]:
-        return [{key: value for key, value in one.context.items() if key != "$flow"} for one in await self.executions()]
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def opened(clock):
-    @asynccontextmanager
-    async def start(
-        *, store=None, topics=("order.*",), timezone="UTC", handlers=(keep,), limits=None, bound=True, **options
-    ):
-        book = FlowBook(flows=[ORDER] if handlers else [], handlers=handlers, limits=limits)
-        triggers = TriggerBook(topics=topics, timezone=timezone)
-        runtime = WorkflowRuntime(
-            store=store or MemoryStore(),
-            definitions=[*book.definitions, *triggers.definitions, SHOP],
-            commands=[*book.commands, *triggers.commands, sell],
-            subscribers=triggers.subscribers,
-            adopts=book.adopts,
-            clock=clock,
-        )
-        async with runtime:
-            yield World(runtime, book, triggers, **options) if bound else runtime
-
-    return start
-
-
-@pytest.fixture
-async def world(opened):
-    async with opened(secrets={"github": "s3cret"}) as world:
-        yield world
-
-
-def signed(body: bytes) -> dict[str, str]:
-    return {"X-Hub-Signature-256": "sha256=" + hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()}
-
-
-async def statuses(world: World, name: str) -> list[str]:
-    return [invocation.status for invocation in reversed(await world.service.history(name))]
-
+from packages.core.tests.service.trigger_world import SCHEMA, signed, statuses
 
 # ---------------------------------------------------------------------------------------------------- registering
 
@@ -147,6 +48,16 @@ async def test_a_trigger_for_a_flow_that_is_not_there_is_refused(world):
     with pytest.raises(UnknownFlow):
         await world.service.register(HttpTrigger(name="hook", flow="ordr"))
     assert await world.service.list() == []
+
+
+@pytest.mark.parametrize("taken", [{"context_key": "error"}, {"static_context": {"$flow": 1}}])
+async def test_keys_that_are_the_flows_own_are_refused(world, taken):
+    with pytest.raises(TriggerInvalid) as raised:
+        await world.service.register(HttpTrigger(name="hook", flow="order", **taken))
+    assert [problem.code for problem in raised.value.problems] == ["reserved_key"]
+    await world.service.register(HttpTrigger(name="hook", flow="order"))
+    with pytest.raises(TriggerInvalid):
+        await world.service.update("hook", **taken)
 
 
 async def test_a_name_stands_for_one_kind(world):
@@ -257,6 +168,32 @@ async def test_a_body_that_is_no_json_is_invalid(world, body):
     assert [error.keyword for error in received.errors] == ["json"]
 
 
+async def test_where_a_body_is_no_json_is_told_from_its_root(world):
+    await world.service.register(HttpTrigger(name="hook", flow="order"))
+    for body, path in ((b'{"items": [{"name": "\\u0000"}]}', "items[0].name"), (b"{", ""), (b'"\\u0000"', "")):
+        [error] = (await world.service.receive("hook", body, {})).errors
+        assert (error.path, error.keyword) == (path, "json")
+
+
+async def test_a_body_that_is_nested_deeper_than_the_flow_or_the_log_takes_is_answered(world):
+    await world.service.register(HttpTrigger(name="hook", flow="order"))
+    answers = [(await world.service.receive("hook", b"[" * n + b"]" * n, {})).answer for n in (31, 32)]
+    assert answers == [Answer.TOO_LARGE, Answer.INVALID]
+    assert await statuses(world, "hook") == ["error", "validation_failed"]
+
+
+async def test_a_secret_that_its_scheme_cannot_use_is_our_fault(opened):
+    async with opened(secrets={"standard": "whsec_!", "blank": "", "nothing": "whsec_"}) as world:
+        world.service.open_door("http")
+        for secret in ("standard", "blank", "nothing"):
+            signature = {"scheme": "standard", "secret": secret}
+            await world.service.register(HttpTrigger(name=secret, flow="order", signature=signature))
+            headers = {"webhook-id": "1", "webhook-timestamp": "1", "webhook-signature": "v1,x"}
+            with pytest.raises(SecretMissing, match=f"needs the secret '{secret}': what was given holds"):
+                await world.service.receive(secret, b"{}", headers)
+        assert {problem.code for problem in await world.service.problems()} == {"trigger_secret_missing"}
+
+
 async def test_an_empty_body_is_null(world):
     await world.service.register(HttpTrigger(name="hook", flow="order"))
     await world.service.receive("hook", b"", {})
@@ -356,6 +293,15 @@ async def test_bodies_and_rejections_are_left_out_of_the_log_where_nobody_wants_
     assert "4711" not in repr(await world.workflows.get_history(hook.id))
 
 
+async def test_what_a_body_says_is_not_in_the_log_in_the_words_of_an_error_either(world):
+    await world.service.register(HttpTrigger(name="hook", flow="order", input_schema=SCHEMA, log_bodies=False))
+    received = await world.service.receive("hook", b'{"id": "4711"}', {})
+    assert "4711" in received.errors[0].message
+    [logged] = await world.service.history("hook")
+    assert [(error.path, error.keyword) for error in logged.errors] == [("id", "type")]
+    assert "4711" not in repr(await world.workflows.get_history((await world.service.get("hook")).id))
+
+
 async def test_what_is_fired_by_hand_meets_the_schema_too(world):
     await world.service.register(HttpTrigger(name="hook", flow="order", input_schema=SCHEMA))
     with pytest.raises(InputRefused) as raised:
@@ -388,6 +334,19 @@ async def test_another_tenants_trigger_is_not_there(world):
     assert await other.list() == []
     own = await other.register(HttpTrigger(name="hook", flow="order"))
     assert (own.tenant, own.trigger.tenant, own.created) == ("other", "other", True)
+
+
+async def test_a_name_stands_for_one_trigger_of_each_tenant_and_one_of_nobody(world):
+    made = {}
+    for tenant in ("acme", None, "other"):
+        made[tenant] = (await world.service.register(HttpTrigger(name="hook", flow="order", tenant=tenant))).id
+    assert len(set(made.values())) == 3
+    assert (await world.service.get("hook")).id == made[None]
+    assert (await world.service.for_tenant("acme").get("hook")).id == made["acme"]
+    await world.service.delete("hook")
+    with pytest.raises(UnknownTrigger):
+        await world.service.get("hook")
+    assert (await world.service.for_tenant("other").get("hook")).id == made["other"]
 
 
 async def test_a_service_for_one_tenant_does_not_narrow_what_others_start(world):
@@ -490,6 +449,8 @@ async def test_a_backfill_has_bounds(world, clock):
     await world.service.register(HttpTrigger(name="h", flow="order"))
     with pytest.raises(InvalidValue, match="more than 10,000"):
         await world.service.backfill("c", clock.now(), clock.now() + timedelta(days=1))
+    with pytest.raises(InvalidValue, match="still to come"):
+        await world.service.backfill("c", clock.now(), clock.now() + timedelta(minutes=1))
     with pytest.raises(InvalidValue, match="no schedule"):
         await world.service.backfill("h", clock.now(), clock.now())
 
@@ -562,7 +523,7 @@ async def test_a_message_that_is_delivered_again_starts_nothing(world):
     shop = await world.workflows.create_instance("shop")
     await world.workflows.trigger_event(shop.id, "sell", payload={"id": 7})
     heard: list[Delivery] = []
-    world.triggers.bind(world.triggers._starter, lambda delivery: _twice(world, delivery, heard))
+    world.triggers.bind(world.triggers.starter, lambda delivery: _twice(world, delivery, heard))
     await world.runtime.process_outbox()
     assert (len(heard), len(await world.executions())) == (2, 1)
     assert await statuses(world, "paid") == ["success", "duplicate"]
@@ -587,6 +548,26 @@ async def test_a_trigger_that_cannot_take_a_message_keeps_no_other_from_it(world
     clock.advance("1h")
     await world.runtime.process_outbox()
     assert len(await world.executions()) == 3
+
+
+async def test_a_trigger_that_cannot_be_read_keeps_no_other_from_a_message(world):
+    for name in ("broken", "sound"):
+        await world.service.register(EventTrigger(name=name, flow="order", topics=["order.*"]))
+    await break_(world, "broken")
+    shop = await world.workflows.create_instance("shop")
+    await world.workflows.trigger_event(shop, "sell", payload={"id": 1})
+    await world.runtime.process_outbox()
+    assert [one.metadata["trigger"] for one in await world.executions()] == ["sound"]
+    assert ("broken", "unreadable") in {(one.path, one.code) for one in await world.service.problems()}
+    await world.service.register(EventTrigger(name="broken", flow="order", topics=["order.*"]))
+    assert await world.service.problems() == []
+
+
+async def break_(world, name):
+    """As if it was written where more is installed than here."""
+    made = await world.service.get(name)
+    kept = (await world.workflows.get_instance(made.id)).context["trigger"]
+    await world.workflows.patch_context(made.id, {"trigger": kept | {"input_schema": {"type": "unheard of"}}})
 
 
 async def test_two_who_change_a_trigger_at_once_undo_nothing_of_each_other(world):
@@ -633,19 +614,6 @@ async def test_a_message_that_does_not_meet_the_schema_is_logged(world):
 # ---------------------------------------------------------------------------------------------------- log, warnings
 
 
-async def test_invocations_are_counted_by_what_came_of_them(world, clock):
-    await world.service.register(HttpTrigger(name="hook", flow="order", input_schema=SCHEMA))
-    await world.service.receive("hook", b'{"id": 1}', {})
-    clock.advance("1h")
-    middle = clock.now()
-    await world.service.receive("hook", b'{"id": 2}', {})
-    await world.service.receive("hook", b"{}", {})
-    counted = await world.service.statistics("hook")
-    assert (counted.total, counted.executions, counted.last_at) == (3, 2, clock.now())
-    assert counted.by_status == {"success": 2, "validation_failed": 1}
-    assert (await world.service.statistics("hook", since=middle)).total == 2
-
-
 async def test_history_is_read_page_by_page(world):
     await world.service.register(HttpTrigger(name="hook", flow="order"))
     for number in range(5):
@@ -660,7 +628,7 @@ async def test_a_failed_start_stands_in_the_log_and_in_the_answer(world, monkeyp
         raise TriggerUnavailable(wanted.trigger.name, wanted.trigger.flow, "it is gone", hint="save it")
 
     await world.service.register(HttpTrigger(name="hook", flow="order"))
-    monkeypatch.setattr(world.triggers._starter, "start", gone)
+    monkeypatch.setattr(world.triggers.starter, "start", gone)
     assert (await world.service.receive("hook", b"{}", {})).answer is Answer.FLOW_NOT_FOUND
     assert await statuses(world, "hook") == ["flow_not_found"]
 
@@ -688,6 +656,36 @@ async def test_triggers_that_cannot_fire_here_are_warned_of_by_name(opened, cloc
         assert "trigger 'late' was due" in caplog.text
 
 
+async def test_a_schedule_that_is_tried_in_vain_is_warned_of_however_far_its_timer_was_put_off(opened, clock):
+    store = MemoryStore()
+    async with opened(store=store) as world:
+        await world.service.register(CronTrigger(name="c", flow="order", expression="0 0 1 1 *"))
+        clock.advance("365d")
+    async with opened(store=store, handlers=()) as elsewhere:
+        for _ in range(3):
+            await elsewhere.runtime.process_timeouts()
+            clock.advance("3m")
+        await elsewhere.runtime.process_timeouts()
+        found = {problem.code: problem.message for problem in await elsewhere.service.problems()}
+        assert "was tried in vain: trigger 'c' cannot start 'order'" in found["overdue"]
+
+
+async def test_what_is_registered_after_the_check_is_warned_of_by_name_as_well(world, caplog):
+    nightly = CronTrigger(name="nightly", flow="order", expression="0 3 * * *")
+    with caplog.at_level(logging.WARNING):
+        await world.service.register(nightly)
+        assert caplog.text == ""
+        await world.service.check(worker=False)
+        caplog.clear()
+        await world.service.register(nightly)
+        await world.service.register(HttpTrigger(name="hook", flow="order"))
+        await world.service.register(HttpTrigger(name="off", flow="order", enabled=False))
+    assert [record.message.partition(",")[0] for record in caplog.records] == [
+        "trigger 'nightly' is fired by a worker",
+        "trigger 'hook' is called over HTTP",
+    ]
+
+
 async def test_nothing_is_warned_of_where_all_is_there(opened):
     async with opened(secrets={"gh": "x"}) as world:
         world.service.open_door("http")
@@ -711,7 +709,7 @@ async def test_a_schedule_that_was_given_up_goes_on_when_it_is_enabled(world, cl
 
     await world.service.register(CronTrigger(name="c", flow="order", expression="*/10 * * * *"))
     with monkeypatch.context() as broken_starter:
-        broken_starter.setattr(world.triggers._starter, "start", broken)
+        broken_starter.setattr(world.triggers.starter, "start", broken)
         for _ in range(15):
             clock.advance("10h")
             await world.runtime.process_timeouts()

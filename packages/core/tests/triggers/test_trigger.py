@@ -51,8 +51,6 @@ def test_all_problems_of_a_trigger_are_told_at_once():
         ({"expression": "nonsense"}, "bad_expression"),
         ({"expression": "* * * * *", "timezone": "Mars"}, "bad_timezone"),
         ({"expression": "* * * * *", "grace": "-1s"}, "bad_grace"),
-        ({"expression": "* * * * *", "static_context": {"$flow": 1}}, "reserved_key"),
-        ({"expression": "* * * * *", "context_key": "error"}, "reserved_key"),
     ],
 )
 def test_a_schedule_that_could_not_work_is_refused_when_it_is_written(more, code):
@@ -86,9 +84,36 @@ def test_every_error_of_a_body_has_its_path_message_and_keyword():
     assert "'id' is a required property" in errors[0].message
 
 
-def test_a_schema_that_refers_elsewhere_opens_no_connection():
-    with pytest.raises(Exception, match="cannot be followed"):
-        input_errors({"$ref": "https://127.0.0.1:1/schema.json"}, {})
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "https://127.0.0.1:1/schema.json"},
+        {"properties": {"id": {"$ref": "#/$defs/missing"}}},
+        {"anyOf": [{"items": {"$ref": "other"}}]},
+    ],
+)
+def test_a_schema_that_refers_elsewhere_is_refused_when_it_is_written(schema):
+    with pytest.raises(TriggerInvalid, match="cannot be followed"):
+        HttpTrigger(name="hook", flow="f", input_schema=schema)
+
+
+def test_a_schema_may_refer_to_its_own_parts():
+    tree = {"$defs": {"node": {"properties": {"below": {"items": {"$ref": "#/$defs/node"}}}}}, "$ref": "#/$defs/node"}
+    within = {
+        "$id": "https://example.com/a",
+        "$defs": {"id": {"$id": "id", "type": "integer"}},
+        "items": {"$ref": "id"},
+    }
+    for schema in (tree, within):
+        assert HttpTrigger(name="hook", flow="f", input_schema=schema).input_schema == schema
+    assert [error.path for error in input_errors(within, [1, "x"])] == ["[1]"]
+
+
+@pytest.mark.parametrize("schema", [{"$ref": "#"}, {"$ref": "https://127.0.0.1:1/schema.json"}])
+def test_what_cannot_be_judged_is_refused_and_no_connection_is_opened(schema):
+    [error] = input_errors(schema, {})
+    assert (error.path, error.keyword) == ("", "$ref")
+    assert "cannot be followed" in error.message
 
 
 @pytest.mark.parametrize("found", [None, "", "  ", True, {}, [], 1.5])
@@ -105,3 +130,26 @@ def test_keys_come_from_headers_in_any_case_and_from_paths():
         assert key is None
         assert error is not None
         assert error.keyword == "idempotency"
+
+
+def problems_of(written):
+    with pytest.raises(TriggerInvalid) as raised:
+        Triggers.read(written)
+    return [(one.path, one.message, one.hint) for one in raised.value.problems]
+
+
+@pytest.mark.parametrize("kind", [{}, {"kind": "htp"}])
+def test_a_trigger_without_its_kind_says_which_there_are(kind):
+    assert problems_of({"name": "x", **kind}) == [("", "must have a kind, which is 'http', 'cron' or 'event'", None)]
+
+
+def test_a_name_that_is_none_says_what_may_stand_in_one():
+    [(path, message, hint)] = problems_of({"kind": "http", "flow": "order", "name": "a/b c"})
+    assert path == "name"
+    assert (message, hint) == ("is 'a/b c', and a name has neither blanks nor slashes", "write a-b-c")
+
+
+def test_a_misspelt_field_names_the_one_that_was_meant():
+    [(path, message, hint)] = problems_of({"kind": "http", "flow": "order", "name": "a", "descripton": "b"})
+    assert path == "descripton"
+    assert (message, hint) == ("there is no key 'descripton' here", "did you mean 'description'?")

@@ -7,10 +7,10 @@
 from detent_handlers.address_rules import AddressRules
 from detent_handlers.addresses import Resolver
 from detent_handlers.anthropic_chat import AnthropicChat
-from detent_handlers.batch import batch, batch_process
+from detent_handlers.batch import batch
 from detent_handlers.catalogue import all_handlers
 from detent_handlers.chat import ChatAnswer, ChatFailed, ChatMessage, ChatModel, ChatRequest, Usage
-from detent_handlers.condition import condition, conditional
+from detent_handlers.condition import condition
 from detent_handlers.delay import delay
 from detent_handlers.email import EmailHandler
 from detent_handlers.errors import AddressRefused, WebhookRefused, WebhookUnreachable
@@ -21,7 +21,7 @@ from detent_handlers.log import log
 from detent_handlers.openai_chat import OpenAiChat
 from detent_handlers.safe_client import SafeAnswer, SafeClient, SafeRequest
 from detent_handlers.signing import new_secret
-from detent_handlers.sub_flow import sub_flow, sub_flow_dashed
+from detent_handlers.sub_flow import sub_flow
 from detent_handlers.switch import switch
 from detent_handlers.transform import transform
 from detent_handlers.webhook_call import WebhookHandler
@@ -51,16 +51,13 @@ __all__ = [
     "WebhookUnreachable",
     "all_handlers",
     "batch",
-    "batch_process",
     "condition",
-    "conditional",
     "delay",
     "http_request",
     "human",
     "log",
     "new_secret",
     "sub_flow",
-    "sub_flow_dashed",
     "switch",
     "transform",
 ]

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Tag, model_validator
 
 from detent.definition.duration import Duration
-from detent.definition.shape import fault
+from detent.definition.shape import TAG, fault
+from detent.errors import InvalidValue
 from detent_handlers.config import HandlerConfig
+from detent_handlers.endpoint import read_endpoint
+from detent_handlers.safe_client import checked_headers
 
 _LEAST_MILLISECONDS = 100
 
@@ -48,6 +51,42 @@ class SecretName(HandlerConfig):
     """The name."""
     prefix: str = ""
     """What stands before the secret: `"Bearer "`."""
+
+
+def _kind_of_header(written: object) -> str | None:
+    if isinstance(written, Mapping | SecretName):
+        return TAG + "secret"
+    return TAG + "text" if isinstance(written, str) else None
+
+
+HeaderValue: TypeAlias = Annotated[
+    Annotated[str, Tag(TAG + "text")] | Annotated[SecretName, Tag(TAG + "secret")],
+    Discriminator(
+        _kind_of_header,
+        custom_error_type="wrong_type",
+        custom_error_message='must be text, in quotes, or {"secret": the name of one}',
+    ),
+]
+"""The value of a header, or the name of the secret that it holds."""
+
+
+def sendable(headers: dict[str, Any]) -> dict[str, Any]:
+    """The headers, if they can be sent: a validator for what stands in a config."""
+    try:
+        checked_headers({name: value if isinstance(value, str) else "" for name, value in headers.items()})
+    except InvalidValue as error:
+        name = error.path.removeprefix("headers")
+        raise fault("bad_header", error.reason, inside=name) from None
+    return headers
+
+
+def callable_url(url: str) -> str:
+    """The URL, if it is one that can be called, in clear text or not: a validator for what stands in a config."""
+    try:
+        read_endpoint(url, allow_http=True)
+    except InvalidValue as error:
+        raise fault("bad_url", error.reason, hint=error.hint) from None
+    return url
 
 
 class Secrets:

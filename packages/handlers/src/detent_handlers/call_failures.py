@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from detent.errors import DetentError, InvalidValue
-from detent.flows.results import Failure, failure
+from detent.flows.results import TIMEOUT, Failure, failure
 from detent_handlers.answers import asked_wait, may_help
 from detent_handlers.errors import AddressRefused, TookTooLong, TooManyRedirects, Unreachable
 from detent_handlers.safe_client import SafeAnswer
 
-TIMEOUT = "TIMEOUT"
 UNREACHABLE = "HTTP_UNREACHABLE"
 ADDRESS_REFUSED = "ADDRESS_REFUSED"
 INVALID_URL = "INVALID_URL"
@@ -23,6 +22,7 @@ CALL_ERRORS = (InvalidValue, AddressRefused, Unreachable, TooManyRedirects)
 """What a request raises, and `call_failure` tells."""
 
 _EXCERPT = 1000
+_LONGEST_REQUEST = 200
 _SHORTEST_SECRET = 4
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -45,16 +45,23 @@ def call_failure(error: DetentError) -> Failure:
 
 
 def status_failure(
-    answer: SafeAnswer, now: datetime, longest_wait: timedelta, hidden: Iterable[str] = (), *, code: str = "HTTP_ERROR"
+    answer: SafeAnswer,
+    now: datetime,
+    longest_wait: timedelta,
+    hidden: Iterable[str] = (),
+    *,
+    code: str = "HTTP_ERROR",
+    asked: str = "",
 ) -> Failure:
     """The failure that an answer is to a step because of its status, with the start of the answer's body.
 
-    `hidden` are texts that are not shown, wherever the answer repeats them.
+    `hidden` are texts that are not shown, wherever the answer repeats them. `asked` is what may be told of the request.
     """
     helps = may_help(answer.status)
+    request = f" to {excerpt(asked, hidden)[:_LONGEST_REQUEST]}" if asked else ""
     return failure(
         code,
-        f"{answer.origin} answered {answer.status}",
+        f"{answer.origin} answered {answer.status}{request}",
         {"status": answer.status, "body": excerpt(answer.body, hidden)},
         retryable=helps,
         retry_after=asked_wait(answer.headers.get("retry-after"), now, longest_wait) if helps else None,

@@ -1,5 +1,6 @@
 """`condition`: the next step by the first condition that is met."""
 
+from time import monotonic
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -9,10 +10,11 @@ from detent.definition.selectors import DotPath, look_up
 from detent.definition.shape import fault
 from detent.flows.context import HandlerContext
 from detent.flows.handler import handler
-from detent.flows.results import Result, failure, goto
+from detent.flows.results import Failure, Result, failure, goto
 from detent.json_values import JsonObject, JsonValue
 from detent_handlers.config import HandlerConfig
-from detent_handlers.operators import ABSENT, WITHOUT_VALUE, Op, compare, value_fault
+from detent_handlers.operators import ABSENT, WITHOUT_VALUE, Op, compare, kind, value_fault
+from detent_handlers.patterns import LONGEST_SEARCH
 
 
 def _op(written: object) -> object:
@@ -52,17 +54,24 @@ class ConditionConfig(HandlerConfig):
     """The step to go to when none is met; null ends the flow well, and left out it is a failure."""
 
 
-def _targets(config: JsonObject) -> set[str]:
+def _targets(config: JsonObject) -> dict[str, str]:
     try:
         read = ConditionConfig.model_validate(config)
     except ValidationError:
-        return set()  # Asked before the config is checked, which then says so.
-    named = {read.default, *(condition.target for condition in read.conditions)}
-    return {target for target in named if target is not None}
+        return {}  # Asked before the config is checked, which then says so.
+    named = [(f"conditions[{index}].target", condition.target) for index, condition in enumerate(read.conditions)]
+    return {target: place for place, target in [("default", read.default), *reversed(named)] if target is not None}
 
 
-@handler("condition", name="Condition", category="control", targets=_targets)
-async def condition(ctx: HandlerContext, config: ConditionConfig, input: JsonValue) -> Result:  # noqa: A002, ARG001 - what it is called with
+@handler(
+    "condition",
+    aliases=["conditional"],
+    name="Condition",
+    category="control",
+    targets=_targets,
+    needs_input=lambda _: "an input to look into",
+)
+async def condition(ctx: HandlerContext, config: ConditionConfig, input: JsonValue) -> Result:  # noqa: ARG001 - what it is called with
     """Goes on to the step of the first condition that the step's input meets.
 
     `eq`, `neq`: equal to the value or not, lists and objects through and through.
@@ -73,16 +82,19 @@ async def condition(ctx: HandlerContext, config: ConditionConfig, input: JsonVal
     `matches`: a regular expression (as Python's `re` knows them) found anywhere in a text.
 
     Types are strict: 1 is neither `true` nor "1". A comparison of different types, or with what is not there, is not met; only
-    `neq`, `nin` and `notExists`, which deny, then are. When none is met and there is no default, it fails with `NO_MATCH`.
+    `neq`, `nin` and `notExists`, which deny, then are. When none is met and there is no default, it fails with `NO_MATCH`, whose
+    details say of each condition what kind of value was found: `{"path", "op", "found", "compared_with"}`.
 
-    A pattern has at most 500 characters, and a text of more than 10,000 matches none. A search that takes longer than 0.2 s fails
-    with `PATTERN_TOO_COSTLY`: what repeats something that repeats itself, such as `(a+)+$`, would take hours on 40 characters.
+    A pattern has at most 500 characters, and a text of more than 10,000 matches none. Where the searches of a step take longer
+    than 0.2 s, it fails with `PATTERN_TOO_COSTLY`: what repeats something that repeats itself, such as `(a+)+$`, would take
+    hours on 40 characters.
 
     The output is `{"matched": <path>, "op", "target"}`.
     """
+    latest = monotonic() + LONGEST_SEARCH
     for one in config.conditions:
         try:
-            met = compare(one.op, look_up(input, one.path, default=ABSENT), one.value)
+            met = compare(one.op, look_up(input, one.path, default=ABSENT), one.value, seconds=latest - monotonic())
         except TimeoutError:
             said = f"the pattern for {one.path!r} takes too long"
             return failure("PATTERN_TOO_COSTLY", said, {"path": one.path, "pattern": one.value}, retryable=False)
@@ -90,10 +102,33 @@ async def condition(ctx: HandlerContext, config: ConditionConfig, input: JsonVal
             return goto(one.target, {"matched": one.path, "op": one.op, "target": one.target})
     if "default" in config.model_fields_set:
         return goto(config.default, {"matched": None, "op": None, "target": config.default})
-    return failure("NO_MATCH", "no condition is met, and there is no default", retryable=False)
+    return _no_match(config.conditions, input)
 
 
-@handler("conditional", name="Condition", category="control", targets=_targets)
-async def conditional(ctx: HandlerContext, config: ConditionConfig, input: JsonValue) -> Result:  # noqa: A002 - the same
-    """The same as `condition`, under FlowMonkey's name."""
-    return await condition(ctx, config, input)
+def _no_match(conditions: list[Condition], input: JsonValue) -> Failure:
+    """The failure that says what was seen: kinds of values, because the values themselves may be anybody's secret."""
+    seen = [_seen(one, input) for one in conditions]
+    if input is None:
+        said = ": the input is null"
+    else:
+        odd = [f"{one['path']} is {shown}" for one in seen if (shown := _oddity(one)) is not None]
+        said = f": {'; '.join(odd)}" if odd else ""
+    return failure("NO_MATCH", f"no condition is met, and there is no default{said}", seen, retryable=False)
+
+
+def _seen(one: Condition, input: JsonValue) -> JsonObject:
+    found = kind(look_up(input, one.path, default=ABSENT))
+    compared = None if one.op in WITHOUT_VALUE else kind(one.value)
+    return {"path": one.path, "op": one.op, "found": found, "compared_with": compared}
+
+
+def _oddity(seen: JsonObject) -> str | None:
+    """Why a value could not have met the condition whatever it is; `None` where it could."""
+    op, found, compared = seen["op"], seen["found"], seen["compared_with"]
+    if op in WITHOUT_VALUE:
+        return None
+    if found == "absent":
+        return "absent"
+    if op in ("eq", "gt", "gte", "lt", "lte") and found != compared:
+        return f"of kind {found}, and {op} compares it with {compared}"
+    return None

@@ -1,11 +1,13 @@
 """What the configs of all handlers have in common, and how a step's input fills in what one of them leaves unsaid."""
 
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from pydantic import AliasChoices, AliasGenerator, BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, AliasGenerator, BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from detent.definition.shape import shape_problems
+from detent.definition.shape import shape_problems, with_near_misses
+from detent.definition.spelling import spellings_of
 from detent.flows.results import Failure, failure
 from detent.json_values import JsonValue
 from detent.problems import render
@@ -31,6 +33,14 @@ class HandlerConfig(BaseModel):
         validate_by_name=True,
         use_attribute_docstrings=True,
     )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_near_misses(cls, written: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(written)
+        except ValidationError as error:
+            raise with_near_misses(error, spellings_of(cls)) from None
 
 
 def filled_in(config: Config, given: JsonValue, *keys: str) -> Config | Failure:

@@ -9,7 +9,7 @@ from detent.definition.shape import fault
 from detent.flows.context import HandlerContext
 from detent.flows.handler import handler
 from detent.flows.results import Failure, Result, wait, wait_until
-from detent.json_values import JsonValue
+from detent.json_values import JsonObject, JsonValue
 from detent_handlers.config import HandlerConfig, filled_in, unusable
 
 _KEYS = ("ms", "seconds", "minutes", "hours", "days", "until")
@@ -66,8 +66,12 @@ class DelayConfig(HandlerConfig):
         return self
 
 
-@handler("delay", name="Delay", category="control", targets=False)
-async def delay(ctx: HandlerContext, config: DelayConfig, input: JsonValue) -> Result:  # noqa: A002 - the name it is passed by
+def _needs_input(config: JsonObject) -> str | None:
+    return None if config else "how long or until when, in its config or its input"
+
+
+@handler("delay", name="Delay", category="control", targets=False, waits=True, needs_input=_needs_input)
+async def delay(ctx: HandlerContext, config: DelayConfig, input: JsonValue) -> Result:
     """Waits for a time or until an instant, then goes on to `on_resume`, else to `on_success`.
 
     The wait is a timer of the execution: it takes no worker, and outlives all of them. Where the config says nothing at all, the

@@ -21,12 +21,13 @@ from pydantic import BeforeValidator
 from detent.errors import InvalidValue
 from detent.flows.context import HandlerContext
 from detent.flows.handler import handler
-from detent.flows.results import Failure, Result, failure, success
+from detent.flows.results import TIMEOUT, Failure, Result, failure, success
 from detent.json_values import JsonObject
 from detent_handlers.call_config import CallInput, CallTime
-from detent_handlers.call_failures import TIMEOUT, excerpt
+from detent_handlers.call_failures import excerpt
 from detent_handlers.call_key import call_key
 from detent_handlers.config import HandlerConfig
+from detent_handlers.mail_line import MailLine
 
 Tls: TypeAlias = Literal["starttls", "tls"]
 
@@ -132,16 +133,19 @@ class EmailHandler:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._server}>"
 
-    async def __call__(self, ctx: HandlerContext, config: EmailConfig, input: EmailInput) -> Result:  # noqa: A002
+    async def __call__(self, ctx: HandlerContext, config: EmailConfig, input: EmailInput) -> Result:
         try:
             mail = self._mail(ctx, _merged(config, input))
         except InvalidValue as error:
             return failure("INVALID_EMAIL", str(error), retryable=False)
+        line = MailLine()
         try:
             async with asyncio.timeout(config.timeout.total_seconds()):
-                refused = await asyncio.to_thread(self._send, mail, config.timeout)
+                refused = await asyncio.to_thread(self._send, line, mail, config.timeout)
         except (OSError, smtplib.SMTPException) as error:
             return self._failed(error, config.timeout)
+        finally:
+            line.cut()
         return success(
             {
                 "message_id": mail.message["Message-ID"],
@@ -174,12 +178,20 @@ class EmailHandler:
         _fill(message, said)
         return Mail(message, tuple(dict.fromkeys(one.addr_spec for one in (*to, *cc, *bcc))))
 
-    def _send(self, mail: Mail, timeout: timedelta) -> dict[str, tuple[int, bytes]]:
+    def _send(self, line: MailLine, mail: Mail, timeout: timedelta) -> dict[str, tuple[int, bytes]]:
         """Those that were refused while others were not."""
-        server = self._connected(timeout.total_seconds())
+        context = None if self._tls is None else self._trusted()
+        server = line.connect(
+            self._host,
+            self._port,
+            self._local_hostname,
+            timeout=timeout.total_seconds(),
+            tls=context if self._tls == "tls" else None,
+        )
         try:
             if self._tls == "starttls":
-                server.starttls(context=self._trusted())
+                server.starttls(context=context)
+                line.require_whole()
             if self._login is not None:
                 server.login(*self._login)
             refused = server.send_message(mail.message, self._sender.addr_spec, mail.recipients)
@@ -189,13 +201,6 @@ class EmailHandler:
         finally:
             server.close()
         return refused
-
-    def _connected(self, timeout: float) -> smtplib.SMTP:
-        if self._tls == "tls":
-            return smtplib.SMTP_SSL(
-                self._host, self._port, self._local_hostname, timeout=timeout, context=self._trusted()
-            )
-        return smtplib.SMTP(self._host, self._port, self._local_hostname, timeout=timeout)
 
     def _trusted(self) -> ssl.SSLContext:
         # What smtplib makes by itself checks no certificate.

@@ -45,7 +45,9 @@ def read_endpoint(url: str, *, allow_http: bool = False) -> Endpoint:
     except httpx.InvalidURL:
         raise InvalidValue("url", "is not a URL") from None
     if read.scheme not in _DEFAULT_PORTS:
-        raise InvalidValue("url", "does not start with https://")
+        allowed = "https:// or http://" if allow_http else "https://"
+        why = "no other scheme is allowed" if read.scheme else "it has no scheme" if url.strip() else "it is empty"
+        raise InvalidValue("url", f"does not start with {allowed}: {why}")
     if read.scheme == "http" and not allow_http:
         raise InvalidValue("url", "is not https", hint="allow_http=True sends it in clear text")
     if read.userinfo:

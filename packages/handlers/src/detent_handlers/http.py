@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlencode
 
 import httpx
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 from pydantic_core import from_json, to_json
 
 from detent.definition.selectors import DotPath, look_up
@@ -22,8 +22,15 @@ from detent.flows.results import Failure, Result, failure, success
 from detent.json_values import JsonObject
 from detent_handlers.address_rules import PUBLIC_ONLY, AddressRules
 from detent_handlers.addresses import Resolver, resolve
-from detent_handlers.call_config import CallInput, CallTime, SecretName, Secrets
-from detent_handlers.call_failures import CALL_ERRORS, call_failure, status_failure, too_large, unknown_secret
+from detent_handlers.call_config import CallInput, CallTime, HeaderValue, SecretName, Secrets, callable_url, sendable
+from detent_handlers.call_failures import (
+    CALL_ERRORS,
+    INVALID_URL,
+    call_failure,
+    status_failure,
+    too_large,
+    unknown_secret,
+)
 from detent_handlers.call_key import call_key
 from detent_handlers.config import HandlerConfig
 from detent_handlers.endpoint import read_endpoint
@@ -79,11 +86,11 @@ class HttpInput(CallInput):
 class HttpConfig(HandlerConfig):
     """What is asked, and what is made of the answer."""
 
-    url: str | None = None
+    url: Annotated[str, AfterValidator(callable_url)] | None = None
     """`https://…` or `http://…`, without a user name; here or in the input."""
     method: Annotated[str, BeforeValidator(_method)] = "GET"
     """Any but `CONNECT` and `TRACE`."""
-    headers: dict[str, str | SecretName] = Field(default_factory=dict)
+    headers: Annotated[dict[str, HeaderValue], AfterValidator(sendable)] = Field(default_factory=dict)
     """Texts, or `{"secret": "name", "prefix": "Bearer "}`."""
     query: Query = Field(default_factory=dict)
     """Added to that of the URL; a list is said several times, `null` not at all."""
@@ -127,7 +134,11 @@ class HttpConfig(HandlerConfig):
         return self
 
 
-@handler("http", name="HTTP request", category="external", targets=False)
+def _needs_input(config: JsonObject) -> str | None:
+    return None if config.get("url") is not None else "a url, in its config or its input"
+
+
+@handler("http", name="HTTP request", category="external", targets=False, needs_input=_needs_input)
 class HttpHandler:
     """Calls a URL; its output is the answer's status, headers, body and the milliseconds it took.
 
@@ -156,9 +167,11 @@ class HttpHandler:
         self._trust_steps = trust_steps
         self._client = SafeClient(allow_http=True, connect_timeout=connect_timeout, tls=tls, resolve=resolve)
 
-    async def __call__(self, ctx: HandlerContext, config: HttpConfig, input: HttpInput) -> Result:  # noqa: A002
+    async def __call__(self, ctx: HandlerContext, config: HttpConfig, input: HttpInput) -> Result:
         if (config.allow_private or config.allow) and not self._trust_steps:
             return failure("ADDRESS_REFUSED", "a step may not say what may be called here", retryable=False)
+        if not input.url and config.url is None:
+            return failure(INVALID_URL, "no url is given, neither in the config nor in the input", retryable=False)
         secret = self._secret_headers(config, input)
         if isinstance(secret, Failure):
             return secret
@@ -171,7 +184,8 @@ class HttpHandler:
         except CALL_ERRORS as error:
             return call_failure(error)
         if not _is_expected(answer.status, config.expect):
-            return status_failure(answer, ctx.now, config.longest_wait, _hidden(request, secret))
+            hidden = _hidden(request, secret)
+            return status_failure(answer, ctx.now, config.longest_wait, hidden, asked=answer.asked)
         if answer.cut:
             return too_large(answer.origin, config.max_bytes)
         return _told(answer, config, took)

@@ -88,7 +88,12 @@ class LlmConfig(HandlerConfig):
         return self
 
 
-@handler("llm", name="Language model", category="ai", targets=False)
+def _needs_input(config: JsonObject) -> str | None:
+    said = config.get("prompt") or config.get("messages")
+    return None if said else "a prompt, in its config or as its input"
+
+
+@handler("llm", name="Language model", category="ai", targets=False, needs_input=_needs_input)
 class LlmHandler:
     """Asks a language model; its output is the text, the data where a schema is given, and the tokens it took.
 
@@ -105,7 +110,7 @@ class LlmHandler:
     def __init__(self, *, models: Mapping[str, ChatModel] | None = None) -> None:
         self._models = dict(models or {})
 
-    async def __call__(self, ctx: HandlerContext, config: LlmConfig, input: LlmInput) -> Result:  # noqa: A002
+    async def __call__(self, ctx: HandlerContext, config: LlmConfig, input: LlmInput) -> Result:
         model = self._models.get(config.model)
         if model is None:
             hint = did_you_mean(config.model, self._models) or "the handler was given no models"
@@ -186,7 +191,7 @@ def _problems(answer: ChatAnswer, schema: JsonObject) -> Iterator[JsonObject]:
 
 def _is_json(text: str) -> bool:
     try:
-        from_json(text)
+        from_json(text, allow_inf_nan=False)
     except ValueError:
         return False
     return True

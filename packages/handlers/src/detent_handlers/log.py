@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from detent.flows.context import HandlerContext
 from detent.flows.handler import handler
 from detent.flows.results import Failure, Result, success
-from detent.json_values import JsonValue
+from detent.json_values import JsonObject, JsonValue
 from detent_handlers.config import HandlerConfig, filled_in, unusable
 
 logger = logging.getLogger("detent_handlers.log")
@@ -28,8 +28,12 @@ class LogConfig(HandlerConfig):
     """Text; any other JSON is logged as JSON."""
 
 
-@handler("log", name="Log", category="utility", targets=False)
-async def log(ctx: HandlerContext, config: LogConfig, input: JsonValue) -> Result:  # noqa: A002 - the name it is passed by
+def _needs_input(config: JsonObject) -> str | None:
+    return None if config.get("message") is not None else "a message, in its config or as its input"
+
+
+@handler("log", name="Log", category="utility", targets=False, needs_input=_needs_input)
+async def log(ctx: HandlerContext, config: LogConfig, input: JsonValue) -> Result:
     """Writes a line to the log `detent_handlers.log`, with the execution, its flow and the step.
 
     The message is the config's, or else the step's input: a text, or an object with `message` and perhaps `level`, as a template

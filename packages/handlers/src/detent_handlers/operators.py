@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
-import regex
-
 from detent.json_values import JsonValue
+from detent_handlers.patterns import LONGEST_SEARCH, is_found, pattern_fault
 
 Op: TypeAlias = Literal[
     "eq",
@@ -24,13 +23,6 @@ Op: TypeAlias = Literal[
     "matches",
 ]
 """Their names, which are FlowMonkey's."""
-
-LONGEST_PATTERN = 500
-"""How many characters a pattern may have."""
-LONGEST_SEARCH = 0.2
-"""How many seconds a pattern may be searched for: some take hours on a short text, and hold up all that the process does."""
-LONGEST_TEXT = 10_000
-"""How many characters a text may have that is matched against one."""
 
 ABSENT: Any = object()
 """What stands at a path where nothing is."""
@@ -64,11 +56,13 @@ def same(one: JsonValue, other: JsonValue) -> bool:
     return bool(one == other)
 
 
-def compare(op: Op, actual: JsonValue, value: JsonValue) -> bool:
+def compare(op: Op, actual: JsonValue, value: JsonValue, *, seconds: float = LONGEST_SEARCH) -> bool:
     """Whether `actual`, which may be `ABSENT`, stands to `value` as `op` says; `value_fault` has nothing against it.
 
-    Raises `TimeoutError` for a pattern that would take too long.
+    Raises `TimeoutError` for a pattern that would take longer than `seconds`.
     """
+    if op == "matches":
+        return isinstance(actual, str) and is_found(value, actual, seconds)
     return _OPERATIONS[op](actual, value)
 
 
@@ -80,19 +74,7 @@ def value_fault(op: Op, value: JsonValue) -> str | None:
         return None if kind(value) in ("number", "text") else "must be a number or a text"
     if op in ("startsWith", "endsWith"):
         return None if isinstance(value, str) else "must be a text"
-    return _pattern_fault(value) if op == "matches" else None
-
-
-def _pattern_fault(pattern: JsonValue) -> str | None:
-    if not isinstance(pattern, str):
-        return "must be a text"
-    if len(pattern) > LONGEST_PATTERN:
-        return f"has {len(pattern):,} characters, and a pattern may have {LONGEST_PATTERN:,}"
-    try:
-        regex.compile(pattern)
-    except (regex.error, OverflowError, RecursionError) as error:
-        return f"is not a regular expression: {error}"
-    return None
+    return pattern_fault(value) if op == "matches" else None
 
 
 def _among(actual: JsonValue, values: list[JsonValue]) -> bool:
@@ -103,12 +85,6 @@ def _contains(actual: JsonValue, value: JsonValue) -> bool:
     if isinstance(actual, list):
         return _among(value, actual)
     return isinstance(actual, str) and isinstance(value, str) and value in actual
-
-
-def _matches(actual: JsonValue, pattern: str) -> bool:
-    if not isinstance(actual, str) or len(actual) > LONGEST_TEXT:
-        return False
-    return regex.search(pattern, actual, timeout=LONGEST_SEARCH) is not None
 
 
 def _ordered(compared: Callable[[Any, Any], bool]) -> Callable[[JsonValue, JsonValue], bool]:
@@ -129,5 +105,4 @@ _OPERATIONS: Mapping[Op, Callable[[JsonValue, Any], bool]] = {
     "endsWith": lambda actual, value: isinstance(actual, str) and actual.endswith(value),
     "exists": lambda actual, _: actual is not ABSENT and actual is not None,
     "notExists": lambda actual, _: actual is ABSENT or actual is None,
-    "matches": _matches,
 }

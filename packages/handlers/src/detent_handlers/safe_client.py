@@ -6,7 +6,7 @@ import ssl
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self
@@ -67,6 +67,8 @@ class SafeAnswer:
     """Unzipped."""
     cut: bool = False
     """Whether there was more of the body than was read."""
+    asked: str = field(default="", repr=False)
+    """What was asked there in the end: the method and the path, without the query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,8 @@ class SafeClient:
             response = await self.open(hop.method, hop.endpoint, hop.headers, hop.body, rules=request.rules)
             location = response.extensions.get(_LOCATION) if response.status_code in _REDIRECTS else None
             if location is None or not request.redirects:
-                return await _read(response, hop.endpoint.origin, request.max_bytes)
+                answer = await _read(response, hop.endpoint.origin, request.max_bytes)
+                return replace(answer, asked=f"{hop.method} {hop.url.path}")
             await response.aclose()
             hop = hop.onward(response.status_code, location, request.confidential)
         raise TooManyRedirects(hop.endpoint.origin, request.redirects)

@@ -1,9 +1,6 @@
 """`sub_flow`: another flow, as a child of this one."""
 
-import hashlib
-
 from pydantic import Field
-from pydantic_core import to_json
 
 from detent.errors import InvalidValue, UnknownWorkflow, WorkflowUnavailable
 from detent.flows.context import HandlerContext
@@ -12,9 +9,8 @@ from detent.flows.handler import handler
 from detent.flows.names import CHILD_ENDED, ERROR, OWN
 from detent.flows.results import Result, WaitForChild, failure, success
 from detent.json_values import JsonObject, JsonValue
+from detent_handlers.call_key import call_key
 from detent_handlers.config import HandlerConfig, unusable
-
-_TYPES = ("sub_flow", "sub-flow")
 
 
 class SubFlowConfig(HandlerConfig):
@@ -28,8 +24,12 @@ class SubFlowConfig(HandlerConfig):
     """Labels of the child."""
 
 
-@handler("sub_flow", name="Sub-flow", category="control", targets=False)
-async def sub_flow(ctx: HandlerContext, config: SubFlowConfig, input: JsonValue) -> Result:  # noqa: A002 - passed by name
+def _waits(config: JsonObject) -> bool:
+    return SubFlowConfig.model_validate(config).wait_for_completion
+
+
+@handler("sub_flow", aliases=["sub-flow"], name="Sub-flow", category="control", targets=False, waits=_waits)
+async def sub_flow(ctx: HandlerContext, config: SubFlowConfig, input: JsonValue) -> Result:
     """Starts a flow as a child, with the step's input as its context, and waits for its end.
 
     However often the step is repeated, there is one child. It belongs to the tenant of its parent, and is cancelled with it.
@@ -50,7 +50,7 @@ async def sub_flow(ctx: HandlerContext, config: SubFlowConfig, input: JsonValue)
             context=context,
             metadata=config.metadata,
             on_end=CHILD_ENDED if waits else None,
-            key=_key(ctx, config.flow_id, context),
+            key=_key(ctx),
         )
     except ContextTooLarge as error:
         return failure(error.limit, error.message, retryable=False)
@@ -61,14 +61,6 @@ async def sub_flow(ctx: HandlerContext, config: SubFlowConfig, input: JsonValue)
     return WaitForChild(str(child)) if waits else success({"execution_id": str(child)})
 
 
-@handler("sub-flow", name="Sub-flow", category="control", targets=False)
-async def sub_flow_dashed(ctx: HandlerContext, config: SubFlowConfig, input: JsonValue) -> Result:  # noqa: A002 - the same
-    """The same as `sub_flow`, under FlowMonkey's name."""
-    return await sub_flow(ctx, config, input)
-
-
-def _key(ctx: HandlerContext, flow: str, context: JsonObject) -> str:
+def _key(ctx: HandlerContext) -> str:
     """What tells the child from others of the same step, which it has where another handler starts one for each item."""
-    if ctx.step_type in _TYPES:
-        return "sub_flow"
-    return "sub_flow:" + hashlib.sha256(to_json([flow, sorted(context.items())])).hexdigest()
+    return call_key(ctx) if ctx.scope else "sub_flow"

@@ -28,16 +28,17 @@ class SwitchConfig(HandlerConfig):
     """The step for every other value; null ends the flow well, and left out it is a failure."""
 
 
-def _targets(config: JsonObject) -> set[str]:
+def _targets(config: JsonObject) -> dict[str, str]:
     try:
         read = SwitchConfig.model_validate(config)
     except ValidationError:
-        return set()  # Asked before the config is checked, which then says so.
-    return {target for target in (read.default, *read.cases.values()) if target is not None}
+        return {}  # Asked before the config is checked, which then says so.
+    named = [(f"cases.{case}", target) for case, target in read.cases.items()]
+    return {target: place for place, target in [("default", read.default), *reversed(named)] if target is not None}
 
 
-@handler("switch", name="Switch", category="control", targets=_targets)
-async def switch(ctx: HandlerContext, config: SwitchConfig, input: JsonValue) -> Result:  # noqa: A002, ARG001 - what it is called with
+@handler("switch", name="Switch", category="control", targets=_targets, needs_input=lambda _: "an input to look into")
+async def switch(ctx: HandlerContext, config: SwitchConfig, input: JsonValue) -> Result:  # noqa: ARG001 - what it is called with
     """Goes on to the step that is named for a value of the step's input.
 
     A case is compared with the value as JavaScript's `String(value)` writes it: a text as it is, `5` for both 5 and 5.0,

@@ -12,7 +12,7 @@ from detent.flows.handler import handler
 from detent.flows.results import Result, failure, success
 from detent.json_values import JsonObject, JsonValue
 from detent_handlers.config import HandlerConfig
-from detent_handlers.expressions import Expression, evaluate, holds
+from detent_handlers.expressions import Evaluation, Expression
 
 
 def _bare(path: object) -> object:
@@ -110,7 +110,7 @@ class _NotFitting(ValueError):
 
 
 @handler("transform", name="Transform", category="data", targets=False)
-async def transform(ctx: HandlerContext, config: TransformConfig, input: JsonValue) -> Result:  # noqa: A002, ARG001 - what it is called with
+async def transform(ctx: HandlerContext, config: TransformConfig, input: JsonValue) -> Result:  # noqa: ARG001 - what it is called with
     """Picks, omits, maps, merges, filters or queries (JMESPath) the step's input.
 
     Nothing is evaluated but paths and JMESPath. An input that the operation cannot be done to is a failure `TRANSFORM_ERROR`,
@@ -134,9 +134,10 @@ def _made(operation: Operation, given: JsonValue) -> JsonValue:
         case Merge(sources=sources):
             return _merged(given, sources)
         case Filter(condition=condition):
-            return [item for item in _list(given) if holds(condition, item)]
+            evaluation = Evaluation(condition)
+            return [item for item in _list(given) if evaluation.holds(item)]
         case Query(query=query):
-            return evaluate(query, given)
+            return Evaluation(query).of(given)
         case other:
             assert_never(other)
 

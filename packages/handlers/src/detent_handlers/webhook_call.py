@@ -4,8 +4,9 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Annotated
 
-from pydantic import JsonValue
+from pydantic import AfterValidator, JsonValue
 from pydantic_core import to_json
 
 from detent.flows.context import HandlerContext
@@ -13,7 +14,7 @@ from detent.flows.handler import handler
 from detent.flows.results import Result, success
 from detent_handlers.address_rules import PUBLIC_ONLY, AddressRules
 from detent_handlers.addresses import Resolver, resolve
-from detent_handlers.call_config import CallTime
+from detent_handlers.call_config import CallTime, callable_url
 from detent_handlers.call_failures import CALL_ERRORS, call_failure, status_failure, unknown_secret
 from detent_handlers.call_key import call_key
 from detent_handlers.config import HandlerConfig
@@ -26,7 +27,7 @@ _ANSWER_LIMIT = 64 * 1024
 class WebhookConfig(HandlerConfig):
     """Who is told what."""
 
-    url: str
+    url: Annotated[str, AfterValidator(callable_url)]
     """The receiver: `https://…`."""
     event: str
     """What has happened, for the receiver to go by."""
@@ -68,7 +69,7 @@ class WebhookHandler:
             rules=rules, allow_http=allow_http, connect_timeout=connect_timeout, tls=tls, resolve=resolve
         )
 
-    async def __call__(self, ctx: HandlerContext, config: WebhookConfig, input: JsonValue) -> Result:  # noqa: A002
+    async def __call__(self, ctx: HandlerContext, config: WebhookConfig, input: JsonValue) -> Result:
         key = self._keys.get(config.secret)
         if key is None:
             return unknown_secret(config.secret)
@@ -92,7 +93,8 @@ class WebhookHandler:
         except CALL_ERRORS as error:
             return call_failure(error)
         if not 200 <= answer.status < 300:
-            return status_failure(answer, ctx.now, config.longest_wait)
+            # The path of many receivers is their secret: it is not told.
+            return status_failure(answer, ctx.now, config.longest_wait, asked="POST")
         took = round((loop.time() - began) * 1000)
         return success({"status": answer.status, "webhook_id": webhook_id, "duration_ms": took})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from detent.definition.model import WorkflowDefinition
 from detent.errors import RegistrationInvalid
-from detent.flows.checks import require_valid
+from detent.flows.checks import require_valid, types_of
 from detent.flows.ending_waits import EndingWaits
 from detent.flows.flow import Flow
 from detent.flows.handler import Handlers
@@ -80,10 +80,17 @@ class FlowBook:
         """Whether a stored definition is a flow that these handlers can run."""
         metadata = definition.get("metadata")
         flow = flow_in(metadata) if isinstance(metadata, Mapping) else None
-        if flow is None or not {step.type for step in flow.steps.values()} <= self.handlers.types.keys():
+        if flow is None or not types_of(flow, self.handlers.types) <= self.handlers.types.keys():
             return False
         self._note(flow)
         return True
+
+    def flow_in(self, definition: WorkflowDefinition) -> Flow | None:
+        """The flow that a definition was lowered from; `None` for one that was written as a definition."""
+        known = self.flow_of(definition.name, definition.version)
+        if known is None and (known := flow_in(definition.metadata)) is not None:
+            self._note(known)
+        return known
 
     def flow_of(self, name: str, version: str) -> Flow | None:
         """A flow that was registered, saved or adopted here, for observers; `None` for any other definition."""
@@ -99,7 +106,7 @@ class FlowBook:
         self._known[flow.id, flow.version] = flow
 
     def _register(self, queue: str) -> None:
-        for spec in self.handlers:
+        for type_, spec in self.handlers.types.items():
             command = serving(spec, self.handlers.types, self.limits)
-            self._registry.command(command_of(spec.type), command, CommandOptions(durable=True, queue=queue))
+            self._registry.command(command_of(type_), command, CommandOptions(durable=True, queue=queue))
         EndingWaits(self.limits).register(self._registry)

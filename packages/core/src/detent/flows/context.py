@@ -48,7 +48,7 @@ class HandlerContext:
     input: JsonValue
     """What the step's selector took from the context."""
     context: JsonObject
-    """The flow's context."""
+    """The flow's context. Of a large value that was not read back it says so: `InvalidValue`."""
     error: JsonObject | None
     """The error of the step that failed last: `code`, `message`, `step_id`, `details`, `timestamp`."""
     metadata: JsonObject
@@ -95,7 +95,7 @@ class HandlerContext:
         await self._run.heartbeat()
 
     def get(self, key: str, default: JsonValue = None) -> JsonValue:
-        """A value of the context."""
+        """A value of the context. Raises `InvalidValue` for a large one that was not read back; see `read`."""
         return self.context.get(key, default)
 
     async def read(self, key: str) -> JsonValue:
@@ -103,12 +103,13 @@ class HandlerContext:
 
         Large values that the step's input is not made of are not in `ctx.context` until they are read.
         """
-        return self.context[key] if key in self.context else await self.beside(key)
+        return await self.beside(key) if key in self.keys_beside else self.context.get(key)
 
     def set(self, key: str, value: JsonValue) -> None:
         """Put a value into the context. Raises `ContextTooLarge` where a limit does not allow it, and `InvalidValue`."""
         checked = json_value(value, f"context.{key}")
         self.limits.check({**self.context, key: checked})
+        self.keys_beside.discard(key)
         self.context[key] = checked
 
     def has(self, key: str) -> bool:
@@ -117,8 +118,8 @@ class HandlerContext:
 
     def delete(self, key: str) -> None:
         """Take a key out of the context; nothing happens where there is none."""
-        self.context.pop(key, None)
         self.keys_beside.discard(key)
+        self.context.pop(key, None)
 
     def publish(
         self, topic: str, payload: JsonValue = None, *, key: str | None = None, headers: Mapping[str, str] | None = None

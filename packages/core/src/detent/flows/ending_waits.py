@@ -3,13 +3,16 @@
 import copy
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
+from detent.definition.json_schema import schema_problems
 from detent.definition.selectors import put
 from detent.errors import InvalidValue
 from detent.flows.errors import ContextTooLarge, TokenRefused
 from detent.flows.limits import ContextLimits
 from detent.flows.names import CHILD, ERROR, EXPIRED, IS_CHILD_FAILED, IS_OTHER_CHILD, OWN, RESUMED
 from detent.flows.own import Own, without_own
+from detent.flows.step_error import step_error
 from detent.flows.tokens import TokenState, refusal, token_in, with_token
 from detent.json_values import JsonObject, JsonValue
 from detent.registry.context import CommandContext, GuardContext
@@ -32,15 +35,18 @@ class EndingWaits:
         registry.guard(IS_OTHER_CHILD, other_child)
 
     def resumed(self, ctx: CommandContext) -> None:
-        """Take in what somebody resumed it with, and spend the token. Raises `TokenRefused` and `ContextTooLarge`."""
+        """Take in what somebody resumed it with, and spend the token. Raises `TokenRefused`, `ContextTooLarge`, and
+        `InvalidValue` where the data do not meet the form that the wait asks for.
+        """
         told: dict[str, Any] = ctx.payload if isinstance(ctx.payload, dict) else {}
         hash_ = told.get("token")
         if isinstance(hash_, str):
             self._spend(ctx, hash_)
+        _check_form(ctx.context, told.get("data"))
         if told.get("data") is not None:
             self._put(ctx, told["data"])
 
-    def child_ended(self, ctx: CommandContext) -> Fail | None:
+    async def child_ended(self, ctx: CommandContext) -> Fail | None:
         """Take in the result of a child, or its failure as the step's own, also where there is no place for the result."""
         if _is_other(ctx.context, ctx.payload):
             return None
@@ -49,7 +55,7 @@ class EndingWaits:
             "execution_id": told["child"],
             "flow_id": told["workflow"],
             "status": told["status"],
-            "context": without_own(told["context"]),
+            "context": await _context_of(ctx, told),
         }
         child = {"execution_id": told["child"], "status": told["status"]}
         if told["status"] == "completed":
@@ -66,13 +72,7 @@ class EndingWaits:
         return None
 
     def _failed(self, ctx: CommandContext, code: str, message: str, details: JsonObject) -> Fail:
-        error = {
-            "code": code,
-            "message": message,
-            "step_id": ctx.command_metadata["step"],
-            "details": details,
-            "timestamp": ctx.now.isoformat(),
-        }
+        error = step_error(code, message, ctx.command_metadata["step"], details, ctx.now)
         ctx.context[ERROR] = self._limits.fitting(error)
         return Fail(code, message)
 
@@ -94,6 +94,22 @@ class EndingWaits:
         put(view, ctx.command_metadata["output_key"], value)
         self._limits.check(view)
         ctx.context.update(view)
+
+
+def _check_form(context: JsonObject, data: JsonValue) -> None:
+    wait = Own.of(context).wait
+    problems = schema_problems(None if wait is None else wait.form, data)
+    if problems and data is None:
+        raise InvalidValue("data", "are missing, and the form asks for some")
+    if problems:
+        raise InvalidValue("data", "do not meet the form", problems=problems)
+
+
+async def _context_of(ctx: CommandContext, told: JsonObject) -> JsonObject:
+    """The context that a child has left, with what it kept beside it."""
+    beside = {key: where["ref"] for key, where in Own.of(told["context"]).values.items()}
+    found = await ctx.values_of(UUID(told["child"]), set(beside.values())) if beside else {}
+    return {**{key: found[ref] for key, ref in beside.items() if ref in found}, **without_own(told["context"])}
 
 
 def expired(ctx: CommandContext) -> None:

@@ -24,9 +24,11 @@ class UnknownFlow(NotFound):
 
     code = "unknown_flow"
 
-    def __init__(self, flow: str, version: str | None = None, known: Iterable[str] = ()) -> None:
+    def __init__(
+        self, flow: str, version: str | None = None, known: Iterable[str] = (), *, hint: str | None = None
+    ) -> None:
         said = f"flow {flow!r}" if version is None else f"flow {flow!r} in version {version}"
-        super().__init__(f"there is no {said}", hint=did_you_mean(version or flow, known))
+        super().__init__(f"there is no {said}", hint=hint or did_you_mean(version or flow, known))
         self.flow = flow
         self.version = version
 
@@ -50,8 +52,9 @@ class NotWaiting(Conflict):
 
     code = "not_waiting"
 
-    def __init__(self, execution_id: UUID, status: str) -> None:
-        super().__init__(f"execution {execution_id} is {status}, and waits for nobody")
+    def __init__(self, execution_id: UUID, status: str, reason: str | None = None) -> None:
+        because = "" if reason is None else f" ({reason})"
+        super().__init__(f"execution {execution_id} is {status}{because}, and waits for nobody")
         self.execution_id = execution_id
         self.status = status
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import to_json
@@ -33,6 +33,10 @@ def _selector(written: object) -> object:
         case "static", ["value"]:
             return {"static": rest["value"]}
     return rest
+
+
+StepSelector: TypeAlias = Annotated[Selector, BeforeValidator(_selector)]
+"""A selector, in our spelling or FlowMonkey's."""
 
 
 class StepRetry(Part):
@@ -74,7 +78,7 @@ class Step(Part):
     """The handler that does it."""
     config: JsonObjectField = Field(default_factory=dict)
     """JSON for the handler, passed on as it is."""
-    input: Annotated[Selector | None, BeforeValidator(_selector)] = None
+    input: StepSelector | None = None
     """Which part of the context the handler is given; nothing where nothing is said."""
     output_key: str | None = None
     """Where in the context the output is put, as a path; nowhere where nothing is said."""
@@ -101,7 +105,7 @@ class Step(Part):
         type: str,  # noqa: A002 - the key that is written in JSON
         *,
         config: Mapping[str, Any] | None = None,
-        input: SelectorLike | None = None,  # noqa: A002 - the same
+        input: SelectorLike | None = None,
         output_key: str | None = None,
         on_success: str | None = None,
         on_failure: str | None = None,

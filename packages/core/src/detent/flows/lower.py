@@ -42,6 +42,9 @@ _UNTIL_TOLD = Retry(attempts=1_000_000)
 """Which attempt of a step is the last is decided where it is made: only there it is known why it failed."""
 
 
+_DEADLINE = Timeout(at=f"{OWN}.deadline", interrupts=True, optional=True)
+
+
 def lower(flow: Flow, handlers: Mapping[str, HandlerSpec]) -> WorkflowDefinition:
     """The definition that runs `flow`, which has been checked; the flow itself is in its metadata."""
     completed, failed, cancelled = (end(name, flow.steps) for name in ("completed", "failed", "cancelled"))
@@ -93,19 +96,22 @@ def _choices(flow: Flow, id_: str, step: Step, spec: HandlerSpec, ends: tuple[st
     choices = {
         WAIT: Event(target=waiting(id_)),
         FAIL: Event(target=failed),
-        EXPIRE: Event(target=cancelled),
+        # A handler that runs into the deadline takes it himself; of one that nobody has, or that is parked, the timeout does.
+        EXPIRE: Event(target=cancelled, commands=[_too_late("execution")], timeout=_DEADLINE),
     }
     if spec.targets is not None:
         choices[FINISH] = Event(target=completed)
-        named = flow.steps if spec.targets is any_step else sorted(targets_of(spec, step))
+        named = flow.steps if spec.targets is any_step else sorted(targets_of(spec, step.config))
         choices |= {goto(target): Event(target=target) for target in named}
     return choices
 
 
+def _too_late(what: str) -> CommandRef:
+    return CommandRef(EXPIRED, metadata={"reason": f"the {what} took too long"})
+
+
 def _waiting(id_: str, step: Step, *, on_resume: str, badly: str, end: str) -> State:
     told = {"step": id_, "output_key": step.output_key or id_}
-    over = CommandRef(EXPIRED, metadata={"reason": "the wait took too long"})
-    late = CommandRef(EXPIRED, metadata={"reason": "the execution took too long"})
     return State(
         events={
             RESUME: Event(target=on_resume, commands=[CommandRef(RESUMED, metadata=told)]),
@@ -120,8 +126,8 @@ def _waiting(id_: str, step: Step, *, on_resume: str, badly: str, end: str) -> S
                 error=badly,
                 commands=[CommandRef(CHILD, metadata=told)],
             ),
-            WAIT_TIMEOUT: Event(target=end, commands=[over], timeout=Timeout(at=f"{OWN}.wait_deadline")),
-            EXPIRE: Event(target=end, commands=[late], timeout=Timeout(at=f"{OWN}.deadline")),
+            WAIT_TIMEOUT: Event(target=end, commands=[_too_late("wait")], timeout=Timeout(at=f"{OWN}.wait_deadline")),
+            EXPIRE: Event(target=end, commands=[_too_late("execution")], timeout=_DEADLINE),
         },
         tags=step.tags,
         metadata={"step": id_, "waits": True},

@@ -15,10 +15,18 @@ class WaitedFor:
     reason: str | None
     details: JsonObject | None
     since: datetime
+    form: JsonObject | None = None
+    """The JSON Schema of what ends it."""
+
+    @classmethod
+    def of(cls, kept: JsonObject) -> Self:
+        """As it was kept."""
+        return cls(kept["reason"], kept["details"], datetime.fromisoformat(kept["since"]), kept.get("form"))
 
     def to_json(self) -> JsonObject:
         """As it is kept."""
-        return {"reason": self.reason, "details": self.details, "since": self.since.isoformat()}
+        form = {} if self.form is None else {"form": self.form}
+        return {"reason": self.reason, "details": self.details, "since": self.since.isoformat(), **form}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,8 @@ class Own:
     """Resume tokens, by the hash of each."""
     values: JsonObject = field(default_factory=dict[str, JsonValue])
     """Where large values are kept, by their key of the context: `ref`, `bytes`."""
+    dropped: list[str] = field(default_factory=list[str])
+    """The refs of large values that nothing refers to since the last step: the next one takes them out."""
 
     @classmethod
     def of(cls, context: JsonObject) -> Self:
@@ -54,10 +64,11 @@ class Own:
             wait_deadline=_instant(kept.get("wait_deadline")),
             wait_limit=None if kept.get("wait_limit") is None else timedelta(seconds=kept["wait_limit"]),
             deadline=_instant(kept.get("deadline")),
-            wait=wait and WaitedFor(wait["reason"], wait["details"], datetime.fromisoformat(wait["since"])),
+            wait=wait and WaitedFor.of(wait),
             cancellation=kept.get("cancellation"),
             tokens=dict(kept.get("tokens") or {}),
             values=dict(kept.get("values") or {}),
+            dropped=list(kept.get("dropped") or ()),
         )
 
     def to_json(self) -> JsonObject:
@@ -72,11 +83,18 @@ class Own:
             "cancellation": self.cancellation,
             "tokens": self.tokens,
             "values": self.values,
+            **({"dropped": self.dropped} if self.dropped else {}),
         }
 
     def going_on(self) -> Self:
         """The same when a step begins: nothing is waited for."""
         return replace(self, steps=self.steps + 1, wake=None, wait_deadline=None, wait=None)
+
+    def keeping(self, values: JsonObject) -> Self:
+        """The same with large values in the place of those that were kept."""
+        left = {where["ref"] for where in values.values()}
+        dropped = sorted({where["ref"] for where in self.values.values()} - left)
+        return replace(self, values=values, dropped=dropped)
 
     def waiting(self, until: datetime | timedelta | None, wait: WaitedFor) -> Self:
         """The same while it waits."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 import reprlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -11,10 +12,12 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
+from detent.definition.json_schema import check_schema
 from detent.definition.selectors import keys_read, put, select
 from detent.definition.shape import shape_problems
 from detent.errors import InvalidValue
 from detent.flows.context import HandlerContext
+from detent.flows.context_view import ContextView
 from detent.flows.errors import ContextTooLarge
 from detent.flows.flow import Step
 from detent.flows.handler import HandlerSpec
@@ -22,16 +25,18 @@ from detent.flows.large_values import LargeValues
 from detent.flows.limits import ContextLimits
 from detent.flows.names import ERROR, EXPIRE, FAIL, FINISH, OWN, WAIT, goto
 from detent.flows.own import Own, WaitedFor, without_own
-from detent.flows.results import Failure, GoTo, Result, Success, Wait, WaitForChild
-from detent.json_values import JsonObject, JsonValue, json_object, json_value
+from detent.flows.results import TIMEOUT, Failure, GoTo, Result, Success, Wait, WaitForChild
+from detent.flows.step_error import step_error
+from detent.json_values import JsonObject, JsonValue, copy_object, json_object, json_value
 from detent.problems import render
 from detent.registry.context import CommandContext
 from detent.registry.raises import RetryAfter
 from detent.registry.results import Fail, Goto, Ok
 
+logger = logging.getLogger("detent.flows")
+
 Serving: TypeAlias = Callable[..., Awaitable[Ok | Fail | Goto]]
 
-TIMEOUT = "TIMEOUT"
 _LATE = Failure("EXECUTION_TIMEOUT", "the execution took too long", retryable=False)
 
 
@@ -45,9 +50,10 @@ class StepFailed(RetryAfter):
 
 def serving(spec: HandlerSpec, handlers: Mapping[str, HandlerSpec], limits: ContextLimits) -> Serving:
     """The command that runs `spec`; what the handler wants injected, the command asks for in its place."""
+    steps = _Steps()
 
     async def serve(ctx: CommandContext, **injected: Any) -> Ok | Fail | Goto:
-        return await StepAtWork(ctx, spec, handlers, limits).run(injected)
+        return await StepAtWork(ctx, steps.of(ctx), spec, handlers, limits).run(injected)
 
     asked = [one.replace(kind=one.KEYWORD_ONLY) for one in spec.injected.values()]
     first = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=CommandContext)
@@ -57,28 +63,50 @@ def serving(spec: HandlerSpec, handlers: Mapping[str, HandlerSpec], limits: Cont
     return serve
 
 
+class _Steps:
+    """Steps as they were written, read once."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[str, str], tuple[JsonObject, Step]] = {}
+
+    def of(self, ctx: CommandContext) -> Step:
+        """The step that a command belongs to."""
+        written: JsonObject = ctx.command_metadata["written"]
+        known = self._read.get((ctx.workflow, ctx.from_state))
+        if known is None or known[0] != written:
+            # Of several versions of a flow the one that was used last is known.
+            known = self._read[ctx.workflow, ctx.from_state] = written, Step.model_validate(written)
+        return known[1]
+
+
 class StepAtWork:
     """One attempt of one step."""
 
     def __init__(
-        self, ctx: CommandContext, spec: HandlerSpec, handlers: Mapping[str, HandlerSpec], limits: ContextLimits
+        self,
+        ctx: CommandContext,
+        step: Step,
+        spec: HandlerSpec,
+        handlers: Mapping[str, HandlerSpec],
+        limits: ContextLimits,
     ) -> None:
         self._ctx = ctx
         self._spec = spec
         self._handlers = handlers
         self._limits = limits
-        self._step = Step.model_validate(ctx.command_metadata["written"])
+        self._step = step
         self._id: str = ctx.command_metadata["step"]
         self._own = Own.of(ctx.context)
-        self._view = json_object(without_own(ctx.context), "context")
+        there = copy_object(without_own(ctx.context))
         # Who resumed or patched it may have written a key anew.
-        beside = {key: where for key, where in self._own.values.items() if key not in self._view}
-        self._large = LargeValues(beside, ctx.values)
+        beside = {key: where for key, where in self._own.values.items() if key not in there}
+        self._large = LargeValues(beside, ctx.values, mark=str(self._own.steps))
+        self._view = ContextView(there, self._large.keys)
 
     async def run(self, injected: Mapping[str, Any]) -> Ok | Fail | Goto:
         """What the machine is told of the attempt. Raises `StepFailed` where another one is to be made."""
         if self._is_late():
-            return self._expire()
+            return Goto(EXPIRE)
         if self._own.steps >= self._ctx.command_metadata["steps"]:
             self._keep(self._own)
             self._note(Failure("MAX_STEPS", f"it has begun {self._own.steps} steps"))
@@ -86,7 +114,8 @@ class StepAtWork:
         self._own = self._own.going_on()
         result = await self._attempt(injected)
         if result is _LATE:
-            return self._expire()
+            self._keep(self._own)
+            return Goto(EXPIRE)
         return await self._told(result)
 
     async def _attempt(self, injected: Mapping[str, Any]) -> Result:
@@ -114,7 +143,8 @@ class StepAtWork:
         """Call a handler within its time, whatever it raises; `late` is what is answered where that has passed."""
         try:
             own = {"config": spec.config_model, "input": spec.input_model}
-            given = {"config": config, "input": chosen}
+            # A copy: it is the definition's, and a handler may write to it.
+            given = {"config": copy_object(config), "input": chosen}
             arguments = {name: _as_model(own[name], given[name]) for name in spec.takes}
         except ValidationError as error:
             problems = shape_problems(error)
@@ -127,11 +157,20 @@ class StepAtWork:
             async with timer:
                 answer = await _called(spec, context, arguments | dict(injected))
         except TimeoutError as error:
-            return late if timer.expired() else _raised(error)
+            return late if timer.expired() else self._raised(error)
         except Exception as error:
-            return _raised(error)
+            return self._raised(error)
         # One that does not let itself be stopped is too late all the same.
         return late if timer.expired() else _result(answer)
+
+    def _raised(self, error: Exception) -> Failure:
+        if isinstance(error, RetryAfter):
+            return Failure("HANDLER_ERROR", str(error), retry_after=error.after)
+        if isinstance(error, ContextTooLarge):
+            return Failure(error.limit, error.message, retryable=False)
+        # The error of the step says what was raised; only the log can say where.
+        logger.exception("step %r of execution %s raised", self._id, self._ctx.instance_id)
+        return Failure("HANDLER_ERROR", f"{type(error).__name__}: {error}")
 
     async def _perform(
         self, type_: str, config: JsonObject, chosen: JsonValue, *, scope: str = "", around: str = ""
@@ -180,8 +219,8 @@ class StepAtWork:
                 return Ok() if refused is None else self._failed(refused)
             case GoTo(step, output):
                 return await self._gone(step, output)
-            case Wait(until, reason, details):
-                return await self._waiting(until, reason, details)
+            case Wait(until, reason, details, form):
+                return await self._waiting(until, reason, details, form)
             case WaitForChild(child_id):
                 return await self._waiting(None, "a child", {"child": child_id})
 
@@ -195,10 +234,13 @@ class StepAtWork:
     def _choices(self) -> set[str]:
         return set(self._ctx.command_metadata["choices"])
 
-    async def _waiting(self, until: Any, reason: str | None, details: JsonObject | None) -> Fail | Goto:
+    async def _waiting(
+        self, until: Any, reason: str | None, details: JsonObject | None, form: JsonObject | None = None
+    ) -> Fail | Goto:
         try:
             told = None if details is None else json_object(details, "details")
-            self._own = self._own.waiting(_end_of_wait(until), WaitedFor(reason, told, self._ctx.now))
+            waited = WaitedFor(reason, told, self._ctx.now, None if form is None else _read_form(form))
+            self._own = self._own.waiting(_end_of_wait(until), waited)
         except (InvalidValue, OverflowError) as error:
             return self._failed(Failure("INVALID_WAIT", str(error), retryable=False))
         refused = await self._take_over(None)
@@ -224,11 +266,14 @@ class StepAtWork:
         for key, value in stays.items():
             if key not in context or context[key] != value:
                 context[key] = value
-        self._keep(replace(self._own, values={**beside, **away}))
+        self._keep(self._own.keeping({**beside, **away}))
         return None
 
     async def _fetch(self) -> None:
-        """Read back the large values that the step's input is made of, and that its output is put into."""
+        """Read back the large values that the step's input is made of, and that its output is put into. Those that the step
+        before has dropped go now: its commit stands.
+        """
+        await self._large.drop(self._own.dropped)
         keys = frozenset[str]() if self._step.input is None else keys_read(self._step.input)
         if keys is not None and self._step.output_key is not None and "." in self._step.output_key:
             keys |= {self._step.output_key.split(".")[0]}
@@ -236,8 +281,7 @@ class StepAtWork:
 
     async def _read(self, key: str) -> JsonValue:
         """A value of the context, read back where it is kept beside it."""
-        if key not in self._view:
-            self._view |= await self._large.load({key})
+        self._view |= await self._large.load({key})
         return self._view.get(key)
 
     def _failed(self, answered: Failure) -> Fail:
@@ -265,13 +309,7 @@ class StepAtWork:
 
     def _note(self, failed: Failure) -> None:
         """Leave the error where the step that deals with it finds it."""
-        error = {
-            "code": failed.code,
-            "message": failed.message,
-            "step_id": self._id,
-            "details": failed.details,
-            "timestamp": self._ctx.now.isoformat(),
-        }
+        error = step_error(failed.code, failed.message, self._id, failed.details, self._ctx.now)
         self._ctx.context[ERROR] = self._limits.fitting(error)
 
     def _keep(self, own: Own) -> None:
@@ -279,10 +317,6 @@ class StepAtWork:
 
     def _is_late(self) -> bool:
         return self._own.deadline is not None and self._own.deadline <= self._ctx.now
-
-    def _expire(self) -> Goto:
-        self._keep(self._own.expired("the execution took too long", self._ctx.now))
-        return Goto(EXPIRE)
 
     def _left(self) -> timedelta | None:
         """How much time the execution has left, which bounds the attempt too."""
@@ -307,14 +341,6 @@ def _result(answer: Any) -> Result:
     return Failure("HANDLER_ERROR", said, retryable=False)
 
 
-def _raised(error: Exception) -> Failure:
-    if isinstance(error, RetryAfter):
-        return Failure("HANDLER_ERROR", str(error), retry_after=error.after)
-    if isinstance(error, ContextTooLarge):
-        return Failure(error.limit, error.message, retryable=False)
-    return Failure("HANDLER_ERROR", f"{type(error).__name__}: {error}")
-
-
 def _written(failed: Failure) -> Failure:
     """The same as it can be kept: without NUL and lone surrogates, and with details that are JSON."""
     code, message = _kept(failed.code), _kept(failed.message)
@@ -328,8 +354,20 @@ def _kept(text: str) -> str:
     return str(text).replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
+def _read_form(form: JsonObject) -> JsonObject:
+    """A JSON Schema that data can be judged by. Raises `InvalidValue`."""
+    read = json_object(form, "form")
+    fault = check_schema(read)
+    if fault is not None:
+        raise InvalidValue("form", f"is no JSON Schema: {fault}")
+    return read
+
+
 def _end_of_wait(until: object) -> datetime | timedelta | None:
     """When a wait ends. Raises `InvalidValue` for what is no time."""
     if until is None or isinstance(until, timedelta) or (isinstance(until, datetime) and until.tzinfo is not None):
         return until
-    raise InvalidValue("until", f"is {reprlib.repr(until)}", hint="a timedelta, or a datetime with its time zone")
+    hint = "wait(timedelta(…)), or wait_until() with a datetime that has its time zone"
+    if isinstance(until, int | float) and not isinstance(until, bool):
+        hint = f"a number has no unit: wait(timedelta(seconds={until})), or milliseconds="
+    raise InvalidValue("wait", f"was given {reprlib.repr(until)}", hint=hint)

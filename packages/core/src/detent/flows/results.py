@@ -6,6 +6,9 @@ from typing import TypeAlias
 
 from detent.json_values import JsonObject, JsonValue
 
+TIMEOUT = "TIMEOUT"
+"""The code of a failure that says that something took too long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Success:
@@ -41,6 +44,8 @@ class Wait:
     """What it waits for, for people."""
     details: JsonObject | None = None
     """JSON for those who look what it waits for."""
+    form: JsonObject | None = None
+    """The JSON Schema of the data that somebody may resume it with; any where nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +95,13 @@ def wait_until(instant: datetime, reason: str | None = None) -> Wait:
     return Wait(instant, reason)
 
 
-def wait_for_event(reason: str | None = None, *, details: JsonObject | None = None) -> Wait:
-    """Go on when somebody resumes the flow, by its id or by a token."""
-    return Wait(None, reason, details)
+def wait_for_event(
+    reason: str | None = None, *, details: JsonObject | None = None, form: JsonObject | None = None
+) -> Wait:
+    """Go on when somebody resumes the flow, by its id or by a token, with data that meet the JSON Schema `form`, where there is
+    one: that needs `detent[schema]`.
+    """
+    return Wait(None, reason, details, form)
 
 
 def goto(step: str | None, output: JsonValue = None) -> GoTo:

@@ -11,8 +11,9 @@ from uuid import UUID
 from detent.flows.flow import Flow
 from detent.flows.names import ERROR, step_of, waiting
 from detent.flows.own import Own, without_own
+from detent.flows.perform import StepFailed
 from detent.json_values import JsonObject, JsonValue
-from detent.store.records import Status, WorkflowInstance
+from detent.store.records import FINISHED, Status, WorkflowInstance
 from detent.store.run_records import Run, RunStatus
 
 
@@ -70,7 +71,7 @@ class Execution:
     """The step it is in or waits in; `None` once it has ended by itself."""
     context: JsonObject
     error: StepError | None
-    """The error of the step that failed last, also where another step has dealt with it."""
+    """The error of the step that failed last, also where another step has dealt with it, or where it is tried again."""
     wait_reason: str | None
     wait_details: JsonObject | None
     wake_at: datetime | None
@@ -117,7 +118,7 @@ class Execution:
             status=status,
             current_step=step_of(instance.state, flow.steps),
             context={**large, **without_own(instance.context)},
-            error=_error(instance.context.get(ERROR)),
+            error=_failed_attempt(instance, flow, run) or _error(instance.context.get(ERROR)),
             wait_reason=_wait_reason(instance, own, run, status),
             wait_details=own.wait.details if own.wait is not None and status is ExecutionStatus.WAITING else None,
             wake_at=_wake_at(own, run, status, held_up=held_up),
@@ -139,6 +140,8 @@ def _status(instance: WorkflowInstance, flow: Flow, own: Own, run: Run | None) -
         return ended
     if instance.status is Status.PAUSED or instance.state in map(waiting, flow.steps):
         return ExecutionStatus.WAITING
+    if instance.created and not own.steps:
+        return ExecutionStatus.PENDING
     if run is None or run.status is RunStatus.RUNNING:
         return ExecutionStatus.RUNNING
     if run.status is RunStatus.PARKED or run.error is not None:
@@ -164,6 +167,16 @@ def _wake_at(own: Own, run: Run | None, status: ExecutionStatus, *, held_up: boo
     if held_up and run is not None:
         return None if run.status is RunStatus.PARKED else run.available_at
     return own.wake
+
+
+def _failed_attempt(instance: WorkflowInstance, flow: Flow, run: Run | None) -> StepError | None:
+    """Why the last attempt of a step failed that is to be tried again: in the context is only what ended one."""
+    if run is None or run.error is None or instance.status in FINISHED:
+        return None
+    code, message = str(run.error["code"]), str(run.error["message"])
+    if code == StepFailed.__name__:
+        code, _, message = message.partition(": ")
+    return StepError(code, message, step_of(run.state, flow.steps) or run.state, None, run.updated_at)
 
 
 def _error(written: object) -> StepError | None:

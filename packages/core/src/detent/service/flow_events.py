@@ -9,7 +9,7 @@ from uuid import UUID
 from detent.flows.flow import Flow
 from detent.flows.names import CHILD_ENDED, ERROR, EXPIRE, FAIL, FINISH, RESUME, WAIT, WAIT_TIMEOUT, WAKE, goto, step_of
 from detent.json_values import JsonObject, JsonValue
-from detent.runtime.event_names import CANCELLED, CREATED, ON_ENTER
+from detent.runtime.event_names import CANCELLED, CREATED, NOTED, ON_ENTER
 from detent.runtime.observers import Observation, Worked, WorkflowObserver
 from detent.runtime.run_report import Advanced
 from detent.store.records import FINISHED, HistoryEntry, Outcome, Status, WorkflowInstance
@@ -29,6 +29,8 @@ class FlowEventType(StrEnum):
     """Its attempts are used up."""
     STEP_RETRY = "step.retry"
     """An attempt failed, and another one is made. Observers hear of it; history does not keep it."""
+    RECORDED = "execution.recorded"
+    """What `FlowService.record` was told; `details` holds its `name` and `details`."""
     OPERATED = "execution.operated"
     """An operator paused it, resumed it after a pause, forced it, changed its context, or mended a run."""
 
@@ -68,6 +70,11 @@ def events_of(entry: HistoryEntry, flow: Flow, end_of: Callable[[str], str | Non
 
     if entry.event == CREATED:
         yield event(FlowEventType.CREATED)
+        return
+    if entry.event == NOTED:
+        yield FlowEvent(
+            FlowEventType.RECORDED, entry.instance_id, entry.sequence, entry.created_at, step, entry.payload
+        )
         return
     if entry.event == CANCELLED:
         yield event(FlowEventType.CANCELLED, source=entry.trigger_metadata.get("source"))

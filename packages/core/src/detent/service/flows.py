@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 from uuid import UUID
 
-from detent.definition.duration import duration_argument
 from detent.definition.model import WorkflowDefinition
+from detent.definition.shape import shown
 from detent.errors import (
     DefinitionInvalid,
     EventNotAvailable,
@@ -19,16 +20,18 @@ from detent.errors import (
 from detent.flows.book import FlowBook
 from detent.flows.errors import NotWaiting, TokenRefused, UnknownFlow
 from detent.flows.flow import Flow
-from detent.flows.lower import flow_in
-from detent.flows.names import ERROR, OWN, RESUME, WAKE
+from detent.flows.names import RESUME, WAKE
 from detent.flows.own import Own
 from detent.flows.tokens import execution_of, hash_of
-from detent.json_values import JsonObject, JsonValue, json_object, json_value
+from detent.json_values import JsonObject, JsonValue, json_value
 from detent.problems import did_you_mean
-from detent.runtime.arguments import id_of
-from detent.runtime.event_names import CANCELLED
+from detent.runtime.arguments import check_instant, id_of
+from detent.runtime.event_names import CANCELLED, IN_PLACE
+from detent.runtime.runtime import WorkflowRuntime
 from detent.service.execution import Cancellation, Execution, ExecutionStatus
 from detent.service.flow_events import FlowEvent, FlowEventType, events_of
+from detent.service.flow_starts import begin_flow
+from detent.service.flow_timeouts import Timeouts, begun
 from detent.service.saved_flows import SavedFlows
 from detent.service.service import WorkflowService
 from detent.service.tokens import ResumeTokens
@@ -38,18 +41,10 @@ from detent.store.run_records import Run
 SOURCES = ("user", "timeout", "system", "parent")
 """Who may have cancelled an execution."""
 LIVE_STATUSES = ("active", "paused")
+_BESIDE = 100
+"""How many entries behind the end of an execution are looked past."""
 _ROUNDS = 10_000
 """After how many steps and waits `run` gives up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long an execution may take. Each is a `timedelta` or text such as `"24h"`; `None` for as long as it likes."""
-
-    execution: timedelta | str | None = None
-    """From its start to its end. Where it passes, the execution is cancelled with the source `timeout`."""
-    wait: timedelta | str | None = None
-    """Each wait of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +64,17 @@ class CancelResult:
 
 
 class FlowService:
-    """Flows for one caller: over a `WorkflowService`, whose tenant and name in history it acts under.
+    """Flows for one caller: over a `WorkflowService`, whose tenant and name in history it acts under, or a runtime.
 
     `flows` saves and finds flows, `tokens` makes and judges resume tokens. All verbs raise `InstanceNotFound` for what is not
     there, or of another tenant, and `UnknownFlow` for an instance that is no flow.
     """
 
-    def __init__(self, service: WorkflowService, book: FlowBook) -> None:
+    def __init__(self, service: WorkflowService | WorkflowRuntime, book: FlowBook) -> None:
+        if isinstance(service, WorkflowRuntime):
+            service = WorkflowService(service)
+        _require(service, WorkflowService, "service")
+        _require(book, FlowBook, "book")
         self._service = service
         self._book = book
         self.flows = SavedFlows(service, book)
@@ -83,14 +82,19 @@ class FlowService:
         self.tokens = ResumeTokens(service, self._own_of)
         """Resume tokens."""
 
+    def within(self, connection: object) -> Self:
+        """The same service inside a transaction of the caller: nothing is visible until the caller commits."""
+        return type(self)(self._service.within(connection), self._book)
+
     async def start_flow(
         self,
-        flow: str,
+        flow: str | Flow,
         context: JsonObject | None = None,
         *,
         version: str | None = None,
         idempotency_key: str | None = None,
         idempotency_ttl: timedelta | str | None = None,
+        fingerprint: str | None = None,
         tenant: str | None = None,
         parent: UUID | str | None = None,
         timeouts: Timeouts | None = None,
@@ -99,24 +103,26 @@ class FlowService:
         """A new execution of `flow`, in its newest version unless `version` says otherwise; a worker goes on with it.
 
         Under an `idempotency_key` that this flow has seen within `idempotency_ttl` the execution that it started then is
-        answered, with `created=False`. `parent` is the execution that it is started for, and cancelled with. Raises
-        `UnknownFlow`, `ContextTooLarge`, `InvalidValue`.
+        answered, with `created=False`; with another `fingerprint`, a text that says what identifies the request, it is refused
+        as an `IdempotencyConflict`. `parent` is the execution that it is started for, and cancelled with. A `Flow` is started
+        in its own version. Raises `UnknownFlow`, `ContextTooLarge`, `InvalidValue`.
         """
-        given = json_object(context, "context")
-        for reserved in (OWN, ERROR):
-            if reserved in given:
-                raise InvalidValue(f"context.{reserved}", "is kept for the flow itself")
-        self._book.limits.check(given)
-        await self.flows.require(flow, version)
-        instance = await self._service.create_instance(
-            flow,
-            context={**given, OWN: self._begun(timeouts or Timeouts()).to_json()},
-            metadata=metadata,
-            tenant=tenant,
-            parent=parent,
+        name, version = _named(flow, version)
+        own = begun(timeouts, self._service.running().parts.present)
+        await self._require(name, version)
+        instance = await begin_flow(
+            self._service,
+            self._book,
+            name,
+            context,
+            own=own,
+            version=version,
             idempotency_key=idempotency_key,
             idempotency_ttl=idempotency_ttl,
-            version=version,
+            fingerprint=fingerprint,
+            tenant=tenant,
+            parent=parent,
+            metadata=metadata,
         )
         return await self._seen(instance)
 
@@ -137,6 +143,8 @@ class FlowService:
         Raises `InvalidValue` for a type that there is not.
         """
         wanted = frozenset(FlowEventType) if types is None else frozenset(map(_type, types))
+        check_instant(since, "since")
+        check_instant(until, "until")
         instance, flow = await self._own_of(id_of(execution_id, "execution_id"))
         definition = await self._service.definition_of(instance)
         newest_first = list[list[FlowEvent]]()
@@ -146,6 +154,11 @@ class FlowService:
             if until is None or entry.created_at < until:
                 newest_first.append(list(events_of(entry, flow, lambda state: _outcome(definition, state))))
         return [event for told in reversed(newest_first) for event in told if event.type in wanted]
+
+    async def record(self, execution_id: UUID | str, name: str, details: JsonValue = None) -> None:
+        """Put an event of the application's own among those of an execution: `execution.recorded`, with `name` and `details`."""
+        await self._own_of(id_of(execution_id, "execution_id"))
+        await self._service.note(execution_id, name, details)
 
     async def _entries(self, execution_id: UUID) -> AsyncIterator[HistoryEntry]:
         """Its history, the newest first."""
@@ -177,7 +190,8 @@ class FlowService:
         """The execution after it was resumed with `data`, which is put where the waiting step's `output_key` says, or under the
         step's id. `execution` is its id or a resume token, which is spent in the same commit.
 
-        Raises `NotWaiting`, `TokenRefused` and `ContextTooLarge`; then nothing was changed.
+        Raises `NotWaiting`, `TokenRefused`, `ContextTooLarge`, and `InvalidValue` with problems for data that do not meet the
+        form which the wait asks for, as `human` does; then nothing was changed.
         """
         given = json_value(data, "data")
         named = execution_of(execution)
@@ -190,7 +204,10 @@ class FlowService:
             return await self._resume(named, {"data": given, "token": hash_of(str(execution))})
         except NotWaiting:
             judged = await self.tokens.validate(str(execution))
-            raise TokenRefused(judged.reason or "for another step") from None
+            if judged.reason is None:
+                # The token is good; the execution is paused, or at work again in the same step.
+                raise
+            raise TokenRefused(judged.reason) from None
 
     async def cancel(self, execution_id: UUID | str, source: str = "user", reason: str | None = None) -> CancelResult:
         """End an execution where it stands, with its children; a handler under way is cancelled, and what it answers is nothing.
@@ -233,17 +250,12 @@ class FlowService:
             above += [child.id for child in page.instances]
         return count
 
-    def _begun(self, timeouts: Timeouts) -> Own:
-        execution, wait = _length(timeouts.execution, "execution"), _length(timeouts.wait, "wait")
-        parts = self._service.running().parts
-        now = parts.now or parts.store.now()
-        return Own(deadline=None if execution is None else now + execution, wait_limit=wait)
-
     async def _resume(self, execution_id: UUID, payload: JsonObject) -> Execution:
         try:
             result = await self._service.trigger_event(execution_id, RESUME, payload=payload)
         except (EventNotAvailable, InstanceBusy, InstancePaused) as error:
-            raise NotWaiting(execution_id, (await self.get(execution_id)).status) from error
+            seen = await self.get(execution_id)
+            raise NotWaiting(execution_id, seen.status, seen.wait_reason) from error
         return await self._seen(result.instance)
 
     async def _advance(self, execution_id: UUID, *, at: datetime | None = None) -> bool:
@@ -263,7 +275,8 @@ class FlowService:
         return await self._advance(seen.id, at=seen.wake_at)
 
     async def _seen(self, instance: WorkflowInstance) -> Execution:
-        run = await self._run_of(instance)
+        # What was just made waits for a worker: there is nothing to look up.
+        run = None if instance.created else await self._run_of(instance)
         flow, cancellation = await self._flow_of(instance), await self._cancellation_of(instance)
         return Execution.of(instance, flow, run, cancellation, await self._large_of(instance))
 
@@ -272,12 +285,20 @@ class FlowService:
         refs = {key: kept["ref"] for key, kept in Own.of(instance.context).values.items()}
         if not refs:
             return {}
-        found = await self._service.running().parts.store.values.load(instance.id, set(refs.values()))
+        values = self._service.running().parts.store.values
+        found = await values.load(instance.id, set(refs.values()), outside=self._service.lent)
         return {key: found[ref] for key, ref in refs.items() if ref in found}
+
+    async def _require(self, flow: str, version: str | None) -> None:
+        if self._service.lent is None:
+            await self.flows.require(flow, version)
+        else:
+            # A second connection might be one too many while the caller holds his.
+            self.flows.require_known(flow, version)
 
     async def _flow_of(self, instance: WorkflowInstance) -> Flow:
         try:
-            flow = flow_in((await self._service.definition_of(instance)).metadata)
+            flow = self._book.flow_in(await self._service.definition_of(instance))
         except DefinitionInvalid:
             # Another process has its handlers: to be looked at it needs none.
             return await self.flows.get(instance.workflow, instance.definition_version)
@@ -286,14 +307,19 @@ class FlowService:
         return flow
 
     async def _run_of(self, instance: WorkflowInstance) -> Run | None:
-        return None if instance.run_id is None else await self._service.running().parts.store.runs.load(instance.run_id)
+        if instance.run_id is None:
+            return None
+        runs = self._service.running().parts.store.runs
+        return await runs.load(instance.run_id, outside=self._service.lent)
 
     async def _cancellation_of(self, instance: WorkflowInstance) -> Cancellation | None:
         """What history says of an end that the flow did not come to by itself."""
         if instance.status is not Status.CANCELLED:
             return None
-        [last] = await self._service.get_history(instance.id, limit=1)
-        if last.event != CANCELLED:
+        newest = await self._service.get_history(instance.id, limit=_BESIDE)
+        # What was noted or mended behind its end does not tell of it.
+        last = next((entry for entry in newest if entry.event not in IN_PLACE), None)
+        if last is None or last.event != CANCELLED:
             return None
         source = last.trigger_metadata.get("source")
         return Cancellation(
@@ -305,26 +331,40 @@ class FlowService:
         return instance, await self._flow_of(instance)
 
 
+def _require(given: object, kind: type, path: str) -> None:
+    if not isinstance(given, kind):
+        hint = "pass FlowService(WorkflowService(runtime), book), with the FlowBook that the runtime was made with"
+        raise InvalidValue(path, f"is {shown(given)}", hint=hint)
+
+
+def _named(flow: str | Flow, version: str | None) -> tuple[str, str | None]:
+    if isinstance(flow, Flow):
+        return flow.id, version or flow.version
+    if not isinstance(flow, str):
+        raise InvalidValue("flow", f"is {shown(flow)}", hint="pass the id of a flow")
+    return flow, version
+
+
 def _execution_id(execution: UUID | str) -> UUID:
     try:
         return id_of(execution, "execution")
     except InvalidValue:
-        # Not quoted: it may be a token with a slip in it.
-        raise InvalidValue("execution", "is neither the id of an execution nor a resume token") from None
+        if isinstance(execution, str):
+            # A token with a slip in it, or made up; it is not quoted.
+            raise TokenRefused("unknown") from None
+        raise
 
 
 def _type(name: FlowEventType | str) -> FlowEventType:
     try:
         return FlowEventType(name)
     except ValueError:
-        raise InvalidValue("types", f"has {name!r}", hint=did_you_mean(name, list(FlowEventType))) from None
+        raise InvalidValue(
+            "types", f"has {name!r}", hint=did_you_mean(str(name), [each.value for each in FlowEventType])
+        ) from None
 
 
 def _outcome(definition: WorkflowDefinition, state: str) -> str | None:
     """How an execution has ended that is in `state`; `None` where it has not."""
     there = definition.states.get(state)
     return (there.outcome or "success") if there is not None and there.terminal else None
-
-
-def _length(value: timedelta | str | None, path: str) -> timedelta | None:
-    return None if value is None else duration_argument(value, f"timeouts.{path}", least=timedelta(microseconds=1))

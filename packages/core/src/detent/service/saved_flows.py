@@ -1,6 +1,6 @@
 """Flows that are saved at run time, seen by every process on the database."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from detent.definition.fingerprint import fingerprint
@@ -37,7 +37,7 @@ class SavedFlows:
             definition.version,
             fingerprint(definition),
             definition.to_dict(),
-            created_at=parts.now or parts.store.now(),
+            created_at=parts.present,
         )
         [stored] = await parts.store.save_definitions([snapshot])
         if stored.fingerprint != snapshot.fingerprint:
@@ -76,14 +76,25 @@ class SavedFlows:
     async def require(self, flow: str, version: str | None) -> None:
         """Make sure that a flow can be started here, in its newest version as far as the database knows. Raises `UnknownFlow`."""
         parts = self._service.running().parts
-        machines, stored = parts.machines, await parts.store.list_definitions([flow])
+        stored = await parts.stored.get(flow)
         for snapshot in stored:
-            if self._book.adopts(snapshot.definition):
-                machines.try_to_adopt(snapshot)
+            if not parts.machines.is_registered(flow, snapshot.version) and self._book.adopts(snapshot.definition):
+                parts.machines.try_to_adopt(snapshot)
+        self.require_known(flow, version, [snapshot.version for snapshot in stored])
+
+    def require_known(self, flow: str, version: str | None, stored: Collection[str] = ()) -> None:
+        """Make sure that a flow can be started here as far as this process knows. Raises `UnknownFlow`."""
+        machines = self._service.running().parts.machines
         if version is not None and not machines.is_registered(flow, version):
-            raise UnknownFlow(flow, version, [snapshot.version for snapshot in stored])
-        if flow not in machines.workflows or flow_in(machines.latest(flow).definition.metadata) is None:
-            raise UnknownFlow(flow, None, machines.workflows)
+            raise UnknownFlow(flow, version, stored, hint=self._forgotten(flow, version))
+        if flow not in machines.workflows or self._book.flow_in(machines.latest(flow).definition) is None:
+            raise UnknownFlow(flow, None, machines.workflows, hint=self._forgotten(flow))
+
+    def _forgotten(self, flow: str, version: str | None = None) -> str | None:
+        """What to do about a flow that the book has and the runtime was not given."""
+        if not any(flow == id_ and version in (None, its) for id_, its in self._book.flows):
+            return None
+        return "the book has it, and the runtime was not given it: WorkflowRuntime(definitions=book.definitions, …)"
 
     async def _require_no_other(self, flow: Flow) -> None:
         """Raise `FlowInvalid` where the flow is called as a workflow that is none."""

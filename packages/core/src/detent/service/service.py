@@ -1,16 +1,12 @@
 """What an application injects: the runtime's verbs, for one caller."""
 
-from typing import Any, Self
-from uuid import UUID
+from typing import Self
 
 from detent.json_values import JsonObject, JsonValue
-from detent.notation.chart import Marks
-from detent.notation.mermaid import Diagram, to_mermaid
 from detent.runtime.caller import Caller
 from detent.runtime.running import Running
 from detent.runtime.runtime import WorkflowRuntime
 from detent.runtime.workflow_verbs import WorkflowVerbs
-from detent.store.records import WorkflowInstance
 from detent.upgrade.verbs import UpgradeVerbs
 
 
@@ -50,20 +46,6 @@ class WorkflowService(WorkflowVerbs, UpgradeVerbs):
         Raises `InvalidValue` when it is bound to another one.
         """
         return self._for(self._caller.bound_to(tenant))
-
-    def to_mermaid(self, workflow: str, **options: Any) -> Diagram:
-        """The diagram of the newest version of `workflow`; `options` as `detent.to_mermaid` takes them."""
-        return to_mermaid(self.definition(workflow), **options)
-
-    async def instance_to_mermaid(self, instance_id: UUID | str | WorkflowInstance, **options: Any) -> Diagram:
-        """The diagram of the version an instance follows, with its state and the states it came through marked."""
-        record = await self.get_instance(instance_id)
-        definition = await self.definition_of(record)
-        entries = await self.get_history(instance_id, limit=1000)
-        moves = reversed([entry for entry in entries if entry.outcome in ("success", "failure")])
-        visited = dict.fromkeys(entry.to_state for entry in moves)
-        marks = Marks(current=record.state, visited=tuple(visited))
-        return to_mermaid(definition, marks=marks, **options)
 
     def _for(self, caller: Caller) -> Self:
         return type(self)(

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from detent.definition.duration import duration_argument
-from detent.errors import InvalidValue, NotFound, VersionConflict
+from detent.errors import InstanceBusy, InvalidValue, NotFound, VersionConflict
+from detent.flows.errors import NotWaiting
 from detent.flows.flow import Flow
 from detent.flows.names import OWN, step_of
 from detent.flows.own import Own
@@ -25,6 +25,7 @@ from detent.flows.tokens import (
 from detent.json_values import JsonObject, json_object
 from detent.problems import did_you_mean
 from detent.runtime.arguments import id_of
+from detent.service.flow_timeouts import length_of
 from detent.service.service import WorkflowService
 from detent.store.records import FINISHED, WorkflowInstance
 
@@ -61,16 +62,18 @@ class ResumeTokens:
         """A new token: url-safe text of 64 characters, 256 bits of it random, that resumes the execution once, out of `step`.
 
         `metadata` is JSON kept beside its hash. Raises `InvalidValue` for a step that the flow does not have, and
-        `InstanceBusy` while a handler is under way.
+        `NotWaiting` for an execution that has ended, and while a handler is under way.
         """
-        identity, length = id_of(execution_id, "execution_id"), _length(expires_in)
+        identity, length = id_of(execution_id, "execution_id"), length_of(expires_in, "expires_in")
         text, kept = new_token(identity), json_object(metadata, "metadata")
 
         def added(own: Own, now: datetime) -> Own:
             token = ResumeToken(hash_of(text), identity, step, TokenState.PENDING, now, expiry(length, now), None, kept)
             return with_token(own, token, now)
 
-        _, flow = await self._load(identity)
+        instance, flow = await self._load(identity)
+        if instance.status in FINISHED:
+            raise NotWaiting(identity, instance.status.value)
         if step not in flow.steps:
             hint = did_you_mean(step, flow.steps)
             raise InvalidValue("step", f"is {step!r}, which the flow does not have", hint=hint)
@@ -140,6 +143,8 @@ class ResumeTokens:
                 await self._service.patch_context(
                     execution_id, {OWN: changed.to_json()}, reason=reason, expected_version=instance.version
                 )
+            except InstanceBusy as busy:
+                raise NotWaiting(execution_id, "running", "tokens are for those that wait") from busy
             except VersionConflict:
                 if tries == _TRIES:
                     raise
@@ -155,8 +160,4 @@ class ResumeTokens:
 
     def _now(self) -> datetime:
         parts = self._service.running().parts
-        return parts.now or parts.store.now()
-
-
-def _length(expires_in: timedelta | str | None) -> timedelta | None:
-    return None if expires_in is None else duration_argument(expires_in, "expires_in", least=timedelta(microseconds=1))
+        return parts.present

@@ -3,11 +3,10 @@
 from uuid import UUID
 
 from detent.flows.book import FlowBook
-from detent.flows.names import OWN
-from detent.flows.own import Own
 from detent.json_values import JsonObject
+from detent.service.flow_starts import begin_flow
 from detent.service.service import WorkflowService
-from detent.service.trigger_book import Start
+from detent.service.trigger_calls import Start
 from detent.triggers.errors import TriggerUnavailable
 from detent.triggers.trigger import Trigger
 
@@ -26,16 +25,16 @@ class FlowStarter:
         """The execution and whether it is new, in the transaction of `connection`.
 
         It reads nothing outside of that transaction, which would need a second connection while the first is held. Raises
-        `TriggerUnavailable` where this process does not know the flow, `ContextTooLarge`, and what `create_instance` raises.
+        `TriggerUnavailable` where this process does not know the flow, and what `begin_flow` raises.
         """
         trigger = wanted.trigger
         self._require(trigger)
-        context = context_of(trigger, wanted)
-        self._book.limits.check(context)
         acting = self._service.acting(source="trigger", trigger=trigger.name)
-        instance = await acting.within(connection).create_instance(
+        instance = await begin_flow(
+            acting.within(connection),
+            self._book,
             trigger.flow,
-            context={**context, OWN: Own().to_json()},
+            context_of(trigger, wanted),
             metadata={"trigger": trigger.name, "trigger_id": str(wanted.trigger_id), **wanted.labels},
             tenant=wanted.tenant or None,
             idempotency_key=wanted.key,

@@ -38,6 +38,25 @@ _DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
 _HINT = "write 5 fields (minute hour day month weekday), or 6 with the seconds in front: */5 * * * *"
 
 
+_MACROS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_RANGES = {
+    "second": "0 to 59",
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day-of-month": "1 to 31, as far as the month has them",
+    "month": "1 to 12, or JAN to DEC",
+    "day-of-week": "0 to 7, or SUN to SAT",
+}
+
+
 @dataclass(frozen=True)
 class Schedule:
     """An expression in a time zone. Raises `InvalidValue` where either cannot be read, or nothing is ever due."""
@@ -49,6 +68,10 @@ class Schedule:
     def __post_init__(self) -> None:
         if cronsim is None:  # pragma: no cover - the extra is installed where this is tested
             raise InvalidValue("expression", "cannot be read", hint="install detent[cron]")
+        if self.expression.strip().startswith("@"):
+            hint = _MACROS.get(self.expression.strip().lower())
+            reason = f"is {self.expression!r}, and macros are not read"
+            raise InvalidValue("expression", reason, hint=f"write {hint}" if hint else _HINT)
         if len(self.expression.split()) not in (5, 6):
             raise InvalidValue("expression", f"is {self.expression!r}, which has not 5 or 6 fields", hint=_HINT)
         if next(self.after(_EARLY), None) is None:
@@ -79,7 +102,7 @@ class Schedule:
         try:
             return iter(cronsim.CronSim(self.expression, local.replace(tzinfo=None, fold=0)))
         except (cronsim.CronSimError, ValueError) as error:
-            raise InvalidValue("expression", f"is {self.expression!r}: {error}", hint=_HINT) from None
+            raise InvalidValue("expression", f"is {self.expression!r}: {_told(error)}", hint=_HINT) from None
 
     def _on_the_wall(self, begin: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         for wall in self._walls(begin.astimezone(zone)):
@@ -123,12 +146,12 @@ def missed(
     """The instants to fire at `now`, in order, when those up to `last` are done with.
 
     What is due no longer than `grace` ago is in time, and fired in any case. Of what is late, `skip` fires nothing, `once` the
-    latest, and that only where nothing is in time, and `all` everything: no more than `limit` at once, the earliest first.
+    latest, and that only where nothing is in time, and `all` everything. No more than `limit` at once, the earliest first.
     """
     schedule = checked_schedule(expression, zone)
     if policy == "all":
         return list(islice(_between(schedule, last, now), limit))
-    in_time = list(_between(schedule, max(last, now - grace - timedelta(microseconds=1)), now))
+    in_time = list(islice(_between(schedule, max(last, now - grace - timedelta(microseconds=1)), now), limit))
     if in_time or policy == "skip":
         return in_time
     late = _latest(schedule, last, now - grace)
@@ -195,3 +218,10 @@ def _first_valid(wall: datetime, zone: ZoneInfo) -> datetime:
         return instant
     # Read by the clock after the gap, a time in the gap is before it.
     return _first_second(zone, wall.replace(tzinfo=zone, fold=1).astimezone(UTC), instant)
+
+
+def _told(error: Exception) -> str:
+    """What the library found wrong, with what the field may be where it names one."""
+    said = str(error)
+    allowed = _RANGES.get(said.removeprefix("Bad "))
+    return f"{said}, which goes from {allowed}" if allowed else said

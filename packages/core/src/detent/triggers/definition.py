@@ -12,14 +12,16 @@ from detent.definition.timeout import Timeout
 
 WORKFLOW = "detent.trigger"
 """The name of the workflow."""
-NEW, ENABLED, DISABLED, DELETED = "new", "enabled", "disabled", "deleted"
+NEW, ENABLED, PAUSED, DISABLED, DELETED = "new", "enabled", "paused", "disabled", "deleted"
 """The states of a trigger."""
 FIRE, TICK, BACKFILL, REJECT = "fire", "tick", "backfill", "reject"
 """What the invocation log is made of: a call or a message, an instant that is due, instants made up for, a call turned away."""
-CONFIGURE, ENABLE, DISABLE, DELETE = "configure", "enable", "disable", "delete"
+CONFIGURE, ENABLE, PAUSE, RESUME, DISABLE, DELETE = "configure", "enable", "pause", "resume", "disable", "delete"
 """What an operator does."""
-CONFIG, LAST_AT, NEXT_AT = "trigger", "last_at", "next_at"
-"""Keys of its context: what was written; up to when its instants are done with; when the next one is due."""
+CONFIG, LAST_AT, NEXT_AT, TALLY = "trigger", "last_at", "next_at", "tally"
+"""Keys of its context: what was written; up to when its instants are done with; when the next one is due; its invocations,
+counted.
+"""
 BEGIN, ARM = "begin", "arm"
 
 
@@ -49,6 +51,19 @@ def trigger_definition() -> WorkflowDefinition:
                     BACKFILL: made_up,
                     REJECT: rejected,
                     CONFIGURE: Event(target=ENABLED, commands=[_ref(CONFIGURE)]),
+                    PAUSE: Event(target=PAUSED),
+                    DISABLE: Event(target=DISABLED),
+                    DELETE: deleted,
+                }
+            ),
+            # The next tick stays where it is: resumed, it is due at once where it has passed.
+            PAUSED: State(
+                events={
+                    BACKFILL: made_up,
+                    REJECT: rejected,
+                    CONFIGURE: Event(target=PAUSED, commands=[_ref(CONFIGURE)]),
+                    RESUME: Event(target=ENABLED),
+                    ENABLE: armed,
                     DISABLE: Event(target=DISABLED),
                     DELETE: deleted,
                 }

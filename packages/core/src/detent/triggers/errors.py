@@ -16,7 +16,9 @@ class InputError:
     """Dotted from the root: `items[0].price`; empty for the whole."""
     message: str
     keyword: str
-    """Of the JSON Schema, such as `required` or `type`; `json` where the body is none, `idempotency` where a key is missing."""
+    """Of the JSON Schema, such as `required` or `type`; `json` where the body is none, `idempotency` where a key is missing,
+    `$ref` where the schema cannot be followed.
+    """
 
 
 class TriggerInvalid(DetentError):
@@ -65,13 +67,14 @@ class InputRefused(DetentError):
 
 
 class SecretMissing(DetentError):
-    """A trigger verifies signatures by a secret that this process was not given."""
+    """A trigger verifies signatures by a secret that this process was not given, or not in a form that its scheme can use."""
 
     code = "trigger_secret_missing"
 
-    def __init__(self, name: str, secret: str) -> None:
+    def __init__(self, name: str, secret: str, reason: str = "it was not given") -> None:
         super().__init__(
-            f"trigger {name!r} needs the secret {secret!r}", hint=f"TriggerService(..., secrets={{{secret!r}: ...}})"
+            f"trigger {name!r} needs the secret {secret!r}: {reason}",
+            hint=f"TriggerService(..., secrets={{{secret!r}: ...}})",
         )
         self.name = name
         self.secret = secret

@@ -58,8 +58,7 @@ def verify(
     The names of `headers` may be spelled in any case. A secret of Standard Webhooks is `whsec_` and base64; raises `InvalidValue`
     where one is not, and where there is none at all.
     """
-    if not secrets or not all(secrets):
-        raise InvalidValue("secrets", "holds none, or one that is empty, which everybody knows")
+    check_secrets(scheme, secrets)
     known = {name.lower(): value for name, value in headers.items()}
     match scheme:
         case "github":
@@ -68,6 +67,14 @@ def verify(
             _verify_stripe(secrets, body, known, now, tolerance)
         case "standard":
             _verify_standard(secrets, body, known, now, tolerance)
+
+
+def check_secrets(scheme: Scheme, secrets: Sequence[str]) -> None:
+    """Raise `InvalidValue` unless `secrets` can be used by `scheme`."""
+    if not secrets or not all(secrets):
+        raise InvalidValue("secrets", "holds none, or one that is empty, which everybody knows")
+    if scheme == "standard" and not all(map(_standard_key, secrets)):
+        raise InvalidValue("secrets", "holds one that is empty after whsec_, which everybody knows")
 
 
 def _verify_github(secrets: Sequence[str], body: bytes, headers: Mapping[str, str]) -> None:

@@ -1,37 +1,50 @@
 """Triggers as they are written: what starts which flow, when, and with which context."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from detent.definition.duration import Duration
+from detent.definition.json_schema import check_schema
 from detent.definition.part import JsonObjectField, constructor
 from detent.definition.selectors import DotPath
-from detent.definition.shape import fault, shape_problems
+from detent.definition.shape import TAG, fault, shape_problems, with_near_misses
+from detent.definition.spelling import spellings_of
 from detent.errors import InvalidValue
 from detent.json_values import JsonObject
 from detent.triggers.cron import GRACE, Misfire, checked_schedule
 from detent.triggers.errors import TriggerInvalid
-from detent.triggers.input_schema import check_schema
 from detent.triggers.signatures import TOLERANCE, Scheme
 
-RESERVED = ("$flow", "error")
-"""Keys of a flow's context that are its own."""
-
 ContextKey = Annotated[str, Field(min_length=1, max_length=200)]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s/\x00]+$")]
+_NO_NAME = re.compile(r"[\s/\x00]")
+
+
+def _name(written: str) -> str:
+    if _NO_NAME.search(written):
+        hint = f"write {_NO_NAME.sub('-', written)}"
+        raise fault("bad_name", f"is {written!r}, and a name has neither blanks nor slashes", hint=hint)
+    return written
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 
 
 class _Written(BaseModel):
@@ -45,6 +58,14 @@ class _Written(BaseModel):
         use_attribute_docstrings=True,
         hide_input_in_errors=True,
     )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_near_misses(cls, written: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(written)
+        except ValidationError as error:
+            raise with_near_misses(error, spellings_of(cls)) from None
 
 
 class Signature(_Written):
@@ -101,18 +122,6 @@ class _Trigger(_Written):
             super().__init__(**{key: value for key, value in written.items() if value is not None})
         except ValidationError as error:
             raise TriggerInvalid(_called(written), shape_problems(error)) from None
-
-    @property
-    def reserved_keys(self) -> list[str]:
-        """Keys of the context that it would set and that are a flow's own."""
-        written = [*self.static_context, getattr(self, "context_key", None)]
-        return [key for key in RESERVED if key in written]
-
-    @model_validator(mode="after")
-    def _free_keys(self) -> Self:
-        if self.reserved_keys:
-            raise fault("reserved_key", f"the context key {self.reserved_keys[0]!r} is kept for the flow itself")
-        return self
 
 
 class HttpTrigger(_Trigger):
@@ -279,10 +288,26 @@ class EventTrigger(_Trigger):
 Trigger: TypeAlias = HttpTrigger | CronTrigger | EventTrigger
 
 
+def _kind(written: Mapping[str, Any]) -> str | None:
+    kind = written.get("kind")
+    return TAG + kind if isinstance(kind, str) else None
+
+
 class Triggers:
     """Reads triggers: `Triggers.read(data)`."""
 
-    _reader: ClassVar[TypeAdapter[Trigger]] = TypeAdapter(Annotated[Trigger, Field(discriminator="kind")])
+    _reader: ClassVar[TypeAdapter[Trigger]] = TypeAdapter(
+        Annotated[
+            Annotated[HttpTrigger, Tag(TAG + "http")]
+            | Annotated[CronTrigger, Tag(TAG + "cron")]
+            | Annotated[EventTrigger, Tag(TAG + "event")],
+            Discriminator(
+                _kind,
+                custom_error_type="bad_kind",
+                custom_error_message="must have a kind, which is 'http', 'cron' or 'event'",
+            ),
+        ]
+    )
 
     @classmethod
     def read(cls, written: Trigger | Mapping[str, Any]) -> Trigger:

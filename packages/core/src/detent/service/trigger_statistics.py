@@ -1,0 +1,32 @@
+"""The invocations of a trigger, counted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from detent.triggers.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerStatistics:
+    """The invocations of a trigger, counted by what came of them.
+
+    Counted is what is logged, in the same commit; what was rolled back and is tried again, such as an instant whose flow this
+    process does not know, stands in the log and is not counted.
+    """
+
+    since: datetime | None
+    """From when on; `None` for all there are."""
+    total: int
+    by_status: Mapping[str, int]
+    """As `Invocation.status` names them."""
+    executions: int
+    """How many were started; not those that were known already."""
+    last_at: datetime | None
+    """When it was last invoked, since then."""
+
+    @classmethod
+    def of(cls, since: datetime | None, tally: Tally) -> Self:
+        """What a tally says."""
+        return cls(since, sum(tally.by_status.values()), dict(tally.by_status), tally.executions, tally.last_at)
