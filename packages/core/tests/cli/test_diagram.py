@@ -7,7 +7,7 @@ import pytest
 from click.testing import Result
 
 from detent.definition.model import WorkflowDefinition
-from detent.notation.mermaid import to_mermaid
+from detent.notation import to_dot, to_mermaid
 
 Detent = Callable[..., Result]
 
@@ -63,6 +63,13 @@ def test_options_reach_the_diagram(detent: Detent) -> None:
     result = detent("diagram", "order.json", "--style", "flowchart", "--direction", "TB")
     assert "flowchart TB" in result.output
     assert "detent:" not in detent("diagram", "order.json", "--hide-details").output
+
+
+def test_a_diagram_can_be_written_for_graphviz(detent: Detent) -> None:
+    definition = WorkflowDefinition.from_file("order.json")
+    options = ["--format", "dot", "--direction", "TB", "--symbols", "text", "--hide-commands"]
+    expected = to_dot(definition, direction="TB", symbols="text", show_commands=False)
+    assert detent("diagram", "order.json", *options).output == expected
 
 
 def test_a_diagram_can_be_kept_and_compared(detent: Detent, expected: str) -> None:

@@ -19,11 +19,12 @@ Detent = Callable[..., Result]
 
 # Each command sends the signals itself: then they come when a run is under way, and not before the worker has begun.
 SHOP = """
-import asyncio, os, signal, threading
+import asyncio, logging, os, signal, threading
 from detent import SqliteStore, WorkflowDefinition, WorkflowRuntime, command
 
 @command("finish", durable=True)
 async def finish(ctx):
+    logging.getLogger("shop").info("it is finished")
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.sleep(0)
 
@@ -218,3 +219,27 @@ def test_what_cannot_work_is_told_in_a_sentence(shop, arguments, told):
     result = shop("worker", *arguments)
     assert result.exit_code != 0
     assert told in result.stderr
+
+
+async def logged(*arguments: str) -> str:
+    """What a worker writes to its standard error while an order is finished."""
+    await asyncio.to_thread(accepted, "finish")
+    async with a_process("--poll", "0.05", *arguments) as process:
+        _, errors = await process.communicate()
+    assert process.returncode == 0, errors
+    return errors.decode()
+
+
+async def test_what_is_logged_from_info_on_is_shown(shop):
+    assert "INFO shop: it is finished" in await logged()
+
+
+async def test_less_is_shown_where_less_is_asked_for(shop):
+    assert "it is finished" not in await logged("--log-level", "warning")
+
+
+@pytest.mark.parametrize(("arguments", "shown"), [([], False), (["--log-level", "info"], True)])
+async def test_logging_that_the_application_has_set_up_stays_as_it_is(shop, arguments, shown):
+    own = "import logging\nlogging.basicConfig(level=logging.WARNING, format='ours: %(message)s')\n"
+    await asyncio.to_thread(Path("shop.py").write_text, own + SHOP)
+    assert ("ours: it is finished" in await logged(*arguments)) is shown

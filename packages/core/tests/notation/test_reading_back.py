@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from detent.definition.model import WorkflowDefinition
 from detent.notation.mermaid import to_mermaid
+from detent.notation.mermaid_reader import from_mermaid
+from detent.testing.strategies import definitions as sound_definitions
 
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]/,()]|[^\s\[\]/,()"]+')
 
@@ -195,6 +197,20 @@ def definitions(draw: st.DrawFn) -> WorkflowDefinition:
 def test_a_state_diagram_reads_back_to_the_same_definition(definition: WorkflowDefinition) -> None:
     text = to_mermaid(definition)
     assert WorkflowDefinition.from_dict(Reader(text).written).to_dict() == definition.to_dict()
+
+
+@given(definitions())
+def test_from_mermaid_reads_what_to_mermaid_wrote(definition: WorkflowDefinition) -> None:
+    assert from_mermaid(to_mermaid(definition)).to_dict() == definition.to_dict()
+
+
+@given(sound_definitions())
+def test_from_mermaid_reads_sound_definitions_back(definition: WorkflowDefinition) -> None:
+    assert from_mermaid(to_mermaid(definition)) == definition
+
+
+def test_from_mermaid_reads_the_order_workflow_back(order: WorkflowDefinition) -> None:
+    assert from_mermaid(to_mermaid(order)) == order
 
 
 def test_the_order_workflow_reads_back(order: WorkflowDefinition) -> None:

@@ -1,58 +1,109 @@
-"""`detent diagram`: a definition as a Mermaid diagram, on standard output or in a file that is kept up to date."""
+"""`detent diagram`: a definition or a flow drawn as text or as a picture, and diagrams in pages that are kept up to date."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import rich_click as click
 
-from detent.cli.sources import find_definition
+from detent.cli.drawing import Drawing, drawing_options
+from detent.cli.mermaid_cli import Theme, draw_picture, find_mmdc
+from detent.cli.pages import is_page, keep_pages
 from detent.cli.terminal import one_line
-from detent.notation.mermaid import Direction, Style, to_mermaid
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("source", metavar="FILE|MODULE:ATTRIBUTE")
-@click.option("--style", type=click.Choice(get_args(Style)), default="state", show_default=True, help="Which diagram.")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@drawing_options
+@click.option("--output", type=_FILE, help="Write to this file.")
+@click.option("--png", type=_FILE, help="Draw a picture into this file, with an installed mmdc.")
+@click.option("--svg", type=_FILE, help="Likewise, as SVG.")
 @click.option(
-    "--direction",
-    type=click.Choice(get_args(Direction)),
-    default="LR",
-    show_default=True,
-    help="Where the arrows lead.",
+    "--theme", type=click.Choice(get_args(Theme)), default="default", show_default=True, help="The theme of a picture."
 )
-@click.option("--hide-commands", is_flag=True, help="Leave commands out.")
-@click.option("--hide-details", is_flag=True, help="Leave out what cannot be drawn: context, payloads and the like.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@click.option("--mmdc", envvar="DETENT_MMDC", metavar="PROGRAM", help="Mermaid's command line; else the mmdc on PATH.")
 @click.option(
-    "--check", is_flag=True, help="Write nothing; exit code 1 when the file given by --output is out of date."
+    "--check", is_flag=True, help="Write nothing; exit code 1 when the pages, or the file of --output, are out of date."
 )
+@click.option("--write", is_flag=True, help="Draw the marked diagrams in the pages again.")
 def diagram(
-    source: str,
-    style: Style,
-    direction: Direction,
-    hide_commands: bool,
-    hide_details: bool,
+    sources: tuple[str, ...],
     output: Path | None,
+    png: Path | None,
+    svg: Path | None,
+    theme: Theme,
+    mmdc: str | None,
     check: bool,
+    write: bool,
+    **options: Any,
 ) -> None:
-    """Draw a definition as a Mermaid diagram.
+    """Draw a definition or a flow as a Mermaid diagram, or in the language of Graphviz.
 
     It is read from a JSON or YAML file, from standard input for `-`, or from a Python `module:attribute`, which is a
-    WorkflowDefinition or a function that returns one.
+    WorkflowDefinition, a Flow, or a function that returns one. Of a flow, --handlers tells where `goto` may lead.
+
+    With --check or --write, pages of Markdown and folders of them are compared or written instead: each block of a diagram
+    below a comment `detent diagram: SOURCE` with the options of this command.
     """
-    if check and output is None:
-        raise click.UsageError("--check compares with a file: name it with --output")
-    text = to_mermaid(
-        find_definition(source),
-        style=style,
-        direction=direction,
-        show_commands=not hide_commands,
-        show_details=not hide_details,
-    )
-    if output is None:
+    drawing = Drawing.taken_from(options)
+    if any(map(is_page, sources)):
+        _refuse_beside_pages(sources, drawing, [output, png, svg])
+        keep_pages(sources, _mode(check, write))
+        return
+    _refuse_misuse(sources, drawing, [png, svg], check=check, write=write, output=output)
+    program = find_mmdc(mmdc) if png or svg else ""
+    text = drawing.of(sources[0])
+    if png:
+        draw_picture(text, png, kind="png", mmdc=program, theme=theme)
+    if svg:
+        draw_picture(text, svg, kind="svg", mmdc=program, theme=theme)
+    if output:
+        _keep(output, text, sources[0], "compare" if check else "write")
+    elif not png and not svg:
         click.echo(text, nl=False)
-    else:
-        _keep(output, text, source, "compare" if check else "write")
+
+
+def _mode(check: bool, write: bool) -> Literal["check", "write"]:
+    if check == write:
+        raise click.UsageError("say --check or --write: pages are either compared or written")
+    return "check" if check else "write"
+
+
+def _refuse_beside_pages(sources: Sequence[str], drawing: Drawing, files: Sequence[Path | None]) -> None:
+    others = [source for source in sources if not is_page(source)]
+    if others:
+        raise click.UsageError(one_line(f"{others[0]} is no page of Markdown and no folder, as the other SOURCEs are"))
+    if any(files):
+        raise click.UsageError("--output, --png and --svg take a definition or a flow, and no pages")
+    if drawing != Drawing():
+        raise click.UsageError(
+            "how a diagram in a page is drawn is said in its mark, and not beside --check and --write"
+        )
+
+
+def _refuse_misuse(
+    sources: Sequence[str],
+    drawing: Drawing,
+    pictures: Sequence[Path | None],
+    *,
+    check: bool,
+    write: bool,
+    output: Path | None,
+) -> None:
+    if len(sources) > 1:
+        raise click.UsageError("one definition or flow is drawn at a time; several SOURCEs are pages of Markdown")
+    if write:
+        raise click.UsageError("--write draws the diagrams in pages; a diagram alone is written with --output")
+    if check and output is None:
+        raise click.UsageError("--check compares with a file: name it with --output, or name pages of Markdown")
+    if any(pictures) and check:
+        raise click.UsageError("a picture cannot be compared: --check is for text")
+    if any(pictures) and drawing.format != "mermaid":
+        raise click.UsageError(
+            "--png and --svg are drawn by Mermaid; for --format dot pipe the text into Graphviz's dot"
+        )
 
 
 def _keep(output: Path, text: str, source: str, mode: Literal["compare", "write"]) -> None:

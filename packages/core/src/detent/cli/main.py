@@ -2,6 +2,7 @@
 
 import rich_click as click
 
+from detent.cli.check import check
 from detent.cli.diagram import diagram
 from detent.cli.plugins import Commands
 from detent.cli.upgrade import upgrade
@@ -16,6 +17,7 @@ def main() -> None:
 
 
 main.add_command(validate)
+main.add_command(check)
 main.add_command(diagram)
 main.add_command(upgrade)
 main.add_command(worker)

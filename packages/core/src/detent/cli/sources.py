@@ -1,50 +1,73 @@
-"""Where a command finds a definition: in a file, on standard input, or in a Python module."""
+"""Where a command finds a definition or a flow: in a file, on standard input, or in a Python module."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import rich_click as click
 
 from detent.cli.modules import attribute_at, called, kind_of
 from detent.cli.terminal import one_line
 from detent.definition.model import WorkflowDefinition
+from detent.definition.reading import read_file, read_json, read_yaml
 from detent.errors import DefinitionInvalid
+from detent.flows.errors import FlowInvalid
+from detent.flows.flow import Flow
+
+Written: TypeAlias = WorkflowDefinition | Flow
+"""What a file may hold."""
 
 STANDARD_INPUT = "-"
 """What is written in place of a file to read standard input."""
 
 
-def read_definition(source: str) -> WorkflowDefinition:
-    """The definition in a file, or on standard input for `-`; raises `DefinitionInvalid` or `OSError`."""
-    if source != STANDARD_INPUT:
-        return WorkflowDefinition.from_file(source)
-    text = sys.stdin.buffer.read()
-    # YAML takes most JSON as well, but explains its faults as faults of YAML.
-    return WorkflowDefinition.from_json(text) if text.lstrip()[:1] == b"{" else WorkflowDefinition.from_yaml(text)
+def read_source(source: str) -> Written:
+    """What a file holds, or standard input for `-`; raises `DefinitionInvalid`, `FlowInvalid` or `OSError`."""
+    data = _data_in(source)
+    return Flow.from_dict(data) if _is_flow(data) else WorkflowDefinition.from_dict(data)
 
 
-def find_definition(source: str) -> WorkflowDefinition:
-    """The definition in a file, on standard input, or at `module:attribute`; what goes wrong is said in one sentence."""
+def find_source(source: str) -> Written:
+    """What is in a file, on standard input, or at `module:attribute`; what goes wrong is said in one sentence."""
     if ":" in source and not Path(source).exists():
         return _from_module(source)
     try:
-        return read_definition(source)
-    except DefinitionInvalid as error:
+        return read_source(source)
+    except (DefinitionInvalid, FlowInvalid) as error:
         raise click.ClickException(_first_of(source, error)) from None
     except OSError as error:
         raise click.ClickException(one_line(f"{source} cannot be read: {error.strerror or error}")) from None
 
 
-def _from_module(source: str) -> WorkflowDefinition:
-    found = called(attribute_at(source), source)
-    if isinstance(found, WorkflowDefinition):
-        return found
-    raise click.ClickException(
-        one_line(f"{source} is {kind_of(found)} and not a WorkflowDefinition or a function that returns one")
+def _data_in(source: str) -> Any:
+    if source != STANDARD_INPUT:
+        return read_file(source)
+    text = sys.stdin.buffer.read()
+    # YAML takes most JSON as well, but explains its faults as faults of YAML.
+    return read_json(text) if text.lstrip()[:1] == b"{" else read_yaml(text)
+
+
+def _is_flow(data: object) -> bool:
+    """Whether it was meant as a flow, so that it is told what a flow lacks."""
+    return (
+        isinstance(data, Mapping)
+        and not {"states", "initial_state", "initialState"} & data.keys()
+        and bool({"steps", "initial_step_id", "initialStepId"} & data.keys())
     )
 
 
-def _first_of(source: str, error: DefinitionInvalid) -> str:
+def _from_module(source: str) -> Written:
+    found = called(attribute_at(source), source)
+    if isinstance(found, WorkflowDefinition | Flow):
+        return found
+    raise click.ClickException(
+        one_line(f"{source} is {kind_of(found)} and not a WorkflowDefinition or a Flow, or a function that returns one")
+    )
+
+
+def _first_of(source: str, error: DefinitionInvalid | FlowInvalid) -> str:
     first, *others = error.problems
     more = f"; {len(others)} more: detent validate {source}" if others else ""
-    return one_line(f"{source} holds no sound definition: {first}{more}")
+    kind = "flow" if isinstance(error, FlowInvalid) else "definition"
+    return one_line(f"{source} holds no sound {kind}: {first}{more}")

@@ -1,21 +1,29 @@
-"""`detent validate`: everything that is wrong with definition files, without running anything."""
+"""`detent validate`: everything that is wrong with files of definitions and flows, without running anything."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import rich_click as click
 from click.exceptions import Exit
 
-from detent.cli.sources import STANDARD_INPUT, read_definition
+from detent.cli.handlers import handlers_at, handlers_option
+from detent.cli.sources import STANDARD_INPUT, Written, read_source
 from detent.cli.terminal import one_line, printable
-from detent.definition.model import WorkflowDefinition
 from detent.definition.validate import validate as check
 from detent.errors import DefinitionInvalid
-from detent.problems import Problem
+from detent.flows.checks import check_flow
+from detent.flows.errors import FlowInvalid
+from detent.flows.flow import Flow
+from detent.flows.handler import HandlerSpec
+from detent.problems import Problem, Severity
 
-_COLOURS = {"error": "red", "warning": "yellow"}
+_COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "note": "cyan"}
+_NEEDS_HANDLERS = frozenset({"unknown_handler", "unreachable_step"})
+"""What nobody knows of a flow without its handlers: which there are, and where they go."""
+
+Handlers = Mapping[str, HandlerSpec]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +32,28 @@ class Report:
 
     source: str
     """The file as it was named, or `-`."""
-    definition: WorkflowDefinition | None
+    read: Written | None
     """What it holds, where that can be read."""
     problems: Sequence[Problem]
+    handlers_checked: bool = True
+    """Whether its handlers were looked at, if it is a flow."""
+
+    @property
+    def name(self) -> str | None:
+        """What the definition or the flow is called."""
+        return self.read.id if isinstance(self.read, Flow) else self.read.name if self.read else None
 
     def is_valid(self, *, strict: bool) -> bool:
         """Whether nothing is wrong with it; `strict` counts warnings."""
-        return not any(strict or problem.severity == "error" for problem in self.problems)
+        refused = ("error", "warning") if strict else ("error",)
+        return not any(problem.severity in refused for problem in self.problems)
 
     def to_dict(self, *, strict: bool) -> dict[str, Any]:
         """The report as JSON values."""
         return {
             "file": self.source,
-            "workflow": self.definition.name if self.definition else None,
-            "version": self.definition.version if self.definition else None,
+            "workflow": self.name,
+            "version": self.read.version if self.read else None,
             "valid": self.is_valid(strict=strict),
             "problems": [asdict(problem) for problem in self.problems],
         }
@@ -45,14 +61,16 @@ class Report:
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@handlers_option
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
 @click.option("--json", "as_json", is_flag=True, help="Answer JSON.")
-def validate(files: tuple[str, ...], strict: bool, as_json: bool) -> None:
-    """Say everything that is wrong with definitions in JSON or YAML files; `-` reads standard input.
+def validate(files: tuple[str, ...], handlers: str | None, strict: bool, as_json: bool) -> None:
+    """Say everything that is wrong with definitions and flows in JSON or YAML files; `-` reads standard input.
 
-    Exit code 1 when there is an error.
+    The handlers of a flow, and their configs, are checked where --handlers tells them. Exit code 1 when there is an error.
     """
-    reports = [_report(source) for source in files]
+    known = handlers_at(handlers)
+    reports = [report_on(source, known) for source in files]
     valid = all(report.is_valid(strict=strict) for report in reports)
     if as_json:
         answer = {"valid": valid, "files": [report.to_dict(strict=strict) for report in reports]}
@@ -64,36 +82,56 @@ def validate(files: tuple[str, ...], strict: bool, as_json: bool) -> None:
         raise Exit(1)
 
 
-def _report(source: str) -> Report:
+def report_on(source: str, handlers: Handlers | None) -> Report:
+    """What is in a file, or on standard input for `-`, and everything that is wrong with it."""
     try:
-        definition = read_definition(source)
-    except DefinitionInvalid as error:
+        read = read_source(source)
+    except (DefinitionInvalid, FlowInvalid) as error:
         return Report(source, None, error.problems)
     except OSError as error:
         return Report(source, None, [Problem("", "unreadable", f"cannot be read: {error.strerror or error}")])
-    return Report(source, definition, check(definition))
+    if isinstance(read, Flow):
+        return Report(source, read, _flow_problems(read, handlers), handlers_checked=handlers is not None)
+    return Report(source, read, check(read))
+
+
+def _flow_problems(flow: Flow, handlers: Handlers | None) -> list[Problem]:
+    if handlers is not None:
+        return check_flow(flow, handlers)
+    return [problem for problem in check_flow(flow, {}) if problem.code not in _NEEDS_HANDLERS]
 
 
 def _print(report: Report) -> None:
-    name = "standard input" if report.source == STANDARD_INPUT else report.source
-    click.echo(f"{click.style(one_line(name), bold=True)}: {_summary(report)}")
+    click.echo(f"{click.style(one_line(shown_name(report)), bold=True)}: {summary(report)}")
     for problem in report.problems:
-        severity = click.style(f"{problem.severity:<7}", fg=_COLOURS[problem.severity])
-        place = f"{problem.path}: " if problem.path else ""
-        click.echo(f"  {severity} {one_line(place + problem.message)}")
-        if problem.hint:
-            click.echo(f"          {click.style(one_line(problem.hint), dim=True)}")
+        print_problem(problem)
 
 
-def _summary(report: Report) -> str:
-    counts = [_counted(report.problems, severity) for severity in ("error", "warning")]
+def shown_name(report: Report) -> str:
+    """What the file is called when it is told of."""
+    return "standard input" if report.source == STANDARD_INPUT else report.source
+
+
+def print_problem(problem: Problem, place: str = "") -> None:
+    """Print one problem with its hint; `place` is where in the file it is."""
+    severity = click.style(f"{problem.severity:<7}", fg=_COLOURS[problem.severity])
+    path = f"{problem.path}: " if problem.path else ""
+    click.echo(f"  {severity} {one_line(place + path + problem.message)}")
+    if problem.hint:
+        click.echo(f"          {click.style(one_line(problem.hint), dim=True)}")
+
+
+def summary(report: Report) -> str:
+    """How many problems there are of each severity, or that the file is sound."""
+    counts = [_counted(report.problems, severity) for severity in _COLOURS]
     found = ", ".join(count for count in counts if count)
     if found:
         return found
-    named = f" ({report.definition.name} v{report.definition.version})" if report.definition else ""
+    unchecked = "" if report.handlers_checked else "; its handlers were not checked, see --handlers"
+    named = f" ({report.name} v{report.read.version}{unchecked})" if report.read else ""
     return click.style("sound", fg="green") + printable(named)
 
 
-def _counted(problems: Sequence[Problem], severity: str) -> str:
+def _counted(problems: Sequence[Problem], severity: Severity) -> str:
     number = sum(problem.severity == severity for problem in problems)
     return f"{number} {severity}{'' if number == 1 else 's'}" if number else ""

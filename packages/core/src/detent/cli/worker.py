@@ -1,6 +1,7 @@
 """`detent worker`: a process that advances runs, fires timeouts and delivers messages until it is told to stop."""
 
 import json
+import logging
 from datetime import timedelta
 
 import rich_click as click
@@ -44,6 +45,11 @@ from detent.workers.worker import Worker
 @click.option("--no-inbox", is_flag=True, help="Leave events that were sent to others.")
 @click.option("--no-outbox", is_flag=True, help="Leave deliveries to subscribers to others.")
 @click.option("--no-retention", is_flag=True, help="Leave retention policies and expired keys to others.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What is logged to stderr, from this level on; info, unless the application has set up its logging itself.",
+)
 @click.option("--name", metavar="TEXT", help="What it is called in the runs it holds; else its host and process id.")
 @click.option("--json", "as_json", is_flag=True, help="Answer JSON, a line at the start and one at the end.")
 def worker(
@@ -56,6 +62,7 @@ def worker(
     no_inbox: bool,
     no_outbox: bool,
     no_retention: bool,
+    log_level: str | None,
     name: str | None,
     as_json: bool,
 ) -> None:
@@ -66,6 +73,7 @@ def worker(
     """
 
     async def work(runtime: WorkflowRuntime) -> None:
+        _log(log_level)
         working = Worker(
             runtime,
             queues=queues or None,
@@ -82,6 +90,13 @@ def worker(
         _tell("stopped", working, as_json=as_json)
 
     with_runtime(source, work)
+
+
+def _log(level: str | None) -> None:
+    """Log to stderr, unless the application has set up its logging, which it has by now: its modules are imported."""
+    logging.basicConfig(level=(level or "info").upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if level is not None:
+        logging.getLogger().setLevel(level.upper())
 
 
 def _tell(what: str, working: Worker, *, as_json: bool) -> None:

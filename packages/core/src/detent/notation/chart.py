@@ -10,8 +10,9 @@ What is drawn follows from the rules of a definition, so that every notation tel
 Nothing here knows instances: what one of them has been through comes in as `Marks`.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Literal, TypeAlias
 
 from detent.definition.commands import CommandRef
@@ -25,6 +26,18 @@ Kind: TypeAlias = Literal["taken", "failed", "hop"]
 """Why an arrow is followed: its event was taken, a command failed, or by itself after the entry."""
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A way that an instance went."""
+
+    source: str
+    target: str
+    event: str | None = None
+    """The event that was taken; `None` for a hop of `on_enter`."""
+    failed: bool = False
+    """Whether a command failed on it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
     """What one instance adds to the picture of its definition."""
@@ -33,6 +46,14 @@ class Marks:
     """The state it is in."""
     visited: tuple[str, ...] = ()
     """The states it entered, in order, the current one included; a state it came back to stands here again."""
+    passages: Mapping[Passage, int] = field(default_factory=dict)
+    """How often it went each way, internal events included, whose passage ends where it begins."""
+    stays: Mapping[str, timedelta] = field(default_factory=dict)
+    """How long it has been in each state altogether, until now where it still is."""
+    left: Mapping[str, timedelta | None] = field(default_factory=dict)
+    """For each timeout of the current state the time until it fires, negative where it is late; `None` where it is parked."""
+    earlier: int = 0
+    """How many entries of its history are older than what is counted here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +65,8 @@ class Step:
     guard: GuardExpression | None = None
     commands: tuple[str, ...] = ()
     internal: bool = False
+    taken: int = 0
+    """How often the marked instance took it, if it is internal; otherwise its arrows say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +89,10 @@ class Arrow:
     """The event it belongs to; `None` for what happens by itself after the entry."""
     way: Way | None = None
     """Where its event may lead elsewhere, when it leads here."""
+    label: str = ""
+    """What is said on it in place of *on enter*, where it belongs to no event."""
+    passed: int = 0
+    """How often the marked instance went along it; ways of one event to one target share what history does not tell apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +106,13 @@ class Box:
     """Its events, as they are declared."""
     arrows: tuple[Arrow, ...] = ()
     """The ways out of it, in the order of its events."""
+    told: tuple[str, ...] = ()
+    """What else is said in it, line by line."""
+    waits: bool = False
+    """Whether it is waited in."""
     declared: bool = True
+    ends: bool = False
+    """Whether the end may follow although it is no state to stay in."""
     terminal: bool = False
     outcome: Outcome | None = None
     """How an instance that ends here has ended, where the definition says it."""
@@ -88,6 +121,10 @@ class Box:
     current: bool = False
     visits: tuple[int, ...] = ()
     """Which entries of the marked path were into this state, counted from 1."""
+    stayed: timedelta | None = None
+    """How long the marked instance has been here altogether."""
+    left: Mapping[str, timedelta | None] = field(default_factory=dict)
+    """For each timeout the time until it fires, as `Marks.left` says; empty where the marked instance is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +135,17 @@ class Chart:
     version: str
     initial: str
     boxes: tuple[Box, ...]
+    kind: Literal["workflow", "flow"] = "workflow"
+    """What its boxes are: states, or the steps of a flow."""
+    earlier: int = 0
+    """How many entries of the marked instance's history are not counted."""
 
 
 def chart(definition: WorkflowDefinition, *, marks: Marks | None = None, show_commands: bool = True) -> Chart:
     """The picture of `definition`: its states as declared, then those that are only named."""
     marks = marks or Marks()
     arrows = {name: tuple(_arrows(name, state, show_commands)) for name, state in definition.states.items()}
-    faulty = _only_failed_into(arrow for out in arrows.values() for arrow in out) - {definition.initial_state}
+    faulty = only_failed_into(arrow for out in arrows.values() for arrow in out) - {definition.initial_state}
     boxes = [
         Box(
             name=name,
@@ -114,16 +155,48 @@ def chart(definition: WorkflowDefinition, *, marks: Marks | None = None, show_co
             terminal=state.terminal,
             outcome=state.outcome,
             faulty=name in faulty,
-            current=name == marks.current,
-            visits=_visits(name, marks),
         )
         for name, state in definition.states.items()
     ]
-    boxes += [
-        Box(name=name, declared=False, current=name == marks.current, visits=_visits(name, marks))
-        for name in _undeclared(definition, marks, arrows)
-    ]
-    return Chart(name=definition.name, version=definition.version, initial=definition.initial_state, boxes=tuple(boxes))
+    boxes += [Box(name=name, declared=False) for name in _undeclared(definition, marks, arrows)]
+    return Chart(
+        name=definition.name,
+        version=definition.version,
+        initial=definition.initial_state,
+        boxes=tuple(_with_ways_gone(marked(box, marks), marks) for box in boxes),
+        earlier=marks.earlier,
+    )
+
+
+def marked(box: Box, marks: Marks) -> Box:
+    """The box as the marked instance has been in it."""
+    return replace(
+        box,
+        current=box.name == marks.current,
+        visits=tuple(number for number, visited in enumerate(marks.visited, start=1) if visited == box.name),
+        stayed=marks.stays.get(box.name),
+        left=marks.left if box.name == marks.current else {},
+    )
+
+
+def _with_ways_gone(box: Box, marks: Marks) -> Box:
+    """The box, whose arrows and internal events say how often the marked instance took them."""
+    steps = {step.event: replace(step, taken=_taken(box.name, step, marks)) for step in box.steps}
+    arrows = [replace(arrow, step=steps[arrow.step.event] if arrow.step else None) for arrow in box.arrows]
+    return replace(
+        box,
+        steps=tuple(steps.values()),
+        arrows=tuple(replace(arrow, passed=_passed(arrow, marks)) for arrow in arrows),
+    )
+
+
+def _taken(state: str, step: Step, marks: Marks) -> int:
+    return marks.passages.get(Passage(state, state, step.event), 0) if step.internal else 0
+
+
+def _passed(arrow: Arrow, marks: Marks) -> int:
+    event = arrow.step.event if arrow.step else None
+    return marks.passages.get(Passage(arrow.source, arrow.target, event, arrow.kind == "failed"), 0)
 
 
 def _arrows(source: str, state: State, show_commands: bool) -> Iterator[Arrow]:
@@ -164,7 +237,8 @@ def _commands(part: Event | OnEnter | None, show_commands: bool) -> tuple[str, .
     return tuple(command.name for command in commands)
 
 
-def _only_failed_into(arrows: Iterable[Arrow]) -> set[str]:
+def only_failed_into(arrows: Iterable[Arrow]) -> set[str]:
+    """The boxes that are entered by failures alone."""
     entered: dict[str, set[Kind]] = {}
     for arrow in arrows:
         if arrow.target != arrow.source:
@@ -176,7 +250,3 @@ def _undeclared(definition: WorkflowDefinition, marks: Marks, arrows: dict[str, 
     targets = [arrow.target for out in arrows.values() for arrow in out]
     named = [definition.initial_state, *targets, *marks.visited, *filter(None, [marks.current])]
     return [name for name in dict.fromkeys(named) if name not in definition.states]
-
-
-def _visits(name: str, marks: Marks) -> tuple[int, ...]:
-    return tuple(number for number, visited in enumerate(marks.visited, start=1) if visited == name)

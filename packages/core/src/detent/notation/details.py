@@ -40,6 +40,8 @@ def _of_event(event: Event, written: JsonObject) -> JsonObject:
     drawn = set(_DRAWN_OF_EVENT | _plain_commands(written))
     if _is_plain(written.get("guard")):
         drawn.add("guard")
+    if event.timeout is not None and (event.timeout.interrupts or event.timeout.optional):
+        drawn.discard("timeout")
     if not event.internal:
         drawn |= {"target"}
         if all(_is_plain(branch["guard"]) for branch in written.get("branches", ())):

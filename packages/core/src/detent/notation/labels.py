@@ -21,23 +21,31 @@ it is as long as it can be seen; otherwise it is a JSON string as well, and so i
 
 import json
 import re
+from datetime import timedelta
 
+from detent.definition.duration import duration_text
 from detent.definition.guards import AllOf, AnyOf, GuardExpression, GuardRef, Not
 from detent.definition.timeout import Timeout
 from detent.notation.chart import Arrow, Box, Step, Way
+from detent.notation.symbols import PLAIN, Symbols
 
 KEYWORDS = frozenset({"on", "enter", "fails", "after", "at", "if", "else", "not", "and", "or", "all", "any"})
 """Words of the grammar; a name that is one of them is written in quotes."""
 ON_ENTER = "on enter"
 """What stands in the place of the event where there is none."""
 
-_WORD = re.compile(r"\$?\w+(?:[.-]\w+)*")
+_MANY = 5
+"""How many visits of a state are told one by one."""
+_SIZES = {86400: 3600, 3600: 60, 60: 1}
+"""For each unit in seconds the unit that is told beside it."""
+WORD = re.compile(r"\$?\w+(?:[.-]\w+)*")
+"""A name that needs no quotes, unless it is a keyword."""
 _SECOND_SPACE = re.compile("(?<= ) ")
 
 
 def word(name: str) -> str:
     """The name as it stands in a label: bare where that is unambiguous, else as a JSON string."""
-    return name if _WORD.fullmatch(name) and _is_visible(name) and name not in KEYWORDS else quoted(name)
+    return name if WORD.fullmatch(name) and _is_visible(name) and name not in KEYWORDS else quoted(name)
 
 
 def title(name: str) -> str:
@@ -67,13 +75,22 @@ def arrow_text(arrow: Arrow) -> str:
     if arrow.step is None:
         return on_enter_text(arrow)
     if arrow.kind == "failed":
-        return f"{word(arrow.step.event)} fails"
-    return " ".join([*_head(arrow.step), *_parts(way_text(arrow.way)), *_parts(commands_text(arrow.step.commands))])
+        return " ".join([f"{word(arrow.step.event)} fails", *_parts(passed_text(arrow.passed))])
+    said = [*_head(arrow.step, PLAIN), *_parts(way_text(arrow.way)), *_parts(commands_text(arrow.step.commands))]
+    return " ".join([*said, *_parts(passed_text(arrow.passed))])
 
 
-def step_parts(step: Step) -> list[str]:
+def step_parts(step: Step, symbols: Symbols = PLAIN) -> list[str]:
     """What is said of an event where it stands by itself: the event, its timeout, its guard, its commands."""
-    return [*_head(step), *_parts(commands_text(step.commands))]
+    return [*_head(step, symbols), *_parts(commands_text(step.commands), passed_text(step.taken))]
+
+
+def event_lines(step: Step, symbols: Symbols) -> list[str]:
+    """What is said in the box of an event, line by line; of an internal one that it is, by a sign or in words."""
+    event, *said = step_parts(step, symbols)
+    if step.internal and not symbols.internal:
+        return [event, "internal", *said]
+    return [symbols.internal + event if step.internal else event, *said]
 
 
 def entry_text(commands: tuple[str, ...]) -> str:
@@ -81,16 +98,68 @@ def entry_text(commands: tuple[str, ...]) -> str:
     return f"{ON_ENTER} {commands_text(commands)}"
 
 
-def on_enter_text(arrow: Arrow) -> str:
+def on_enter_text(arrow: Arrow, symbols: Symbols = PLAIN) -> str:
     """What is said on an arrow that belongs to no event."""
-    return f"{ON_ENTER} fails" if arrow.kind == "failed" else ON_ENTER
+    failed = arrow.kind == "failed"
+    said = arrow.label or (f"{ON_ENTER} fails" if failed else ON_ENTER)
+    sign = symbols.fails if failed else symbols.hop if arrow.kind == "hop" else ""
+    return " ".join([sign + said, *_parts(passed_text(arrow.passed))])
 
 
-def mark_lines(box: Box) -> list[str]:
-    """What is said in a box besides its definition: that it is not declared, and what marks it bears."""
-    steps = f"step {', '.join(map(str, box.visits))}" if box.visits else ""
-    marks = ", ".join(_parts("now" if box.current else "", steps))
-    return _parts("" if box.declared else "not declared", marks)
+def condition_text(arrow: Arrow, symbols: Symbols = PLAIN) -> str:
+    """What is said on an arrow whose event stands in a box of its own."""
+    said = f"{symbols.fails}fails" if arrow.kind == "failed" else way_text(arrow.way)
+    return " ".join(_parts(said, passed_text(arrow.passed)))
+
+
+def outcome_text(box: Box, symbols: Symbols = PLAIN) -> str:
+    """That an instance ends in the box, and how it has ended where the definition says it; empty where it goes on."""
+    if not box.terminal:
+        return ""
+    outcome = box.outcome or "success"
+    sign = {"success": symbols.success, "failure": symbols.failure, "cancelled": symbols.cancelled}[outcome]
+    return f"{sign}outcome {outcome}" if box.outcome else f"{sign}end"
+
+
+def box_marks(box: Box, symbols: Symbols = PLAIN) -> list[str]:
+    """What is said in a box besides its definition: that it waits, or is not declared, and what marks it bears."""
+    marks = ", ".join(_parts(symbols.now + "now" if box.current else "", _steps(box.visits)))
+    stayed = f"for {rough_text(box.stayed)}" if box.stayed is not None else ""
+    left = [f"{symbols.timeout}{word(event)} {_until(left)}" for event, left in box.left.items()]
+    return [*_parts("waits" if box.waits else "", "" if box.declared else "not declared", marks, stayed), *left]
+
+
+def passed_text(times: int) -> str:
+    """How often a way was gone; empty where it never was."""
+    return f"({_times(times)})" if times else ""
+
+
+def rough_text(duration: timedelta) -> str:
+    """A length of time in its two greatest units, rounded down: `3d4h`, `12m5s`, `0s`."""
+    seconds = int(duration.total_seconds())
+    for unit, size in _SIZES.items():
+        if seconds >= unit:
+            return duration_text(timedelta(seconds=seconds - seconds % size))
+    return f"{seconds}s"
+
+
+def _steps(visits: tuple[int, ...]) -> str:
+    """Which steps of the way these were; of many the newest."""
+    if not visits:
+        return ""
+    if len(visits) <= _MANY:
+        return f"step {', '.join(map(str, visits))}"
+    return f"{_times(len(visits))}, last in step {visits[-1]}"
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def _until(left: timedelta | None) -> str:
+    if left is None:
+        return "is parked"
+    return f"in {rough_text(left)}" if left > timedelta(0) else f"is due since {rough_text(-left)}"
 
 
 def way_text(way: Way | None) -> str:
@@ -131,9 +200,10 @@ def commands_text(commands: tuple[str, ...]) -> str:
     return "/ " + ", ".join(map(word, commands)) if commands else ""
 
 
-def _head(step: Step) -> list[str]:
-    guard = "" if step.guard is None else f"[{guard_text(step.guard)}]"
-    return [word(step.event), *_parts(timeout_text(step.timeout), guard)]
+def _head(step: Step, symbols: Symbols) -> list[str]:
+    guard = "" if step.guard is None else f"{symbols.guard}[{guard_text(step.guard)}]"
+    timeout = f"{symbols.timeout}{timeout_text(step.timeout)}" if step.timeout else ""
+    return [word(step.event), *_parts(timeout, guard)]
 
 
 def _parts(*texts: str) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from detent.notation.chart import Box
 from detent.notation.mermaid_text import Ids
 
-_CLASSES = {
+CLASSES = {
     "now": "fill:#fef3c7,stroke:#b45309,stroke-width:4px,color:#451a03",
     "been": "fill:#e0f2fe,stroke:#0369a1,stroke-width:2px,color:#0c4a6e",
     "undeclared": "fill:#fff7ed,stroke:#c2410c,stroke-dasharray:4 4,color:#7c2d12",
@@ -21,18 +21,26 @@ _CLASSES = {
     "event": "fill:#f8fafc,stroke:#64748b,color:#1e293b",
     "timer": "fill:#fffbeb,stroke:#b45309,stroke-width:2px,color:#78350f",
 }
+"""The look of a box, by its class."""
 LINK_STYLES = {
-    "taken": "stroke:#16a34a,stroke-width:2px",
-    "failed": "stroke:#dc2626,stroke-width:2px,stroke-dasharray:6 4",
+    "taken": "stroke:#16a34a",
+    "failed": "stroke:#dc2626,stroke-dasharray:6 4",
 }
-"""The look of an arrow of a flowchart, by its kind."""
+"""The look of an arrow of a flowchart, by its kind; the others have the theme's."""
+
+
+def link_look(kind: str, *, walked: bool = False) -> str:
+    """The look of an arrow, which is thick where the marked instance went along it; empty for the theme's."""
+    colour = LINK_STYLES.get(kind, "")
+    width = "stroke-width:5px" if walked else "stroke-width:2px" if colour else ""
+    return ",".join(filter(None, [colour, width]))
 
 
 def box_classes(boxes: Iterable[Box], ids: Ids) -> dict[str, list[str]]:
     """The ids of the boxes that have a class, by class."""
     found: dict[str, list[str]] = {}
     for box in boxes:
-        name = _class_of(box)
+        name = class_of(box)
         if name:
             found.setdefault(name, []).append(ids[box.name])
     return found
@@ -40,14 +48,14 @@ def box_classes(boxes: Iterable[Box], ids: Ids) -> dict[str, list[str]]:
 
 def class_lines(members: Mapping[str, list[str]]) -> list[str]:
     """The statements that give each id its class; none for a class nobody has."""
-    used = [name for name in _CLASSES if members.get(name)]
+    used = [name for name in CLASSES if members.get(name)]
     return [
-        *(f"classDef {name} {_CLASSES[name]}" for name in used),
+        *(f"classDef {name} {CLASSES[name]}" for name in used),
         *(f"class {','.join(members[name])} {name}" for name in used),
     ]
 
 
-def _class_of(box: Box) -> str | None:
+def class_of(box: Box) -> str | None:
     """What matters most about the box: where the instance is, then what the state means."""
     if box.current:
         return "now"
@@ -57,4 +65,6 @@ def _class_of(box: Box) -> str | None:
         return "been"
     if box.terminal:
         return box.outcome or "success"
+    if box.waits:
+        return "timer"
     return "trouble" if box.faulty else None

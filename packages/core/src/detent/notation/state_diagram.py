@@ -8,13 +8,14 @@
     class paid success                              colour only: it repeats what the words say
 
 States come in the order of the definition, and so do the events of a state. An event with a line in the box is internal.
-A state that is named and not declared has the line `not declared`, a marked one `now, step 1, 3`.
+A state that is named and not declared has the line `not declared`. A marked one says `now, step 1, 3`, for how long and
+what time is left, and a marked arrow how often it was taken: `(2 times)`. That is not read back.
 """
 
 from collections.abc import Iterator
 
 from detent.notation.chart import Arrow, Box, Chart
-from detent.notation.labels import arrow_text, entry_text, mark_lines, step_parts, title
+from detent.notation.labels import arrow_text, box_marks, entry_text, step_parts, title
 from detent.notation.mermaid_text import Ids, escaped
 from detent.notation.palette import box_classes, class_lines
 
@@ -27,7 +28,7 @@ def state_diagram(chart: Chart) -> list[str]:
         "",
         f"[*] --> {ids[chart.initial]}",
         *(_arrow(arrow, ids) for box in chart.boxes for arrow in box.arrows),
-        *(_end(box, ids) for box in chart.boxes if box.terminal),
+        *(_end(box, ids) for box in chart.boxes if box.terminal or box.ends),
         "",
         *class_lines(box_classes(chart.boxes, ids)),
     ]
@@ -42,10 +43,11 @@ def _box(box: Box, ids: Ids) -> Iterator[str]:
 def _lines(box: Box) -> Iterator[str]:
     if box.entry:
         yield entry_text(box.entry)
+    yield from box.told
     for step in box.steps:
         if step.internal:
             yield " ".join(step_parts(step))
-    yield from mark_lines(box)
+    yield from box_marks(box)
 
 
 def _arrow(arrow: Arrow, ids: Ids) -> str:
