@@ -6,6 +6,7 @@ import logging
 import re
 import shlex
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +134,35 @@ async def test_its_workflow_is_that_of_the_example():
 def test_its_diagram_is_the_one_the_workflow_gives():
     diagram = next(block for block in BLOCKS if block.language == "mermaid")
     assert diagram.text.strip() == to_mermaid(order, show_details=False).strip()
+
+
+def test_what_it_installs_are_all_packages_and_extras_that_exist():
+    [line] = re.findall(r"^pip install (.+)$", TEXT, re.MULTILINE)
+    named = {part.partition("[")[0]: part for part in shlex.split(line) if part != "-e"}
+    assert sorted(named) == sorted(str(path.relative_to(ROOT)) for path in (ROOT / "packages").iterdir())
+    for package, part in named.items():
+        written = tomllib.loads((ROOT / package / "pyproject.toml").read_text("utf-8"))["project"]
+        wanted = set(part.partition("[")[2].removesuffix("]").split(",")) - {""}
+        assert wanted <= set(written.get("optional-dependencies", {}))
+
+
+def test_it_names_every_extra_of_the_runtime():
+    project = tomllib.loads((ROOT / "packages" / "core" / "pyproject.toml").read_text("utf-8"))["project"]
+    rows = re.findall(
+        r"^\| ((?:`\w+`(?:, )?)+) \|", TEXT.partition("| extra of `detent` |")[2].partition("\n\n")[0], re.MULTILINE
+    )
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(project["optional-dependencies"])
+
+
+def test_what_it_says_is_not_there_is_on_the_page_of_limits_and_on_no_other():
+    """Long after there were schedules, it said that there were none."""
+    [missing] = re.findall(r"^It does not: (.+?)\.", TEXT, re.MULTILINE)
+    limits = (ROOT / "docs" / "limits.md").read_text("utf-8").partition("\n## Not there yet\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (?!what|---)(.+?) \|", limits, re.MULTILINE)
+    assert all(max(thing.split(), key=len) in limits for thing in missing.split(", "))
+    pages = "\n".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))
+    headings = {heading.casefold() for heading in re.findall(r"^#+ (.+)$", pages, re.MULTILINE)}
+    assert not headings & {row.casefold() for row in rows}
 
 
 def test_its_links_lead_to_files():

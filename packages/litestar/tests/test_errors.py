@@ -8,11 +8,13 @@ from uuid import UUID
 import pytest
 from litestar import Litestar, Request, Response, get
 from litestar.exceptions import NotAuthorizedException
+from litestar.params import FromPath
 
 from detent import errors
 from detent.errors import DetentError
 from detent.ids import new_id
 from detent.problems import Problem
+from detent.triggers import Fault, InputError, InputRefused, SignatureRefused, TriggerInvalid
 from detent_litestar import WorkflowPlugin
 from detent_litestar.errors import MEANINGS, MEMBERS, Meaning, meaning_of
 from detent_pg.faults import RowHeld
@@ -88,6 +90,7 @@ ELSEWHERE = {
     "UnknownTrigger": 404,
     "TriggerDisabled": 409,
     "InputRefused": 400,
+    "SignatureRefused": 401,
     "TriggerUnavailable": 503,
 }
 """What callers of flows and triggers may be told."""
@@ -215,6 +218,24 @@ async def test_problems_are_told_one_by_one(serve, configured):
     assert body["problems"] == [
         {"path": "states.new", "code": "unknown_state", "message": "no such state", "hint": None, "severity": "error"}
     ]
+
+
+async def test_what_is_wrong_with_a_trigger_or_its_input_is_told_one_by_one(serve, configured):
+    told = {
+        "problems": TriggerInvalid("hook", [PROBLEM]),
+        "errors": InputRefused("hook", [InputError("id", "'x' is not of type 'integer'", "type")]),
+        "fault": SignatureRefused("github", Fault.WRONG),
+    }
+
+    @get("/fail/{member:str}")
+    async def fail(member: FromPath[str]) -> None:
+        raise told[member]
+
+    async with serve(configured(), route_handlers=[fail]) as client:
+        said = {member: (await client.get(f"/fail/{member}")).json()[member] for member in told}
+    assert said["problems"][0]["path"] == "states.new"
+    assert said["errors"] == [{"path": "id", "message": "'x' is not of type 'integer'", "keyword": "type"}]
+    assert said["fault"] == "signature_wrong"
 
 
 @pytest.mark.parametrize(

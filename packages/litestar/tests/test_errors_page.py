@@ -1,10 +1,17 @@
 """The page on errors names every error as it is, with the code and the status that it has."""
 
+import importlib
+import pkgutil
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import detent
+import detent_handlers
+import detent_pg
+import detent_redis
 from detent import errors
-from detent.errors import DetentError
+from detent.errors import DetentError, StepRolledBack
 from detent_litestar.errors import MEANINGS
 
 PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
@@ -24,9 +31,44 @@ def tree_in(text: str) -> list[str]:
     return _BRANCH.findall(text)
 
 
+def rows_under(heading: str) -> list[tuple[str, str, int]]:
+    """The name, the code and the status of each error in the table of a section."""
+    _, _, section = PAGE.read_text("utf-8").partition(f"\n{heading}\n")
+    assert section, f"the page has no {heading!r}"
+    section = re.split(r"^#", section, maxsplit=1, flags=re.MULTILINE)[0]
+    return [(name, code, int(status)) for name, code, status, _, _ in _ROW.findall(section)]
+
+
 def test_every_error_is_on_the_page_with_its_code_and_its_status():
-    rows = [(name, code, int(status)) for name, code, status, _, _ in _ROW.findall(PAGE.read_text("utf-8"))]
-    assert rows == [(name, kind.code, status_of(kind)) for name, kind in in_the_order_of_the_tree()]
+    assert rows_under("## Every error") == [
+        (name, kind.code, status_of(kind)) for name, kind in in_the_order_of_the_tree()
+    ]
+
+
+def test_so_is_every_other_error_that_a_caller_may_meet():
+    rows = rows_under("### Of flows, triggers and other packages")
+    assert sorted(rows) == sorted((kind.__name__, kind.code, status_of(kind)) for kind in declared_elsewhere())
+
+
+def declared_elsewhere() -> list[type[DetentError]]:
+    """Those that stand beside the tree, but for what a store says to the runtime, which nobody else hears of."""
+    for package in (detent, detent_handlers, detent_pg, detent_redis):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    return [
+        kind
+        for kind in below(DetentError)
+        if kind.__module__.partition(".")[0].startswith("detent")
+        and kind.__module__ != errors.__name__
+        and not kind.__name__.startswith("_")
+        and not issubclass(kind, StepRolledBack)
+    ]
+
+
+def below(kind: type[DetentError]) -> Iterator[type[DetentError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from below(child)
 
 
 def in_the_order_of_the_tree() -> list[tuple[str, type[DetentError]]]:

@@ -25,7 +25,7 @@ SCHEMA = {"type": "object", "required": ["id"], "properties": {"id": {"type": "i
 
 
 @handler("keep", targets=False)
-async def keep(ctx, input):  # noqa: A002 - what handlers call it
+async def keep(ctx, input):
     return success(input)
 
 

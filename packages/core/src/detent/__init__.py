@@ -27,7 +27,7 @@ from detent.errors import (
     WaitTimeout,
     WorkflowUnavailable,
 )
-from detent.notation import to_mermaid
+from detent.notation import from_mermaid, to_dot, to_mermaid
 from detent.registry import (
     CommandContext,
     CommandOptions,
@@ -65,7 +65,8 @@ from detent.runtime.subscribers import Subscriber, subscriber
 from detent.runtime.version_verbs import WorkflowVersion
 from detent.service.execution import Cancellation, Execution, ExecutionStatus, StepError
 from detent.service.flow_events import FlowEvent, FlowEventType, FlowObserver
-from detent.service.flows import CancelResult, FlowService, Timeouts
+from detent.service.flow_timeouts import Timeouts
+from detent.service.flows import CancelResult, FlowService
 from detent.service.service import WorkflowService
 from detent.store.memory import MemoryStore
 from detent.store.memory_transaction import MemoryTransaction
@@ -187,9 +188,11 @@ __all__ = [
     "WorkflowVersion",
     "__version__",
     "command",
+    "from_mermaid",
     "guard",
     "read_archived",
     "subscriber",
     "to_mermaid",
+    "to_dot",
     "validate",
 ]

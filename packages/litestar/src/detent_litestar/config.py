@@ -13,7 +13,8 @@ from litestar.types import Guard, Middleware
 
 from detent.clock import Clock
 from detent.definition.model import WorkflowDefinition
-from detent.json_values import JsonValue
+from detent.flows.book import FlowBook
+from detent.json_values import JsonObject, JsonValue
 from detent.runtime.observers import WorkflowObserver
 from detent.runtime.parts import Settings
 from detent.runtime.retention_policy import RetentionPolicy
@@ -28,6 +29,9 @@ Acting: TypeAlias = Callable[[Request[Any, Any, Any]], Mapping[str, JsonValue]]
 """Says who sends a request, as trigger metadata for history."""
 TenantOf: TypeAlias = Callable[[Request[Any, Any, Any]], str | None]
 """Says whose instances a request may see and touch; `None` for nobody's."""
+
+Adopts: TypeAlias = Callable[[JsonObject], bool]
+"""Says of a stored definition whether this process runs it."""
 
 MakesTriggers: TypeAlias = Callable[[WorkflowService], TriggerService]
 """Makes the triggers' service over the running runtime: `lambda workflows: TriggerService(workflows, book, triggers)`."""
@@ -157,6 +161,12 @@ class WorkflowConfig:
     """Every workflow, in as many versions as are still in use."""
     commands: Sequence[Any] = ()
     """What `@command` marked, or `Registry` objects."""
+    flows: FlowBook | None = None
+    """The flows and their handlers. What the runtime has to know of them is added to what stands above, flows that another
+    process saves are run here too, and handlers of requests get a `FlowService`.
+    """
+    adopts: Adopts | None = None
+    """Told a definition that another process stored, says whether this process runs it; flows need no word of it."""
     guards: Sequence[Any] = ()
     """What `@guard` marked: guards of events. Guards of routes stand in `controllers`."""
     observers: Sequence[WorkflowObserver] = ()
@@ -189,6 +199,8 @@ class WorkflowConfig:
     """
     dependency_key: str = "workflows"
     """The name under which handlers get the `WorkflowService`."""
+    flows_dependency_key: str = "flows"
+    """The name under which handlers get the `FlowService`, where there are `flows`."""
 
     def __post_init__(self) -> None:
         if self.controllers is not None and not isinstance(self.controllers, Controllers):
@@ -200,11 +212,11 @@ class WorkflowConfig:
                 "webhooks call triggers: say triggers=lambda workflows: TriggerService(workflows, book, triggers)"
             )
         parts = (self.definitions, self.commands, self.guards, self.observers, self.subscribers, self.retention)
-        if self.store is None and any(parts):
+        if self.store is None and (any(parts) or self.flows is not None or self.adopts is not None):
             raise ImproperlyConfiguredException(
                 "without `store` the runtime comes from the container, whole; pass `store`, "
-                "or give definitions, commands, guards, observers, subscribers and retention to the runtime that the "
-                "container makes"
+                "or give definitions, commands, flows, guards, observers, subscribers, retention and adopts to the runtime "
+                "that the container makes"
             )
         if self.container is not None and self.providers:
             raise ImproperlyConfiguredException(
@@ -217,3 +229,19 @@ class WorkflowConfig:
         if isinstance(self.worker, WorkerConfig):
             return self.worker
         return WorkerConfig() if self.worker else None
+
+    @property
+    def every_definition(self) -> list[WorkflowDefinition]:
+        """The definitions, those of the flows among them."""
+        return [*self.definitions, *(self.flows.definitions if self.flows else ())]
+
+    @property
+    def every_command(self) -> list[Any]:
+        """The commands, those that run the flows among them."""
+        return [*self.commands, *(self.flows.commands if self.flows else ())]
+
+    @property
+    def adopting(self) -> Adopts | None:
+        """Whether a stored definition is run here, by what `adopts` or the flows say; `None` where neither says anything."""
+        said = [adopts for adopts in (self.adopts, self.flows.adopts if self.flows else None) if adopts is not None]
+        return (lambda definition: any(adopts(definition) for adopts in said)) if said else None

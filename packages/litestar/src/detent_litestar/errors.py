@@ -48,7 +48,8 @@ from detent.errors import (
 )
 from detent.flows.errors import ContextTooLarge, FlowInvalid, NotWaiting, TokenRefused, UnknownFlow
 from detent.problems import Problem
-from detent.triggers.errors import InputRefused, TriggerDisabled, TriggerInvalid, UnknownTrigger
+from detent.triggers.errors import InputError, InputRefused, TriggerDisabled, TriggerInvalid, UnknownTrigger
+from detent.triggers.signatures import SignatureRefused
 from detent_litestar.headers import error_headers
 
 logger = logging.getLogger("detent.litestar")
@@ -76,8 +77,9 @@ _OURS = "The server could not finish this; the fault is not in the request."
 MEANINGS: Mapping[type[DetentError], Meaning] = {
     InvalidValue: Meaning(400, "Value refused", ("path", "problems")),
     FlowInvalid: Meaning(400, "Flow refused", ("flow", "problems")),
-    TriggerInvalid: Meaning(400, "Trigger refused"),
-    InputRefused: Meaning(400, "Input refused"),
+    TriggerInvalid: Meaning(400, "Trigger refused", ("problems",)),
+    InputRefused: Meaning(400, "Input refused", ("errors",)),
+    SignatureRefused: Meaning(401, "Signature refused", ("fault",)),
     ContextTooLarge: Meaning(413, "Context too large", ("limit",)),
     NotFound: Meaning(404, "Not found"),
     UnknownWorkflow: Meaning(404, "Unknown workflow", ("workflow",)),
@@ -207,7 +209,7 @@ def _when_to_repeat(meaning: Meaning) -> dict[str, str]:
 def _told(value: object) -> object:
     if isinstance(value, tuple):
         return [_told(item) for item in value]
-    return asdict(value) if isinstance(value, Problem) else value
+    return asdict(value) if isinstance(value, Problem | InputError) else value
 
 
 def _places(error: HTTPException) -> dict[str, Any]:

@@ -8,8 +8,11 @@ from dishka import AsyncContainer, Provider, Scope, make_async_container
 from dishka.integrations.litestar import LitestarProvider, setup_dishka
 from litestar import Litestar
 
+from detent.flows.book import FlowBook
 from detent.integrations.dishka import WorkflowProvider
 from detent.registry.registry import Registry
+from detent.service.flows import FlowService
+from detent.service.service import WorkflowService
 from detent_litestar.config import WorkflowConfig
 
 CONTAINER = "dishka_container"
@@ -35,9 +38,10 @@ async def container_for(app: Litestar, config: WorkflowConfig) -> AsyncIterator[
 
 def private_container(config: WorkflowConfig) -> AsyncContainer:
     """A container of the providers in `config`, of the classes among its commands and guards that those do not provide,
-    and of the workflows' own provider, which comes last unless it is among them.
+    of the flows' service, and of the workflows' own provider, which comes last unless it is among them.
     """
-    providers = [*config.providers, *([LitestarProvider()] if config.setup_dishka else [])]
+    flows = [] if config.flows is None else [_flows_provider(config.flows)]
+    providers = [*flows, *config.providers, *([LitestarProvider()] if config.setup_dishka else [])]
     provided = {factory.provides.type_hint for provider in providers for factory in provider.factories}
     missing = [made for made in _classes(config) if made not in provided]
     if not any(isinstance(provider, WorkflowProvider) for provider in providers):
@@ -45,6 +49,17 @@ def private_container(config: WorkflowConfig) -> AsyncContainer:
     made_here = Provider(scope=Scope.ACTION)
     made_here.provide_all(*missing)
     return make_async_container(made_here, *providers)
+
+
+def _flows_provider(book: FlowBook) -> Provider:
+    """Gives a `FlowService` over the `WorkflowService` of the same request or step."""
+
+    def flows(service: WorkflowService) -> FlowService:
+        return FlowService(service, book)
+
+    provider = Provider(scope=Scope.REQUEST)
+    provider.provide(flows)
+    return provider
 
 
 def _classes(config: WorkflowConfig) -> list[type]:

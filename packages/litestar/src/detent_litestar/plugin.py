@@ -14,12 +14,13 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, ImproperlyConfiguredException
 from litestar.plugins import CLIPlugin, InitPlugin
-from litestar.types import Scope
+from litestar.types import AnyCallable, Scope
 
 from detent.errors import DetentError, NotStarted
 from detent.integrations.dishka import DishkaInjector, bind_runtime
 from detent.runtime.handle import WorkflowHandle
 from detent.runtime.runtime import WorkflowRuntime
+from detent.service.flows import FlowService
 from detent.service.service import WorkflowService
 from detent.service.triggers import TriggerService
 from detent.store.records import WorkflowInstance
@@ -33,16 +34,16 @@ from detent_litestar.webhooks import webhook_router
 
 logger = logging.getLogger("detent.litestar")
 
-_TYPES = (WorkflowService, WorkflowRuntime, WorkflowHandle, WorkflowInstance)
+_TYPES = (WorkflowService, FlowService, WorkflowRuntime, WorkflowHandle, WorkflowInstance)
 
 
 class WorkflowPlugin(InitPlugin, CLIPlugin):
     """Workflows in a Litestar application: `Litestar(plugins=[WorkflowPlugin(WorkflowConfig(...))])`.
 
     Handlers get a `WorkflowService` as `workflows: NamedDependency[WorkflowService]`, or as `FromDishka[WorkflowService]`
-    where dishka serves requests. Errors of Detent become `application/problem+json`. Routes and the worker run only when
-    the config asks for them. The application's lifespan starts the runtime, and at its end drains the worker first, then
-    the runtime, then closes a private container.
+    where dishka serves requests; with `flows` in the config they get a `FlowService` likewise, as `flows`. Errors of Detent
+    become `application/problem+json`. Routes and the worker run only when the config asks for them. The application's
+    lifespan starts the runtime, and at its end drains the worker first, then the runtime, then closes a private container.
 
     List it after `SQLAlchemyPlugin` and other plugins whose resources commands use, so that those are still open then.
     """
@@ -86,8 +87,8 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
         return self._triggers
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
-        """Add the dependency, the answers to errors, the routes where they are wanted, and the lifespan."""
-        self._add_dependency(app_config)
+        """Add the dependencies, the answers to errors, the routes where they are wanted, and the lifespan."""
+        self._add_dependencies(app_config)
         for known in _TYPES:
             app_config.signature_namespace.setdefault(known.__name__, known)
         app_config.exception_handlers.setdefault(DetentError, answer_to_error)
@@ -155,14 +156,14 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
         """A service that joins no transaction: the routes have no handler that would commit one."""
         return WorkflowService(self.runtime)
 
-    def _add_dependency(self, app_config: AppConfig) -> None:
-        key = self._config.dependency_key
-        if key in app_config.dependencies:
-            raise ImproperlyConfiguredException(
-                f"the application has a dependency {key!r} of its own; give the workflows another name: "
-                "WorkflowConfig(dependency_key=...)"
-            )
-        app_config.dependencies[key] = Provide(self.provide_service)
+    def _add_dependencies(self, app_config: AppConfig) -> None:
+        _add_dependency(app_config, "dependency_key", self._config.dependency_key, self.provide_service)
+        if (book := self._config.flows) is not None:
+
+            async def provide_flows(scope: Scope) -> FlowService:
+                return FlowService(await self.provide_service(scope), book)
+
+            _add_dependency(app_config, "flows_dependency_key", self._config.flows_dependency_key, provide_flows)
 
     async def _begin_triggers(self, runtime: WorkflowRuntime) -> None:
         """Make their service before a worker fires them, and warn of those that cannot fire here."""
@@ -193,6 +194,14 @@ class _EnteredLast(InitPlugin):
         return app_config
 
 
+def _add_dependency(app_config: AppConfig, option: str, key: str, provide: AnyCallable) -> None:
+    if key in app_config.dependencies:
+        raise ImproperlyConfiguredException(
+            f"the application has a dependency {key!r} of its own; give ours another name: WorkflowConfig({option}=...)"
+        )
+    app_config.dependencies[key] = Provide(provide)
+
+
 @asynccontextmanager
 async def _running(config: WorkflowConfig, container: AsyncContainer) -> AsyncIterator[WorkflowRuntime]:
     """The runtime that `config` describes, or without a store, the one that the container owns, starts and stops."""
@@ -201,12 +210,13 @@ async def _running(config: WorkflowConfig, container: AsyncContainer) -> AsyncIt
         return
     runtime = WorkflowRuntime(
         store=config.store,
-        definitions=config.definitions,
-        commands=config.commands,
+        definitions=config.every_definition,
+        commands=config.every_command,
         guards=config.guards,
         observers=config.observers,
         retention=config.retention,
         subscribers=config.subscribers,
+        adopts=config.adopting,
         clock=config.clock,
         injector=DishkaInjector(container),
         settings=config.settings,
