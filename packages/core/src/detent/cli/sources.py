@@ -14,16 +14,23 @@ from detent.definition.reading import read_file, read_json, read_yaml
 from detent.errors import DefinitionInvalid
 from detent.flows.errors import FlowInvalid
 from detent.flows.flow import Flow
+from detent.notation.mermaid_reader import from_mermaid
+from detent.problems import Problem
 
 Written: TypeAlias = WorkflowDefinition | Flow
 """What a file may hold."""
 
+_DRAWN = frozenset({".mmd", ".mermaid"})
+"""The suffixes of state diagrams."""
 STANDARD_INPUT = "-"
 """What is written in place of a file to read standard input."""
 
 
 def read_source(source: str) -> Written:
     """What a file holds, or standard input for `-`; raises `DefinitionInvalid`, `FlowInvalid` or `OSError`."""
+    path = Path(source)
+    if path.suffix.lower() in _DRAWN:
+        return from_mermaid(_text_in(path), name=path.stem)
     data = _data_in(source)
     return Flow.from_dict(data) if _is_flow(data) else WorkflowDefinition.from_dict(data)
 
@@ -38,6 +45,14 @@ def find_source(source: str) -> Written:
         raise click.ClickException(_first_of(source, error)) from None
     except OSError as error:
         raise click.ClickException(one_line(f"{source} cannot be read: {error.strerror or error}")) from None
+
+
+def _text_in(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        problem = Problem("", "not_utf8", "is no text in UTF-8", "save it as UTF-8")
+        raise DefinitionInvalid(path.stem, [problem]) from None
 
 
 def _data_in(source: str) -> Any:

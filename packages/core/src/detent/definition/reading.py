@@ -53,7 +53,7 @@ def read_file(path: str | Path) -> Any:
     """The value in a file, read by the end of its name; a file that is not there raises what `open` raises."""
     suffix = Path(path).suffix.lower()
     if suffix not in READERS:
-        hint = "known: " + ", ".join(READERS) + "; Mermaid is read by detent.notation"
+        hint = "known: " + ", ".join(READERS) + "; Mermaid is read by from_mermaid"
         raise DefinitionInvalid("?", [Problem("", "unknown_format", f"{suffix or 'no suffix'!r} is no format", hint)])
     return READERS[suffix](Path(path).read_bytes())
 
