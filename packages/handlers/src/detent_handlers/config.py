@@ -1,13 +1,12 @@
 """What the configs of all handlers have in common, and how a step's input fills in what one of them leaves unsaid."""
 
-from typing import Self, TypeVar
+from typing import TypeVar
 
-from pydantic import AliasChoices, AliasGenerator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AliasChoices, AliasGenerator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from detent.definition.shape import shape_problems, with_near_misses
-from detent.definition.spelling import spellings_of
+from detent.definition.near_misses import NearMisses
+from detent.definition.shape import shape_problems
 from detent.flows.results import Failure, failure
 from detent.json_values import JsonValue
 from detent.problems import render
@@ -23,7 +22,7 @@ def _both(field: str) -> str | AliasChoices:
     return field if other == field else AliasChoices(field, other)
 
 
-class HandlerConfig(BaseModel):
+class HandlerConfig(NearMisses):
     """The config of a handler: keys in snake_case, or in FlowMonkey's camelCase, and no others."""
 
     model_config = ConfigDict(
@@ -33,14 +32,6 @@ class HandlerConfig(BaseModel):
         validate_by_name=True,
         use_attribute_docstrings=True,
     )
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _with_near_misses(cls, written: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return handler(written)
-        except ValidationError as error:
-            raise with_near_misses(error, spellings_of(cls)) from None
 
 
 def filled_in(config: Config, given: JsonValue, *keys: str) -> Config | Failure:

@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from detent.notation.fences import closing_line
+
 _MARK = re.compile(r"(?P<indent>[ \t]*)<!--\s*detent diagram:(?P<words>.*?)-->\s*")
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})(?P<info>[^`]*?)[ \t]*")
 _LANGUAGES = frozenset({"mermaid", "dot", "graphviz", "{mermaid}", "{graphviz}"})
@@ -70,7 +72,7 @@ def marked_blocks(page: str) -> Iterator[MarkedBlock]:
             yield block
             at = block.end
         elif fence:
-            at = _closing(fence["fence"], at + 1, lines) + 1
+            at = closing_line(lines, at + 1, fence["fence"]) + 1
         else:
             at += 1
 
@@ -90,19 +92,9 @@ def _block_after(words: str, indent: str, mark: int, lines: Sequence[str]) -> Ma
     fence = _FENCE.fullmatch(lines[at]) if at < len(lines) else None
     if fence is None or _LANGUAGES.isdisjoint(fence["info"].split()[:1]):
         return MarkedBlock(words, mark + 1, indent, "```", None, mark + 1, mark + 1, "")
-    end = _closing(fence["fence"], at + 1, lines)
+    end = closing_line(lines, at + 1, fence["fence"])
     held = [line.removeprefix(fence["indent"]) for line in lines[at + 1 : end]]
     text = "".join(f"{line}\n" for line in held)
     return MarkedBlock(
         words, mark + 1, fence["indent"], fence["fence"], fence["info"], at + 1, end + 1, text, closed=end < len(lines)
     )
-
-
-def _closing(fence: str, at: int, lines: Sequence[str]) -> int:
-    """The index of the line that closes a fence; where none does, the block goes on to the end of the page."""
-    while at < len(lines):
-        found = _FENCE.fullmatch(lines[at])
-        if found and found["fence"].startswith(fence) and not found["info"]:
-            break
-        at += 1
-    return at

@@ -73,8 +73,8 @@ class FlowService:
     def __init__(self, service: WorkflowService | WorkflowRuntime, book: FlowBook) -> None:
         if isinstance(service, WorkflowRuntime):
             service = WorkflowService(service)
-        _require(service, WorkflowService, "service")
-        _require(book, FlowBook, "book")
+        _require_kind(service, WorkflowService, "service")
+        _require_kind(book, FlowBook, "book")
         self._service = service
         self._book = book
         self.flows = SavedFlows(service, book)
@@ -331,7 +331,7 @@ class FlowService:
         return instance, await self._flow_of(instance)
 
 
-def _require(given: object, kind: type, path: str) -> None:
+def _require_kind(given: object, kind: type, path: str) -> None:
     if not isinstance(given, kind):
         hint = "pass FlowService(WorkflowService(runtime), book), with the FlowBook that the runtime was made with"
         raise InvalidValue(path, f"is {shown(given)}", hint=hint)

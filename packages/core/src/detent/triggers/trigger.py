@@ -19,14 +19,13 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from detent.definition.duration import Duration
 from detent.definition.json_schema import check_schema
+from detent.definition.near_misses import NearMisses
 from detent.definition.part import JsonObjectField, constructor
 from detent.definition.selectors import DotPath
-from detent.definition.shape import TAG, fault, shape_problems, with_near_misses
-from detent.definition.spelling import spellings_of
+from detent.definition.shape import TAG, fault, shape_problems
 from detent.errors import InvalidValue
 from detent.json_values import JsonObject
 from detent.triggers.cron import GRACE, Misfire, checked_schedule
@@ -47,7 +46,17 @@ def _name(written: str) -> str:
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 
 
-class _Written(BaseModel):
+def _schema(written: JsonObject) -> JsonObject:
+    reason = check_schema(written)
+    if reason is not None:
+        raise fault("bad_schema", f"is no JSON Schema: {reason}")
+    return written
+
+
+_InputSchema = Annotated[JsonObjectField, AfterValidator(_schema)]
+
+
+class _Written(NearMisses):
     """Frozen, in either spelling, and without keys that mean nothing."""
 
     model_config = ConfigDict(
@@ -58,14 +67,6 @@ class _Written(BaseModel):
         use_attribute_docstrings=True,
         hide_input_in_errors=True,
     )
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _with_near_misses(cls, written: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return handler(written)
-        except ValidationError as error:
-            raise with_near_misses(error, spellings_of(cls)) from None
 
 
 class Signature(_Written):
@@ -130,7 +131,7 @@ class HttpTrigger(_Trigger):
     kind: Literal["http"] = "http"
     context_key: ContextKey = "body"
     """Where the body stands in the context."""
-    input_schema: JsonObjectField | None = None
+    input_schema: _InputSchema | None = None
     """The JSON Schema (draft 2020-12) that a body must meet; needs `detent[schema]`."""
     signature: Signature | None = None
     """How callers prove who they are; without it, whoever reaches the address may call."""
@@ -174,14 +175,6 @@ class HttpTrigger(_Trigger):
             enabled=enabled,
             description=description,
         )
-
-    @field_validator("input_schema")
-    @classmethod
-    def _schema(cls, value: JsonObject | None) -> JsonObject | None:
-        reason = None if value is None else check_schema(value)
-        if reason is not None:
-            raise fault("bad_schema", f"is no JSON Schema: {reason}")
-        return value
 
 
 class CronTrigger(_Trigger):
@@ -251,7 +244,7 @@ class EventTrigger(_Trigger):
     """Which; `*` stands for any characters: `order.*`."""
     context_key: ContextKey = "event"
     """Where the payload of the message stands in the context."""
-    input_schema: JsonObjectField | None = None
+    input_schema: _InputSchema | None = None
     """The JSON Schema that a payload must meet; others are logged and start nothing."""
 
     @constructor
@@ -281,8 +274,6 @@ class EventTrigger(_Trigger):
             enabled=enabled,
             description=description,
         )
-
-    _schema = field_validator("input_schema")(HttpTrigger._schema.__func__)  # type: ignore[attr-defined]
 
 
 Trigger: TypeAlias = HttpTrigger | CronTrigger | EventTrigger

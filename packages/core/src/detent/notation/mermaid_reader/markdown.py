@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from detent.notation.fences import closing_line
+
 _FENCE = re.compile(
     r"(?P<indent> {0,3}|(?:[ \t]*(?:[-*+]|\d+[.)])?[ \t]+))(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)"
 )
@@ -31,21 +33,13 @@ def mermaid_blocks(text: str) -> list[MermaidBlock]:
         at += 1
         if opening is None:
             continue
-        first, at = at, _end(lines, at, opening["fence"])
+        first, at = at, closing_line(lines, at, opening["fence"])
         if re.split(r"[\s{]", opening["info"].strip().lstrip("{."), maxsplit=1)[0].rstrip("}").casefold() == "mermaid":
             width = len(opening["indent"])
             inside = [_outdented(line, width) for line in lines[first:at]]
             found.append(MermaidBlock("\n".join(inside) + "\n", first + 1))
         at += 1
     return found
-
-
-def _end(lines: list[str], at: int, fence: str) -> int:
-    """The line of the closing fence, or behind the last line."""
-    closing = re.compile(rf"[ \t]*{re.escape(fence[0])}{{{len(fence)},}}[ \t]*")
-    while at < len(lines) and not closing.fullmatch(lines[at]):
-        at += 1
-    return at
 
 
 def _outdented(line: str, width: int) -> str:
