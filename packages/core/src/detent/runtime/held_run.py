@@ -136,8 +136,12 @@ class HeldRun:
 
     async def save_left(self) -> bool:
         """Save the answer that was not saved with the end of the run, if there is one; whether the run may go on."""
-        unsaved, self.unsaved = self.unsaved, None
-        return unsaved is None or await self.save(unsaved) is Status.ACTIVE
+        if self.unsaved is None:
+            return True
+        status = await self.save(self.unsaved)
+        # Not before: where the store is away, whoever gives the run back tries once more.
+        self.unsaved = None
+        return status is Status.ACTIVE
 
     def take_along(self, draft: Draft) -> None:
         """Let the end in `draft` save the answer before it; and where it begins a run that may be done here, begin that held."""
