@@ -152,7 +152,8 @@ class DurableSide(Side):
             case str():
                 return ID.sub(lambda found: self.plain(UUID(found[0])), value)
             case Mapping():
-                return {key: self.plain(part) for key, part in value.items()}
+                # One error is raised on both sides, and its traceback grows each time.
+                return {key: self.plain(part) for key, part in value.items() if key != "traceback"}
             case set() | frozenset():
                 return sorted(map(self.plain, value))
             case list() | tuple():

@@ -63,6 +63,7 @@ WITHOUT_HINT = {
     "DefinitionInvalid",  # each of its problems has one
     "InstanceNotFound",  # nobody knows what the right id would have been
     "EventRefused",  # the guard's reason says it
+    "AnswerInvalid",  # it says what is wanted
     "NothingToRetry",  # nothing is to be done
     "RunNotFound",  # as for instances
     "StepRolledBack",  # the runtime repeats it by itself

@@ -97,10 +97,14 @@ class DefinitionChanged(DetentError):
 
     code = "definition_changed"
 
-    def __init__(self, workflow: str, version: str, stored: str, registered: str) -> None:
+    def __init__(
+        self, workflow: str, version: str, stored: str, registered: str, *, states: Sequence[str] = ()
+    ) -> None:
+        others = f", {len(states) - 5} more" if len(states) > 5 else ""
+        told = f"; what differs: {', '.join(f'state {state!r}' for state in states[:5])}{others}" if states else ""
         super().__init__(
             f"version {version} of workflow {workflow!r} is stored with the fingerprint {stored[:12]} "
-            f"and registered with {registered[:12]}",
+            f"and registered with {registered[:12]}{told}",
             hint="give the edited definition a new version; live instances stay on the one they started with "
             "until service.upgrade_instances or `detent upgrade` moves them",
         )
@@ -108,6 +112,8 @@ class DefinitionChanged(DetentError):
         self.version = version
         self.stored = stored
         self.registered = registered
+        self.states = tuple(states)
+        """The states that only one of the two has, or that they describe differently; none where something else differs."""
 
 
 class RegistrationInvalid(DetentError):
@@ -506,7 +512,8 @@ class AnswerInvalid(DetentError):
     def __init__(
         self, command: str, answer: object, *, kind: str = "command", expected: str = "answer Ok, Fail, Goto or None"
     ) -> None:
-        super().__init__(f"{kind} {command!r} answered a {type(answer).__name__}", hint=expected)
+        # In the message, because history and parked runs keep that alone.
+        super().__init__(f"{kind} {command!r} answered a {type(answer).__name__}, and has to {expected}")
         self.command = command
 
 

@@ -99,3 +99,19 @@ def test_a_retry_beside_a_durable_command_is_heeded(one_event: Any) -> None:
 def test_a_retry_in_other_words_is_told_the_right_one(one_event: Any) -> None:
     with pytest.raises(DefinitionInvalid, match="did you mean 'never'"):
         one_event(target="end", commands=[{"name": "do", "retry": "nevr"}])
+
+
+@pytest.mark.parametrize(
+    ("command", "durable", "refused"),
+    [
+        ({"name": "do", "durable": True}, [], True),
+        ("do", ["do"], True),
+        ({"name": "do", "durable": False}, ["do"], False),
+        ("do", [], False),
+    ],
+)
+def test_work_in_a_state_that_ends_the_workflow_is_refused(command: Any, durable: list[str], refused: bool) -> None:
+    states = {"start": {"events": {"go": {"target": "end"}}}, "end": {"on_enter": {"commands": [command]}}}
+    definition = WorkflowDefinition.from_dict({"name": "w", "initial_state": "start", "states": states})
+    found = [(problem.path, problem.code) for problem in validate(definition, durable=durable)]
+    assert found == ([("states.end.on_enter.commands[0]", "work_at_the_end")] if refused else [])

@@ -88,10 +88,6 @@ def test_what_is_no_yaml_has_no_places() -> None:
     assert written_in("", is_json=False) is None
 
 
-def test_an_alias_that_holds_itself_ends() -> None:
-    assert place_of("a.a", read("a: &x\n  a: *x\n", is_json=False)) == (2, 3)
-
-
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

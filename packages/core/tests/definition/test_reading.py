@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from detent.definition import WorkflowDefinition, reading
+from detent.definition.places import written_in
 from detent.errors import DefinitionInvalid
 
 
@@ -52,6 +53,29 @@ def test_a_state_that_is_given_twice_in_yaml_is_not_lost() -> None:
 def test_yaml_with_a_loop_of_aliases_is_refused() -> None:
     with pytest.raises(DefinitionInvalid):
         WorkflowDefinition.from_yaml("&a {name: w, initial_state: a, states: {a: {context: *a}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: " + "[" * 200_000, "it is nested too deeply"),
+        ("a0: &a0 []\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 101)), "it is nested too deeply"),
+        (
+            "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60)),
+            "its aliases stand for more than 5000 values",
+        ),
+        ("a: &a [*a]", "an alias stands within what it stands for"),
+    ],
+)
+def test_yaml_that_stands_for_too_much_is_refused_before_it_is_built(text: str, reason: str) -> None:
+    with pytest.raises(DefinitionInvalid, match=f"this is not YAML: {reason}"):
+        WorkflowDefinition.from_yaml(text)
+    assert written_in(text, is_json=False) is None
+
+
+def test_aliases_in_yaml_are_what_they_stand_for() -> None:
+    text = "name: w\ninitial_state: a\nstates:\n  a: &s {description: x}\n  b: *s\n"
+    assert WorkflowDefinition.from_yaml(text).states["b"].description == "x"
 
 
 def test_an_unquoted_version_in_yaml_says_to_quote_it() -> None:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from detent import MemoryStore, WorkflowDefinition, WorkflowRuntime, command
-from detent.machine.idle_options import idle_options, idle_retries
+from detent.machine.idle_options import idle_options, idle_references
 from detent.registry import Registry
 
 
@@ -70,9 +70,9 @@ def test_a_timeout_holds_for_no_other_command_of_a_run():
 
 def test_the_retry_of_a_reference_is_warned_of_where_nothing_is_durable():
     definition = workflow({"name": "charge", "retry": {"attempts": 3}})
-    [problem] = idle_retries(definition, registered(marked()))
+    [problem] = idle_references(definition, registered(marked()))
     assert (problem.path, problem.code) == ("states.new.events.pay.commands[0].retry", "option_without_durable")
-    assert list(idle_retries(definition, registered(marked(durable=True)))) == []
+    assert list(idle_references(definition, registered(marked(durable=True)))) == []
 
 
 async def test_the_runtime_logs_each_warning_once_when_it_is_entered(caplog):

@@ -29,6 +29,26 @@ ORDER = WorkflowDefinition.from_dict(
     }
 )
 
+CHAIN = WorkflowDefinition.from_dict(
+    {
+        "name": "chain",
+        "initial_state": "one",
+        "states": {
+            "one": {"on_enter": {"target": "two", "commands": ["one"]}},
+            "two": {"on_enter": {"target": "three", "commands": ["two"]}},
+            "three": {"on_enter": {"target": "done", "commands": ["three"]}},
+            "done": {},
+        },
+    }
+)
+LETTER = WorkflowDefinition.from_dict(
+    {
+        "name": "letter",
+        "initial_state": "new",
+        "states": {"new": {"events": {"post": {"target": "posted", "commands": ["send"]}}}, "posted": {}},
+    }
+)
+
 
 @command("note")
 async def note(ctx):

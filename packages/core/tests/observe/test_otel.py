@@ -6,12 +6,12 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
-from detent import Ok, Outcome, SqliteStore, command, subscriber
+from detent import Fail, Ok, Outcome, Retry, SqliteStore, command, subscriber
 from detent.errors import EventNotAvailable, InstanceNotFound
 from detent.ids import new_id
 from detent.observe.otel import OpenTelemetry
 from detent.store.messages import DeliveryQuery
-from packages.core.tests.observe.orders import ORDER, everything
+from packages.core.tests.observe.orders import CHAIN, LETTER, ORDER, everything
 
 ALLOWED = {
     "detent.attempt",
@@ -160,10 +160,14 @@ async def test_a_run_that_another_process_finishes_hangs_under_the_span_that_acc
         "order $created",
         "POST /pay",
         "  order pay",
-        "    order charge",
-        "    order note",
+        "    order.new",
+        "    order.new",
         "    order pay",
     ]
+    charged, noted = [span for span in spans.all if span.name == "order.new"]
+    assert (charged.attributes["detent.command"], noted.attributes["detent.command"]) == ("charge", "note")
+    assert {s.attributes["detent.from_state"] for s in (charged, noted)} == {"new"}
+    assert {s.status.status_code for s in (charged, noted)} == {StatusCode.OK}
     begun, ended = [span for span in spans.all if span.name == "order pay"]
     assert (begun.attributes["detent.outcome"], ended.attributes["detent.outcome"]) == ("accepted", "success")
     assert (ended.attributes["detent.by"], ended.attributes["detent.to_state"]) == ("run", "paid")
@@ -184,8 +188,8 @@ async def test_spans_chain_through_a_file_and_its_threads_too(starting, spans, i
     assert (await runtime.process_timeouts()).processed == 2
     assert spans.tree() == [
         "order pay",
-        "  order charge",
-        "  order note",
+        "  order.new",
+        "  order.new",
         "  order pay",
         "order remind",
         "  order note",
@@ -202,12 +206,113 @@ async def test_every_attempt_of_a_command_is_a_span(starting, spans, instrument,
         await runtime.process_runs()
         clock.advance("5m")
 
-    attempts = [span for span in spans.all if span.name == "order charge"]
+    attempts = [
+        span for span in spans.all if span.name == "order.new" and span.attributes["detent.command"] == "charge"
+    ]
     assert [span.attributes["detent.attempt"] for span in attempts] == [1, 2, 3]
     assert [span.attributes.get("error.type") for span in attempts] == ["ConnectionError", "TimeoutError", None]
-    assert [span.status.status_code for span in attempts] == [StatusCode.ERROR, StatusCode.ERROR, StatusCode.UNSET]
+    assert [span.status.status_code for span in attempts] == [StatusCode.ERROR, StatusCode.ERROR, StatusCode.OK]
+    assert [span.attributes["detent.outcome"] for span in attempts] == ["failed", "failed", "success"]
     assert {span.parent.span_id for span in attempts} == {spans.all[1].context.span_id}
     assert (await runtime.get_instance(order.id)).state == "paid"
+
+
+@pytest.mark.parametrize("durable", [True, False], ids=["durable", "transactional"])
+async def test_the_attempt_that_parks_a_run_says_that_it_was_the_last(starting, spans, instrument, clock, durable):
+    @command("send", durable=durable, retry=Retry(attempts=2, jitter=0))
+    async def send(ctx):
+        raise ConnectionError("gone")
+
+    runtime = await starting(LETTER, commands=[send], instrument=instrument)
+    letter = await runtime.create_instance("letter")
+    await runtime.enqueue_event(letter.id, "post")
+    for _ in range(2):
+        await runtime.process_runs()
+        clock.advance("5m")
+    failed, last = [span for span in spans.all if span.name == "letter.new"]
+    assert [span.attributes["detent.outcome"] for span in (failed, last)] == ["failed", "unrecoverable"]
+    assert [span.status.description for span in (failed, last)] == ["ConnectionError", "unrecoverable: ConnectionError"]
+    assert [[event.name for event in span.events] for span in (failed, last)] == [["exception"], ["exception"]]
+
+
+async def test_a_last_attempt_whose_failure_is_taken_is_not_called_unrecoverable(starting, spans, instrument, clock):
+    runtime = await starting(ORDER, **everything(*[OSError("gone")] * 3), instrument=instrument)
+    order = await runtime.create_instance("order")
+    await runtime.trigger_event(order.id, "pay")
+    for _ in range(3):
+        await runtime.process_runs()
+        clock.advance("5m")
+    assert (await runtime.get_instance(order.id)).state == "failed"
+    attempts = [span for span in spans.all if span.name == "order.new"]
+    assert [span.attributes["detent.outcome"] for span in attempts] == ["failed"] * 3
+
+
+async def test_an_answer_that_leads_nowhere_is_an_error_of_its_attempt(starting, spans, instrument):
+    runtime = await starting(
+        LETTER, commands=[command("send", durable=True)(lambda ctx: Fail("torn", "in two"))], instrument=instrument
+    )
+    letter = await runtime.create_instance("letter")
+    await runtime.trigger_event(letter.id, "post")
+    assert (await runtime.process_runs()).parked == 1
+    attempt = spans.one("letter.new")
+    assert (attempt.status.status_code, attempt.attributes["detent.outcome"]) == (StatusCode.ERROR, "unrecoverable")
+    assert (attempt.attributes["detent.code"], attempt.attributes["error.type"]) == ("torn", "command_failed")
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["one worker", "another worker for each step"])
+async def test_the_steps_of_a_chain_hang_under_each_other(starting, spans, instrument, clock, stays):
+    left = {"one": [OSError("gone")], "two": [], "three": []}
+
+    def made(name, queue):
+        @command(name, durable=True, queue=queue, retry=Retry(attempts=3, jitter=0))
+        async def work(ctx):
+            if left[name]:
+                raise left[name].pop()
+
+        return work
+
+    commands = [made(name, "default" if stays else name) for name in left]
+    runtime = await starting(CHAIN, commands=commands, instrument=instrument)
+    other = await starting(CHAIN, commands=commands, instrument=OpenTelemetry(spans.provider))
+    created = await runtime.create_instance("chain")
+    for each in (runtime, other, runtime, other):
+        await each.process_runs(limit=100 if stays else 1)
+        clock.advance("5m")
+
+    assert (await runtime.get_instance(created.id)).state == "done"
+    assert [line for line in spans.tree() if "chain." in line] == [
+        "  chain.one",
+        "  chain.one",
+        "    chain.two",
+        "      chain.three",
+    ]
+    assert len({span.context.trace_id for span in spans.all}) == 1
+
+
+async def test_a_step_hangs_under_the_one_before_whoever_committed_its_end(starting, spans, instrument, monkeypatch):
+    """The answer is kept with its trace context; the process that gave it ends before the step does."""
+
+    commands = [command(name, durable=True)(lambda ctx: None) for name in ("one", "two", "three")]
+    died = await starting(CHAIN, commands=commands, instrument=instrument)
+    created = await died.create_instance("chain")
+    [claimed] = await died.running().runs.claim(1)
+    reached = asyncio.Event()
+
+    async def stuck(*given, **named):
+        reached.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(died.store, "apply", stuck)
+        working = asyncio.create_task(died.running().runs.work_on(claimed, serves=lambda _: True))
+        async with asyncio.timeout(5):
+            await reached.wait()
+        working.cancel()
+        await asyncio.wait([working])
+    other = await starting(CHAIN, commands=commands, instrument=OpenTelemetry(spans.provider))
+    await other.process_runs()
+    assert (await other.get_instance(created.id)).state == "done"
+    assert [line for line in spans.tree() if "chain." in line] == ["  chain.one", "    chain.two", "      chain.three"]
 
 
 async def test_what_is_published_carries_the_span_of_its_transition(starting, spans, instrument, store):

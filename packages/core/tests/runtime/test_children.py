@@ -119,6 +119,7 @@ async def test_a_parent_that_waits_for_each_hears_of_every_end(runtime):
         "wait_for": "each",
         "group": "g",
         "context": {"number": 1},
+        "metadata": {},
     }
     said = (await runtime.get_history(parent.id))[0].trigger_metadata
     assert (said["source"], said["child"]) == ("child", str(two.id))
@@ -201,7 +202,7 @@ async def test_a_parent_that_waits_for_all_hears_once_of_all(runtime):
     assert await heard(runtime, parent) == [[str(child.id) for child in children]]
     last = (await runtime.get_instance(parent.id)).context["last"]
     assert sorted(last) == ["children", "group", "wait_for"]
-    assert last["children"][0].keys() == {"child", "workflow", "state", "status", "context"}
+    assert last["children"][0].keys() == {"child", "workflow", "state", "status", "context", "metadata"}
     assert {told["status"] for told in last["children"]} == {"completed", "failed"}
     assert await runtime.inbox.list() == []
 

@@ -137,7 +137,7 @@ async def test_a_run_that_is_parked_while_undoing_says_why_it_undoes_and_what_is
     assert run.reason == (
         "KeyError: 'boom'; it was undoing what was done, because command 'car' failed with sold_out: no car left"
     )
-    assert run.error == {"code": "KeyError", "message": "'boom'"}
+    assert (run.error["code"], run.error["message"]) == ("KeyError", "'boom'")
     explanation = await runtime.explain(result.instance.id)
     assert run.reason in explanation.problems[0]
     assert f"{told}undone: 'hotel'; not yet undone: 'flight'." in explanation.sentences

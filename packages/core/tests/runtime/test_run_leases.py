@@ -598,6 +598,24 @@ async def test_a_version_that_cannot_run_here_is_left_to_others(running):
     assert (await first.process_runs()).completed == 1
 
 
+async def test_a_version_that_cannot_run_anywhere_is_parked_where_the_settings_say_so(running):
+    @command("old", durable=True)
+    async def old(ctx):
+        ctx.context["old"] = True
+
+    first = await running(order("old"), commands=[old])
+    result = await accepted(first)
+    newest = await running({**order(), "version": 2}, settings=Settings(unresolvable="park"))
+    assert newest.unavailable == {}
+    assert (await newest.process_runs()).parked == 1
+    run = await newest.runs.get(result.run_id)
+    assert (run.status, run.attempts) == (RunStatus.PARKED, 1)
+    assert "workflow 'order' in version 1 cannot run: no command 'old' is registered" in run.reason
+    assert [found.id for found in await newest.find_parked()] == [result.instance.id]
+    await first.retry(result.instance.id)
+    assert (await first.process_runs()).completed == 1
+
+
 async def test_an_instance_that_is_changed_behind_its_run_parks_it_with_a_reason(running, store):
     """Behaviour 41 of duraflows, which fails for ever there."""
 

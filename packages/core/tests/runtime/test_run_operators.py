@@ -51,7 +51,27 @@ async def test_runs_are_listed_newest_first_and_by_what_they_are(runtime):
     assert [run.id for run in await runtime.runs.list(status=["completed", RunStatus.CANCELLED])] == [first.run_id]
     assert await runtime.runs.list(queue="mails") == []
     assert len(await runtime.runs.list(queue="payments", workflow="order")) == 2
+    assert len(await runtime.runs.list(state=["new", "paid"], workflow=["order", "other"])) == 2
+    assert await runtime.runs.list(state="paid") == []
     assert [run.id for run in await runtime.runs.for_instance(first.instance)] == [first.run_id]
+
+
+async def test_parked_runs_are_retried_many_at_once_within_what_the_caller_sees(running, runtime):
+    broken = [await paying(runtime, broken=True) for _ in range(3)]
+    theirs = await running(ORDER, commands=[charge], tenant="acme")
+    await paying(theirs, broken=True)
+    assert (await runtime.process_runs()).parked == 4
+    assert (await theirs.runs.retry_parked(reason="ours")).changed != ()
+    assert (await runtime.runs.retry_parked(workflow="order", state="paid")).changed == ()
+
+    retried = await runtime.runs.retry_parked(limit=2, reason="mended", trigger_metadata={"actor": "ada"})
+    assert (retried.changed, retried.failed, retried.cursor) == (
+        (broken[2].instance.id, broken[1].instance.id), (), None,
+    )  # fmt: skip
+    last = (await runtime.get_history(broken[2].instance.id))[0]
+    assert (last.event, last.reason, last.trigger_metadata) == ("$run_retried", "mended", {"actor": "ada"})
+    with pytest.raises(InvalidValue, match="state"):
+        await runtime.runs.retry_parked(state=7)
 
 
 async def test_a_status_that_does_not_exist_is_refused_with_near_misses(runtime):

@@ -230,7 +230,12 @@ async def test_used_up_attempts_without_an_error_target_park_the_run(running, cl
     last = (await runtime.get_history(order.id))[0]
     assert (last.event, last.outcome, last.reason) == ("$parked", Outcome.FAILED, "OSError: 3")
     assert [found.id for found in (await runtime.find_instances(parked=True)).instances] == [order.id]
-    assert run.error == {"code": "OSError", "message": "3"}
+    assert (run.error["code"], run.error["message"]) == ("OSError", "3")
+    assert "traceback" not in last.error
+    told = run.error["traceback"].splitlines()
+    # From where it left Detent's own code, to what was raised.
+    assert (told[0], told[-1]) == ("Traceback (most recent call last):", "OSError: 3")
+    assert next(line for line in told if line.startswith("  File ")).endswith("in charge")
     told = str(await runtime.explain(order.id))
     assert "is parked at command 'charge' and waits for an operator (retry, cancel): OSError: 3." in told
     assert (await runtime.process_runs()).worked_on == 0

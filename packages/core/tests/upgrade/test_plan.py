@@ -102,6 +102,26 @@ def test_deadlines_are_counted_from_the_entry_and_attempts_are_forgotten(decidin
     assert moved.deadlines == (DeadlineChange("expire", None, NOW + timedelta(minutes=5)),)
 
 
+def test_what_waits_for_branches_is_not_moved_to_where_nobody_waits_for_them(deciding: Deciding):
+    forking = {"on_enter": {"fork": ["side"], "target": "closed"}, "events": {"close": {"target": "closed"}}}
+    side = {"events": {"done": {"target": "closed"}}}
+    source = {**OLD, "states": {**OLD["states"], "open": forking, "side": side}}
+    skipped = deciding(record(), edited(side=side), source=source)
+    assert isinstance(skipped, Skipped)
+    assert skipped.code is SkipCode.BRANCHES
+    assert isinstance(deciding(record(), edited(open=forking, side=side), source=source), Upgraded)
+
+
+def test_a_deadline_that_states_share_goes_on(deciding: Deciding):
+    source, target = copy.deepcopy(OLD), edited()
+    for each in (source, target):
+        each["states"]["open"]["events"]["expire"]["timeout"] = {"after_hours": 1, "across": "all"}
+    began = Timer("expire", NOW + timedelta(minutes=1))
+    moved = deciding(record(timers=(began,)), target, source=source)
+    assert isinstance(moved, Upgraded)
+    assert began in moved.after.timers
+
+
 def test_nothing_but_the_label_the_state_the_context_and_the_timers_changes(deciding: Deciding):
     before = record(status=Status.PAUSED)
     target = edited(open=None, waiting=OLD["states"]["open"]) | {"initial_state": "waiting"}

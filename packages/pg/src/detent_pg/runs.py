@@ -6,7 +6,18 @@ from uuid import UUID
 
 from detent.json_values import JsonObject
 from detent.store.records import Status
-from detent.store.run_records import Checkpoint, ClaimedRun, Lease, Release, Run, RunClaim, RunQuery, Throttle
+from detent.store.run_records import (
+    AMONG,
+    Checkpoint,
+    ClaimedRun,
+    FetchStrategy,
+    Lease,
+    Release,
+    Run,
+    RunClaim,
+    RunQuery,
+    Throttle,
+)
 from detent_pg import throttling
 from detent_pg.batch import Batch
 from detent_pg.checkpoints import Checkpoints, Save
@@ -137,7 +148,12 @@ class PgRuns:
             "now": now,
             **arrays("refused", refused, ("workflow", "definition_version")),
         }
-        found = await rows_of(line, runs.claim(self._tables), parameters)
+        if claim.states is not None:
+            parameters["states"] = list(claim.states)
+        if claim.strategy is FetchStrategy.RANDOM:
+            parameters["among"] = AMONG
+        statement = runs.claim(self._tables, claim.strategy, of_states=claim.states is not None)
+        found = await rows_of(line, statement, parameters)
         return [ClaimedRun(run_of(row, "claimed_"), instance_of(row)) for row in found]
 
     async def _claim_throttled(

@@ -1,10 +1,12 @@
 """Commands: code that runs on a transition, referred to by name."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, Field, StrictBool
 
+from detent.definition.duration import Duration
 from detent.definition.named import Named
 from detent.definition.part import constructor
 from detent.definition.retries import RetryField, RetryLike
@@ -29,6 +31,10 @@ class CommandRef(Named):
     """How a failed attempt is repeated where a worker runs it; instead of what the registered command says. `"never"` makes
     one attempt at most.
     """
+    timeout: Duration | None = Field(default=None, gt=timedelta(0))
+    """After what time an attempt by a worker is cancelled; instead of what the registered command says."""
+    queue: str | None = Field(default=None, min_length=1, max_length=200)
+    """Whose workers take it; instead of what the registered command says."""
     compensate: tuple["CommandRef", ...] = ()
     """Commands that undo this one when a later one of the same event or entry fails, on the way to its `error` target."""
     durable: StrictBool | None = None
@@ -47,6 +53,8 @@ class CommandRef(Named):
         input: SelectorLike | None = None,
         output: str | None = None,
         retry: RetryLike | None = None,
+        timeout: timedelta | str | None = None,
+        queue: str | None = None,
         compensate: "Sequence[CommandLike]" = (),
         durable: bool | None = None,
     ) -> None:
@@ -56,6 +64,8 @@ class CommandRef(Named):
             input=input,
             output=output,
             retry=retry,
+            timeout=timeout,
+            queue=queue,
             compensate=compensate,
             durable=durable,
         )

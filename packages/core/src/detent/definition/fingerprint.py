@@ -8,6 +8,7 @@ Defaults are left out too, so that a new field of ours is not an edit of every s
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from detent.definition.data_model import DataModel
@@ -44,15 +45,11 @@ def _value(value: Any) -> JsonValue:
         case Part():
             return _part(value)
         case Timeout():
-            return value.spoken
+            return _timeout(value)
+        case timedelta():
+            return duration_text(value)
         case Retry():
-            return [
-                value.attempts,
-                duration_text(value.initial),
-                value.factor,
-                duration_text(value.maximum),
-                value.jitter,
-            ]
+            return _retry(value)
         case DataModel():
             return _schema(value.json_schema)
         case Mapping():
@@ -61,6 +58,12 @@ def _value(value: Any) -> JsonValue:
             return [_value(item) for item in value]
         case _:
             return value
+
+
+def _timeout(timeout: Timeout) -> JsonValue:
+    flags = [flag for flag in ("interrupts", "optional") if getattr(timeout, flag)]
+    flags += [f"across {timeout.across}"] if timeout.across is not None else []
+    return [timeout.spoken, *flags] if flags else timeout.spoken
 
 
 def _retry(retry: Retry) -> JsonValue:

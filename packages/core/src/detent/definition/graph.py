@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from detent.definition.commands import CommandRef
+from detent.definition.state import OnEnter
 from detent.definition.walk import each_on_enter, each_target
 from detent.definition.workflow import Workflow
 
@@ -17,17 +18,26 @@ def edges(definition: Workflow) -> Edges:
 
 
 def hops(definition: Workflow, durable: Collection[str] = ()) -> Edges:
-    """What leads where by itself, in the commit of the entry: the targets and errors of `on_enter`.
+    """What leads where by itself, in the commit of the entry: the targets and errors of `on_enter`, and what it forks to.
 
-    An entry with a durable command (one that says so, or one named in `durable`) goes on in a commit of its own.
+    What a fork leads to when it is joined comes later. An entry with a durable command (one that says so, or one named in
+    `durable`) goes on in a commit of its own.
     """
     ways = (
         (source, on_enter)
         for _, source, on_enter in each_on_enter(definition)
         if not any(_is_durable(command, durable) for command in on_enter.commands)
     )
-    pairs = ((source, target) for source, on_enter in ways for target in (on_enter.target, on_enter.error) if target)
+    pairs = ((source, target) for source, on_enter in ways for target in _at_once(on_enter))
     return _collected(definition, pairs)
+
+
+def _at_once(on_enter: OnEnter) -> Iterator[str]:
+    yield from on_enter.fork
+    if on_enter.target is not None and not on_enter.fork:
+        yield on_enter.target
+    if on_enter.error is not None:
+        yield on_enter.error
 
 
 def _is_durable(command: CommandRef, durable: Collection[str]) -> bool:

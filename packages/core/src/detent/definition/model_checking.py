@@ -48,7 +48,7 @@ def cycles_end(definition: Workflow) -> Iterator[Problem]:
     reached = set(_reached(definition))
     for cycle in cycles(edges(definition)):
         states = [definition.states[name] for name in cycle]
-        waits = any(state.on_enter is None or state.on_enter.target is None for state in states)
+        waits = any(state.on_enter is None or state.on_enter.target is None or state.fork for state in states)
         timed = any(_leaves_in_time(state) for state in states)
         if len(cycle) > 1 and waits and not timed and reached.issuperset(cycle):
             way = " -> ".join([*cycle, cycle[0]])
@@ -111,7 +111,7 @@ def _reached(definition: Workflow) -> list[str]:
     """The states that can be reached, as they are written."""
     if definition.initial_state not in definition.states:
         return []
-    found = reachable([definition.initial_state], edges(definition))
+    found = reachable([state for state in definition.starts if state in definition.states], edges(definition))
     return [name for name in definition.states if name in found]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from detent.definition.reading import yaml
 from detent.definition.spelling import camel
+from detent.definition.yaml_nodes import compose_yaml, yaml
 
 _TOKEN = re.compile(r'[\[\]{},:]|"(?:\\.|[^"\\])*"|[^\s\[\]{},:"]+')
 _INDEX = re.compile(r"\[(\d+)\]")
@@ -119,21 +119,18 @@ def _of_yaml(text: str) -> Written | None:
     if yaml is None:
         return None
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = compose_yaml(text)
     except yaml.YAMLError:
         return None
-    return None if root is None else _yaml_value(root, frozenset())
+    return None if root is None else _yaml_value(root)
 
 
-def _yaml_value(node: Any, above: frozenset[int]) -> Written:
+def _yaml_value(node: Any) -> Written:
     value = Written((node.start_mark.line + 1, node.start_mark.column + 1))
-    if id(node) in above:  # an alias of what it stands in
-        return value
-    above |= {id(node)}
     if isinstance(node, yaml.MappingNode):
         for key, held in node.value:
-            value.parts[str(key.value)] = _yaml_value(held, above)
+            value.parts[str(key.value)] = _yaml_value(held)
             value.parts[str(key.value)].place = (key.start_mark.line + 1, key.start_mark.column + 1)
     elif isinstance(node, yaml.SequenceNode):
-        value.parts |= {index: _yaml_value(item, above) for index, item in enumerate(node.value)}
+        value.parts |= {index: _yaml_value(item) for index, item in enumerate(node.value)}
     return value

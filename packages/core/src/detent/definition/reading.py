@@ -5,16 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from detent.definition.yaml_nodes import compose_yaml, construct_yaml, yaml
 from detent.errors import DefinitionInvalid
 from detent.problems import Problem
-
-try:
-    import yaml as installed_yaml
-except ImportError:  # pragma: no cover - the extra is installed where this is tested
-    installed_yaml = None  # type: ignore[assignment]
-
-yaml: Any = installed_yaml
-"""PyYAML, or `None` where the extra `yaml` is not installed."""
 
 
 def read_json(text: str | bytes) -> Any:
@@ -28,16 +21,17 @@ def read_json(text: str | bytes) -> Any:
 
 
 def read_yaml(text: str | bytes) -> Any:
-    """The value that YAML `text` says; raises `DefinitionInvalid` also where a mapping names a key twice."""
+    """The value that YAML `text` says; raises `DefinitionInvalid` also where a mapping names a key twice.
+
+    What is nested in itself, deeper than 100 values, or by aliases stands for more than 5,000 values, is refused.
+    """
     if yaml is None:
         hint = "install detent[yaml], or write the definition in JSON"
         raise DefinitionInvalid("?", [Problem("", "yaml_missing", "reading YAML needs PyYAML", hint)])
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = compose_yaml(text)
         twice = [_given_twice(key) for key in _repeated_keys(root)]
-        value = yaml.safe_load(text)
-    except RecursionError:
-        raise _unreadable("YAML", "it is nested too deeply") from None
+        value = construct_yaml(root)
     except (yaml.YAMLError, ValueError) as error:
         raise _unreadable("YAML", str(error)) from None
     if twice:
@@ -72,7 +66,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _repeated_keys(root: Any) -> Iterator[Any]:
-    """The key nodes that repeat an earlier one of their mapping; a node is looked at once, because aliases may loop."""
+    """The key nodes that repeat an earlier one of their mapping; a node is looked at once, however many aliases it has."""
     waiting, seen = [root], set()
     while waiting:
         node = waiting.pop()

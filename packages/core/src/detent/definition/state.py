@@ -22,6 +22,11 @@ class OnEnter(Part):
     """The state to go on to when a command answers `Fail`."""
     commands: tuple[CommandRef, ...] = ()
     """What runs, in order, in the same commit as the entry."""
+    fork: tuple[str, ...] = ()
+    """States in which branches begin, side by side: in each a child of this same version, with a copy of the context. When all
+    have ended, the context gets what each ended with under the name of its first state, and `target` is taken; `error` when
+    one did not end well. Branches are cancelled when the state is left before.
+    """
     metadata: JsonObjectField = Field(default_factory=dict)
     """JSON for the commands to read."""
     description: str | None = None
@@ -34,10 +39,13 @@ class OnEnter(Part):
         target: str | None = None,
         error: str | None = None,
         commands: Sequence[CommandLike] = (),
+        fork: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
         description: str | None = None,
     ) -> None:
-        super().__init__(target=target, error=error, commands=commands, metadata=metadata, description=description)
+        super().__init__(
+            target=target, error=error, commands=commands, fork=fork, metadata=metadata, description=description
+        )
 
 
 class State(Part):
@@ -88,5 +96,11 @@ class State(Part):
     @property
     def terminal(self) -> bool:
         """Whether an instance that is here has ended."""
-        hops = self.on_enter is not None and (self.on_enter.target is not None or self.on_enter.error is not None)
-        return not self.events and not hops
+        entry = self.on_enter
+        goes_on = entry is not None and (entry.target is not None or entry.error is not None or bool(entry.fork))
+        return not self.events and not goes_on
+
+    @property
+    def fork(self) -> tuple[str, ...]:
+        """The states in which branches begin when it is entered."""
+        return () if self.on_enter is None else self.on_enter.fork

@@ -16,6 +16,7 @@ from detent.errors import InvalidValue
 from detent.json_values import JsonObject
 
 _Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
 _UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 _ABSENT = object()
 
@@ -29,6 +30,8 @@ class WrittenTimeout(Part):
     """Whether a context without that path has no deadline."""
     interrupts: StrictBool = False
     """Whether it fires although a run is under way."""
+    across: _Name | None = None
+    """What the states are called together that share this deadline."""
     after_weeks: _Amount | None = None
     """Weeks after the entry; fractions are allowed here and below."""
     after_days: _Amount | None = None
@@ -58,6 +61,10 @@ class Timeout:
     """Whether it fires although a run is under way, or is parked, in the state: the run is cancelled. Others wait for the run."""
     optional: bool = False
     """Whether a context without the path `at` has no deadline, as one with `null` there; otherwise it is refused."""
+    across: str | None = None
+    """What the states are called together that share this deadline: where an instance comes from one of them to another, the
+    event's deadline goes on instead of being counted anew, until the event itself is taken.
+    """
 
     def __post_init__(self) -> None:
         if (self.after is None) == (self.at is None):
@@ -81,7 +88,7 @@ class Timeout:
             after = timedelta(**amounts) if amounts else None
         except OverflowError:
             after = timedelta.max
-        return cls(after, fields.at, fields.interrupts, fields.optional)
+        return cls(after, fields.at, fields.interrupts, fields.optional, fields.across)
 
     @property
     def spoken(self) -> str:
@@ -102,11 +109,12 @@ class Timeout:
         return None if value is None else _instant(value, entered_at, path)
 
     def _written(self, info: SerializationInfo) -> str | dict[str, Any]:
-        interrupts = {"interrupts": True} if self.interrupts else {}
+        flags: dict[str, Any] = {"interrupts": True} if self.interrupts else {}
+        flags |= {} if self.across is None else {"across": self.across}
         if self.after is None:
-            return {"at": self.at, **({"optional": True} if self.optional else {}), **interrupts}
-        if interrupts:
-            return {**_long_form(self.after), **interrupts}
+            return {"at": self.at, **({"optional": True} if self.optional else {}), **flags}
+        if flags:
+            return {**_long_form(self.after), **flags}
         return _long_form(self.after) if info.by_alias else duration_text(self.after)
 
     @classmethod

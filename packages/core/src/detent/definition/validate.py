@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from detent.definition.checks import CHECKS
-from detent.definition.checks.commands import retries_can_happen
+from detent.definition.checks.commands import ends_do_no_work, options_can_matter
 from detent.definition.checks.names import unknown_commands, unknown_guards
 from detent.definition.checks.states import entries_come_to_rest
 from detent.definition.workflow import Workflow
@@ -24,7 +24,8 @@ def validate(
     """
     problems = [problem for check in CHECKS for problem in check(definition)]
     problems += entries_come_to_rest(definition, durable)
-    problems += retries_can_happen(definition, commands, durable)
+    problems += ends_do_no_work(definition, durable)
+    problems += options_can_matter(definition, commands, durable)
     if commands is not None:
         problems += unknown_commands(definition, commands)
     if guards is not None:

@@ -34,13 +34,15 @@ def each_on_enter(definition: Workflow) -> Iterator[tuple[str, str, OnEnter]]:
 
 
 def each_target(definition: Workflow) -> Iterator[tuple[str, str, str]]:
-    """The path, the state it leads from and the state it leads to, of every target, error and branch."""
+    """The path, the state it leads from and the state it leads to, of every target, error and branch, those of forks included."""
     for path, source, _, event in each_event(definition):
         for index, branch in enumerate(event.branches):
             yield f"{path}.branches[{index}].target", source, branch.target
         yield from _ways(path, source, event)
     for path, source, on_enter in each_on_enter(definition):
         yield from _ways(path, source, on_enter)
+        for index, forked in enumerate(on_enter.fork):
+            yield f"{path}.fork[{index}]", source, forked
 
 
 def each_command(definition: Workflow) -> Iterator[tuple[str, CommandRef]]:

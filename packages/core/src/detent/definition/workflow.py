@@ -27,6 +27,8 @@ class Workflow(Part):
     """Whether instances stay on the version they started on."""
     initial_state: str
     """The state a new instance enters."""
+    entries: dict[str, str] = Field(default_factory=dict)
+    """Other states to begin in, by the name that `create_instance(entry=…)` says."""
     states: dict[str, State]
     """All states, by name."""
     context_model: DataModel | None = None
@@ -45,6 +47,11 @@ class Workflow(Part):
     @constructor
     def __init__(self, **written: Any) -> None:
         super().__init__(**written)
+
+    @property
+    def starts(self) -> list[str]:
+        """The states that an instance may begin in, the initial one first; some may not exist."""
+        return list(dict.fromkeys([self.initial_state, *self.entries.values()]))
 
     @property
     def version_key(self) -> VersionKey:

@@ -11,12 +11,13 @@ from detent.definition.model import WorkflowDefinition
 from detent.definition.validate import validate
 from detent.errors import DefinitionInvalid
 from detent.machine.engine import CommandStep, Edge, Engine
+from detent.machine.forks import OWN_COMMANDS, with_forks_lowered
 from detent.machine.machine import Entry, Machine
 from detent.machine.paths import locked_paths
 from detent.machine.values import SchemaSupportMissing, ValueCheck, value_check
 from detent.machine.verdicts import All, Either, Expression, GuardStep, Negation, steps_of
 from detent.problems import Problem
-from detent.registry.registry import GuardSpec, Registry
+from detent.registry.registry import CommandSpec, GuardSpec, Registry
 from detent.registry.signature import Source
 
 
@@ -39,13 +40,14 @@ class _Compiler:
 
     def __init__(self, definition: WorkflowDefinition, registry: Registry) -> None:
         self.definition = definition
+        self.lowered = with_forks_lowered(definition)
         self.registry = registry
         self.guard_count = 0
 
     def machine(self) -> Machine:
         edges = [
             edge
-            for state, declared in self.definition.states.items()
+            for state, declared in self.lowered.states.items()
             for name, event in declared.events.items()
             for edge in self._edges(state, name, event)
         ]
@@ -53,22 +55,24 @@ class _Compiler:
             definition=self.definition,
             fingerprint=fingerprint(self.definition),
             engine=Engine(list(self.definition.states), edges, self.definition.initial_state),
+            taken={name: state.events for name, state in self.lowered.states.items()},
             entries=self._entries(),
             commands={
                 (state, name): self._commands(event.commands)
-                for state, declared in self.definition.states.items()
+                for state, declared in self.lowered.states.items()
                 for name, event in declared.events.items()
             },
             firing={
                 state: [(name, event.timeout) for name, event in declared.events.items() if event.timeout is not None]
                 for state, declared in self.definition.states.items()
             },
+            forking=frozenset(name for name, state in self.definition.states.items() if state.fork),
             finals={
                 state: declared.outcome or "success"
                 for state, declared in self.definition.states.items()
                 if declared.terminal
             },
-            locked=locked_paths(self.definition, _guards_by_event(edges), self._needs_worker),
+            locked=locked_paths(self.lowered, _guards_by_event(edges), self._needs_worker),
             context_check=self._check(self.definition.context_model),
             payload_checks=self._payload_checks(),
         )
@@ -83,7 +87,10 @@ class _Compiler:
             yield Edge(state, name, target, own, commands)
 
     def _commands(self, refs: Iterable[CommandRef]) -> tuple[CommandStep, ...]:
-        return tuple(CommandStep(ref, self.registry.commands[ref.name], self._commands(ref.compensate)) for ref in refs)
+        return tuple(CommandStep(ref, self._spec(ref.name), self._commands(ref.compensate)) for ref in refs)
+
+    def _spec(self, name: str) -> CommandSpec:
+        return OWN_COMMANDS.get(name) or self.registry.commands[name]
 
     def _needs_worker(self, refs: Iterable[CommandRef]) -> bool:
         return any(step.needs_worker for step in self._commands(refs))
@@ -108,7 +115,7 @@ class _Compiler:
     def _entries(self) -> Mapping[str, Entry]:
         return {
             name: Entry(self._commands(state.on_enter.commands), state.on_enter.target, state.on_enter.error)
-            for name, state in self.definition.states.items()
+            for name, state in self.lowered.states.items()
             if state.on_enter is not None and (state.on_enter.commands or state.on_enter.target)
         }
 

@@ -17,6 +17,7 @@ something else to the library.
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 
 from transitions import Machine as LibraryMachine
@@ -58,6 +59,16 @@ class CommandStep:
     def retry(self) -> Retry | None:
         """How a worker repeats it; `None` where nothing is said."""
         return self.ref.retry or self.spec.options.retry
+
+    @property
+    def timeout(self) -> timedelta | None:
+        """After what time a worker's attempt is cancelled; `None` where nothing is said."""
+        return self.ref.timeout or self.spec.options.timeout
+
+    @property
+    def queue(self) -> str:
+        """Whose workers take it."""
+        return self.ref.queue or self.spec.options.queue
 
     @property
     def needs_worker(self) -> bool:

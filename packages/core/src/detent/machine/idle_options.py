@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
-from detent.definition.checks.commands import retries_can_happen
+from detent.definition.checks.commands import options_can_matter
 from detent.definition.model import WorkflowDefinition
 from detent.definition.walk import commands_among, each_series
 from detent.problems import Problem
@@ -15,10 +15,10 @@ _OF_DURABLE = "timeout"
 _DEFAULTS = {field.name: field.default for field in fields(CommandOptions)}
 
 
-def idle_retries(definition: WorkflowDefinition, registry: Registry) -> Iterator[Problem]:
-    """A warning for each reference of `definition` whose `retry` nothing heeds."""
+def idle_references(definition: WorkflowDefinition, registry: Registry) -> Iterator[Problem]:
+    """A warning for each reference of `definition` that says something for workers which nothing heeds."""
     durable = {name for name, spec in registry.commands.items() if spec.options.durable}
-    return retries_can_happen(definition, registry.commands, durable)
+    return options_can_matter(definition, registry.commands, durable)
 
 
 def idle_options(definitions: Iterable[WorkflowDefinition], registry: Registry) -> Iterator[Problem]:

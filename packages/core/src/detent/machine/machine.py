@@ -36,11 +36,15 @@ class Machine:
     definition: WorkflowDefinition
     fingerprint: str
     engine: Engine
+    taken: Mapping[str, Mapping[str, Event]]
+    """The events that each state takes: those it declares, and Detent's own."""
     entries: Mapping[str, Entry]
     commands: Mapping[tuple[str, str], tuple[CommandStep, ...]]
     """The commands of each (state, event)."""
     firing: Mapping[str, Sequence[tuple[str, Timeout]]]
     """The events that fire by themselves, of each state."""
+    forking: frozenset[str]
+    """The states that begin branches."""
     finals: Mapping[str, str]
     """The outcomes of the states that end the workflow."""
     locked: LockedPaths
@@ -64,6 +68,10 @@ class Machine:
     def events(self, state: str) -> Mapping[str, Event]:
         """The events that `state` declares, in the order they are declared."""
         return self.definition.states[state].events
+
+    def takes(self, state: str) -> Mapping[str, Event]:
+        """What may happen in `state`: the events it declares, and `$joined` where it forks."""
+        return self.taken[state]
 
     def choose(self, state: str, event: str, verdicts: Verdicts) -> Choice | Refused | Need:
         """Where a declared `event` leads from `state`, given the guards' verdicts so far; `Need` names the next to ask."""

@@ -42,25 +42,40 @@ class OpenTelemetry:
         if workflow is not None:
             attributes["detent.workflow"] = workflow
         kind = SpanKind.CONSUMER if by in ("run", "message") else SpanKind.INTERNAL
-        with self._span("detent.transition", kind, attributes) as span:
-            yield OpenTelemetrySpan(span, event)
+        with self._span("detent.transition", kind, attributes, event) as span:
+            yield span
 
     @contextmanager
     def command(
-        self, *, workflow: str, command: str, instance_id: UUID, run_id: UUID | None = None, attempt: int = 1
+        self,
+        *,
+        workflow: str,
+        state: str,
+        command: str,
+        instance_id: UUID,
+        run_id: UUID | None = None,
+        attempt: int = 1,
     ) -> Iterator["OpenTelemetrySpan"]:
-        """A span that is called `WORKFLOW COMMAND`."""
+        """A span that is called `WORKFLOW.STATE` for an attempt of a run, and inside a transition `WORKFLOW COMMAND`.
+
+        An attempt whose command succeeded has the status OK. Both are as gamgee has them.
+        """
         attributes: Attributes = {
             "detent.workflow": workflow,
+            "detent.from_state": state,
             "detent.command": command,
             "detent.instance_id": str(instance_id),
             "detent.attempt": attempt,
         }
-        if run_id is not None:
-            attributes["detent.run_id"] = str(run_id)
-        kind = SpanKind.INTERNAL if run_id is None else SpanKind.CONSUMER
-        with self._span(f"{workflow} {command}", kind, attributes) as span:
-            yield OpenTelemetrySpan(span, command)
+        if run_id is None:
+            with self._span(f"{workflow} {command}", SpanKind.INTERNAL, attributes, command) as span:
+                yield span
+            return
+        attributes["detent.run_id"] = str(run_id)
+        with self._span(f"{workflow}.{state}", SpanKind.CONSUMER, attributes, command) as span:
+            yield span
+            # Not before: a span that is OK stays so, whatever is raised then.
+            span.succeeded()
 
     @contextmanager
     def delivery(
@@ -74,8 +89,8 @@ class OpenTelemetry:
             "detent.delivery_id": str(delivery_id),
             "detent.attempt": attempt,
         }
-        with self._span(f"deliver {subscriber}", SpanKind.CONSUMER, attributes) as span:
-            yield OpenTelemetrySpan(span, topic)
+        with self._span(f"deliver {subscriber}", SpanKind.CONSUMER, attributes, topic) as span:
+            yield span
 
     def carrier(self) -> JsonObject:
         """`traceparent`, and `tracestate` where there is one, of the current span."""
@@ -96,14 +111,15 @@ class OpenTelemetry:
             contexts.detach(token)
 
     @contextmanager
-    def _span(self, name: str, kind: SpanKind, attributes: Attributes) -> Iterator[tracing.Span]:
+    def _span(self, name: str, kind: SpanKind, attributes: Attributes, what: str) -> Iterator["OpenTelemetrySpan"]:
         with self._tracer.start_as_current_span(
             name, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
         ) as span:
+            told = OpenTelemetrySpan(span, what)
             try:
-                yield span
+                yield told
             except BaseException as error:
-                _fail(span, error)
+                told.failed(error)
                 raise
 
 
@@ -113,6 +129,8 @@ class OpenTelemetrySpan:
     def __init__(self, span: tracing.Span, what: str) -> None:
         self._span = span
         self._what = what
+        self._ok = False
+        self._failure = "failed"
 
     def began(self, *, workflow: str, from_state: str | None) -> None:
         """Give it its name; until now nobody knows whether there is such an event."""
@@ -132,18 +150,29 @@ class OpenTelemetrySpan:
 
     def answered(self, *, ok: bool, code: str | None) -> None:
         """A command that answered `Fail` has done its work: that is no error either."""
+        self._ok = ok
         self._span.set_attribute("detent.outcome", "success" if ok else "failure")
         if code is not None:
             self._span.set_attribute("detent.code", code)
 
+    def unrecoverable(self) -> None:
+        """Told apart from a failure that is tried again by its outcome, and by the description of its status."""
+        self._failure = "unrecoverable"
 
-def _fail(span: tracing.Span, error: BaseException) -> None:
-    kind = error.code if isinstance(error, DetentError) else _name(type(error))
-    span.set_attribute("error.type", kind)
-    span.set_attribute("detent.outcome", "failed")
-    span.set_status(Status(StatusCode.ERROR, kind))
-    if isinstance(error, Exception):
-        span.record_exception(error)
+    def succeeded(self) -> None:
+        """An attempt has ended: it is OK if its command answered so."""
+        if self._ok:
+            self._span.set_status(StatusCode.OK)
+
+    def failed(self, error: BaseException) -> None:
+        """What was raised ends it."""
+        kind = error.code if isinstance(error, DetentError) else _name(type(error))
+        self._span.set_attribute("error.type", kind)
+        self._span.set_attribute("detent.outcome", self._failure)
+        told = kind if self._failure == "failed" else f"{self._failure}: {kind}"
+        self._span.set_status(Status(StatusCode.ERROR, told))
+        if isinstance(error, Exception):
+            self._span.record_exception(error)
 
 
 def _name(kind: type) -> str:

@@ -25,8 +25,9 @@ class ChildStarter(Protocol):
         wait_for: Literal["each", "all", "any"],
         group: str,
         key: str | None,
+        state: str | None = None,
     ) -> UUID:
-        """The id of the child; see `CommandContext.start_child`."""
+        """The id of the child; see `CommandContext.start_child`. With `state`, it begins there, in its parent's version."""
         ...
 
     async def values(self, child_id: UUID, refs: Collection[str]) -> Mapping[str, JsonValue]:

@@ -55,6 +55,20 @@ def check_period(value: timedelta | str, path: str) -> timedelta:
     return length
 
 
+def check_timeout(timeout: float | timedelta | str, path: str = "timeout") -> timedelta:
+    """How long a caller waits at most: a length of time, as a text or in seconds, nothing included. Raises `InvalidValue`."""
+    if isinstance(timeout, int | float):
+        try:
+            length = timedelta(seconds=timeout)
+        except (ValueError, OverflowError):
+            raise InvalidValue(path, "must be a length of time, such as 30s or 30") from None
+    else:
+        length = check_duration(timeout, path)
+    if length < timedelta(0):
+        raise InvalidValue(path, "must not be negative", hint="pass 0s to look once, or a length of time such as 30s")
+    return length
+
+
 def is_whole(value: object) -> TypeGuard[int]:
     """Whether `value` is a whole number, which `True` is not."""
     return isinstance(value, int) and not isinstance(value, bool)

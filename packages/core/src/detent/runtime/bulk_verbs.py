@@ -146,7 +146,7 @@ class BulkVerbs(OperatorVerbs, FindingVerbs):
             try:
                 return found, dry_run or _moved(found, await act(found, said))
             except Exception as error:
-                return found, _failure(found.id, error)
+                return found, bulk_failure(found.id, error)
 
         changed: list[UUID] = []
         unchanged: list[UUID] = []
@@ -167,7 +167,8 @@ def _moved(before: WorkflowInstance, answer: WorkflowInstance | TransitionResult
     return after.version > before.version
 
 
-def _failure(instance_id: UUID, error: Exception) -> BulkFailure:
+def bulk_failure(instance_id: UUID, error: Exception) -> BulkFailure:
+    """What a report says of an error."""
     if isinstance(error, DetentError):
         return BulkFailure(instance_id, error.code, error.message)
     return BulkFailure(instance_id, type(error).__name__, str(error))

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from detent.errors import AnswerInvalid, InvalidValue, RegistrationInvalid, StepCancelled
 from detent.json_values import JsonValue, json_value
+from detent.machine.forks import OWN_COMMANDS
 from detent.machine.values import model_problems
 from detent.machine.verdicts import GuardStep, Verdict
 from detent.registry.context import CommandContext, GuardContext
@@ -37,7 +38,7 @@ class Calls:
     """Every registered command and guard, bound to the injector once. Raises `RegistrationInvalid` for what cannot be."""
 
     def __init__(self, registry: Registry, injector: Injector) -> None:
-        self._commands = {name: _bind(spec, injector) for name, spec in registry.commands.items()}
+        self._commands = {name: _bind(spec, injector) for name, spec in {**registry.commands, **OWN_COMMANDS}.items()}
         self._guards = {name: _bind(spec, injector) for name, spec in registry.guards.items()}
 
     def ask_in_place(self, guard: GuardStep, context: GuardContext) -> Verdict:
@@ -101,15 +102,16 @@ def _claim(name: str, parameter: Parameter, injector: Injector) -> Any | None:
             name,
             "nothing provides an argument for it",
             parameter=parameter.name,
-            hint=_how_to_provide(injector),
+            hint=_how_to_provide(parameter.annotation, injector),
         )
     return key
 
 
-def _how_to_provide(injector: Injector) -> str:
+def _how_to_provide(annotation: Any, injector: Injector) -> str:
+    first = f"let a provider make {annotation.__name__}, or " if inspect.isclass(annotation) else ""
     if isinstance(injector, NoInjection):
-        return "give the runtime an injector, and annotate it FromDishka[...]; or give it a default"
-    return "annotate it FromDishka[...], or give it a default"
+        return f"give the runtime an injector, and {first}annotate it FromDishka[...]; or give it a default"
+    return f"{first}annotate it FromDishka[...], or give it a default"
 
 
 def _claim_class(spec: CommandSpec | GuardSpec, injector: Injector) -> Any:

@@ -76,9 +76,11 @@ class Children:
         metadata: JsonObject | None,
         link: ParentLink | None,
         key: str | None,
+        branch_of: Machine | None,
+        state: str | None,
     ) -> CreationOrder:
         """What is to be created. Raises `UnknownWorkflow`, `WorkflowUnavailable` and `InvalidValue`."""
-        machine = self._machines.latest(workflow)
+        machine = branch_of or self._machines.latest(workflow)
         self._machines.require_available(workflow)
         return CreationOrder(
             machine,
@@ -90,6 +92,7 @@ class Children:
             parent_link=link,
             key=key,
             fingerprint=None,
+            state=state,
         )
 
 
@@ -116,14 +119,23 @@ class Starter:
         wait_for: WaitFor,
         group: str,
         key: str | None,
+        state: str | None = None,
     ) -> UUID:
         """The id of the child. Raises `InvalidValue` for an end that the parent could never hear of."""
-        link = self._link(on_end, wait_for, group)
+        link = self._link(on_end, wait_for, group, state)
         self.started += 1
         # Told apart, so that a key of the caller's is never the number of another child.
         unique = None if self.key is None else f"{self.key}:{self.started if key is None else f'={key}'}"
         order = self.children.order(
-            workflow, self.parent, self.caller, context=context, metadata=metadata, link=link, key=unique
+            workflow,
+            self.parent,
+            self.caller,
+            context=context,
+            metadata=metadata,
+            link=link,
+            key=unique,
+            branch_of=None if state is None else self.machine,
+            state=state,
         )
         return (await self.children.start(order)).id
 
@@ -131,7 +143,7 @@ class Starter:
         """What the commands of a child have put."""
         return await self.children.values(child_id, refs, self.caller.connection)
 
-    def _link(self, on_end: str | None, wait_for: WaitFor, group: str) -> ParentLink | None:
+    def _link(self, on_end: str | None, wait_for: WaitFor, group: str, state: str | None) -> ParentLink | None:
         if wait_for not in _WAIT_FOR:
             raise InvalidValue("wait_for", f"is {wait_for!r}", hint=did_you_mean(str(wait_for), _WAIT_FOR))
         if on_end is None:
@@ -140,7 +152,7 @@ class Starter:
                 raise InvalidValue(given, "says nothing without on_end", hint="name the event that the end sends")
             return None
         declared = [event for state in self.machine.definition.states.values() for event in state.events]
-        if on_end not in declared:
+        if on_end not in declared and state is None:
             reason = f"is {on_end!r}, which no state of {self.machine.workflow!r} declares"
             raise InvalidValue("on_end", reason, hint=did_you_mean(str(on_end), set(declared)))
         return ParentLink(on_end, wait_for, group, since=self.parent.version)

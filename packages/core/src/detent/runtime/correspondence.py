@@ -56,6 +56,13 @@ class Correspondence:
                 )
                 return
 
+    def tells_of(self, event: str) -> bool:
+        """Whether a message of this event waits, or a live child will send one."""
+        waits = any(message.event == event and message.dead_at is None for message in self.messages)
+        return waits or any(
+            child.parent_link is not None and child.parent_link.event == event for child in self.children
+        )
+
 
 NOTHING = Correspondence()
 """An instance that has nothing to do with others."""

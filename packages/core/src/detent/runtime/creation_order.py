@@ -31,8 +31,10 @@ class CreationOrder:
         key: str | None,
         fingerprint: str | None,
         keep_key: timedelta | None = None,
+        state: str | None = None,
     ) -> None:
         self.machine = machine
+        self.state = state or machine.definition.initial_state
         self.context: JsonObject = json_object(context, "context")
         self.metadata: JsonObject = json_object(metadata, "metadata")
         self.tenant = caller.tenant_of_new(tenant)
@@ -44,8 +46,8 @@ class CreationOrder:
 
     @property
     def needs_lock(self) -> bool:
-        """Whether commands run at the entry of the initial state."""
-        return self.machine.locked.entry(self.machine.definition.initial_state)
+        """Whether commands run at the entry of the first state."""
+        return self.machine.locked.entry(self.state)
 
     def draft(self, now: datetime, keep_receipts: timedelta) -> Draft:
         """A fresh draft of the instance, with the receipt of its key."""
@@ -60,6 +62,7 @@ class CreationOrder:
             self.context,
             self.metadata,
             now,
+            state=self.state,
             tenant=self.tenant,
             parent_id=self.parent_id,
             parent_link=self.parent_link,

@@ -4,6 +4,7 @@ import logging
 from uuid import UUID
 
 from detent.errors import InstanceFinished, InstanceNotFound
+from detent.machine.forks import JOINED
 from detent.runtime.caller import Caller
 from detent.runtime.operations import Cancel, Operations
 from detent.runtime.outgoing import cancellation_id, cancelled_with
@@ -40,22 +41,28 @@ class Descendants:
         except Exception as error:
             logger.info("the children of instance %s are left to be cancelled from its inbox: %r", cancelled.id, error)
 
-    async def cancel(self, parent: WorkflowInstance, reason: str | None) -> None:
-        """Cancel what lives below a cancelled instance. Raises the first error when all that can be done is done."""
+    async def cancel(self, parent: WorkflowInstance, reason: str | None, *, left: int | None = None) -> None:
+        """Cancel what lives below a cancelled instance; with `left`, those branches alone that it has left behind at that
+        version.
+
+        Raises the first error when all that can be done is done.
+        """
         above, done, errors = [parent], list[UUID](), list[Exception]()
         while above:
             instance = above.pop()
             try:
-                above += await self._cancel_children(instance, reason or "its parent was cancelled")
+                which = left if instance is parent else None
+                above += await self._cancel_children(instance, reason or "its parent was cancelled", which)
             except Exception as error:
                 errors.append(error)
             else:
-                done.append(cancellation_id(instance))
+                # Its other children are not cancelled yet, if they are to be.
+                done += [cancellation_id(instance)] if which is None else []
         await self._parts.store.inbox.discard(done)
         if errors:
             raise errors[0]
 
-    async def _cancel_children(self, parent: WorkflowInstance, reason: str) -> list[WorkflowInstance]:
+    async def _cancel_children(self, parent: WorkflowInstance, reason: str, left: int | None) -> list[WorkflowInstance]:
         """The children that lived until now, cancelled. Raises the first error when all have been tried."""
         # A tenant's instance says nothing about those of another; one of nobody's may have children of any.
         query = InstanceQuery(parent_id=parent.id, statuses=tuple(LIVE)).of_tenant(parent.tenant or None)
@@ -65,6 +72,8 @@ class Descendants:
         while True:
             page = await self._parts.store.find(query, order=_BY_ID, limit=PAGE, after=place)
             for child in page:
+                if left is not None and not _was_left(child, left):
+                    continue
                 try:
                     cancelled.append(await self._operations.perform(child.id, Cancel(reason), caller))
                 except (InstanceFinished, InstanceNotFound):
@@ -78,3 +87,9 @@ class Descendants:
         if errors:
             raise errors[0]
         return cancelled
+
+
+def _was_left(child: WorkflowInstance, left: int) -> bool:
+    """Whether it is a branch that its parent had left behind at that version, and none that was begun since."""
+    link = child.parent_link
+    return link is not None and link.event == JOINED and link.since < left

@@ -70,6 +70,8 @@ class Draft:
         """What commands have published."""
         self.lease: Lease | None = None
         """What the run is held by that the step ends."""
+        self.follows: JsonObject = {}
+        """The trace context of the attempt that a run which begins here follows upon; empty for the step's own."""
         self.upcoming: CommandStep | None = None
         """The first command of the run that the step begins."""
 
@@ -241,7 +243,7 @@ class Draft:
             worker=None,
             error=None,
             reason=None,
-            trace=self.attempt.trace,
+            trace=self.follows or self.attempt.trace,
             created_at=self.now,
             updated_at=self.now,
         )
@@ -249,10 +251,20 @@ class Draft:
         due_at = timers.next_due(timers.interrupting(self.instance.timers))
         self.instance = replace(self.instance, run_id=run_id, due_at=due_at, parked_at=None)
 
+    def _armed(self, state: str, context: JsonObject) -> tuple[Timer, ...]:
+        """The timers in `state`: its own, and those that it shares with the state before. What is taken now begins anew."""
+        timeouts = self.machine.timeouts(state)
+        if not timeouts:
+            return ()
+        if self.instance.version == 0 or all(timeout.across is None for _, timeout in timeouts):
+            return timers.arm(timeouts, self.now, context)
+        left = [pair for pair in self.machine.timeouts(self.instance.state) if pair[0] != self.attempt.event]
+        return timers.arm(timeouts, self.now, context, timers.shared(left, timeouts, self.instance.timers))
+
     def _arrive(self, state: str, context: JsonObject) -> None:
         """Be in `state` from now on, one version further."""
         before, now = self.instance, self.now
-        armed = timers.arm(self.machine.timeouts(state), now, context)
+        armed = self._armed(state, context)
         status = _status_in(self.machine, state, before.status)
         # Every step comes here: by hand and by position, because `replace` costs ten times as much, and names twice.
         self.instance = WorkflowInstance(
@@ -339,8 +351,7 @@ def next_command(command: CommandStep | None) -> NextCommand:
     """What a run says about the command that comes next; with `None`, that only its end is left."""
     if command is None:
         return NextCommand(command="", queue=DEFAULT_QUEUE, priority=0)
-    options = command.spec.options
-    return NextCommand(command=command.name, queue=options.queue, priority=options.priority)
+    return NextCommand(command=command.name, queue=command.queue, priority=command.spec.options.priority)
 
 
 def unborn(
@@ -350,20 +361,20 @@ def unborn(
     metadata: JsonObject,
     now: datetime,
     *,
+    state: str,
     tenant: str,
     parent_id: UUID | None,
     parent_link: ParentLink | None = None,
 ) -> WorkflowInstance:
-    """An instance before its creation: version 0, with the initial state's patch under what the caller gave."""
-    initial = machine.definition.initial_state
+    """An instance before its creation: version 0, with the patch of its first state under what the caller gave."""
     return WorkflowInstance(
         id=instance_id,
         workflow=machine.workflow,
-        state=initial,
+        state=state,
         status=Status.ACTIVE,
         version=0,
         definition_version=machine.version,
-        context={**json_object(machine.state(initial).context, "context"), **context},
+        context={**json_object(machine.state(state).context, "context"), **context},
         metadata=metadata,
         timers=(),
         due_at=None,

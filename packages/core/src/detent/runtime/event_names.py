@@ -30,6 +30,8 @@ RUN_CANCELLED = "$run_cancelled"
 """An operator gave its run up; the instance stays in its state."""
 CANCEL_CHILDREN = "$cancel_children"
 """Sent to an instance that was cancelled: its children are to be cancelled. Never in history."""
+BRANCHES = "branches"
+"""Where an order to cancel children says that it is about the branches of a state that was left: the version it was left at."""
 
 IN_PLACE = frozenset({PAUSED, RESUMED, CONTEXT_PATCHED, NOTED, REARMED, UPGRADED, PARKED, RUN_RETRIED, RUN_CANCELLED})
 """Those that neither enter a state nor end an instance."""

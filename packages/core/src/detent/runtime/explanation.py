@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from detent.machine.forks import JOINED
 from detent.machine.machine import Machine
 from detent.runtime import sentences
 from detent.runtime.availability import AvailableEvent
@@ -109,7 +110,7 @@ def explained(
     `machine` governs it, or is the error that says why none can; `withdrawn` are the problems of its workflow; `others` is
     what it has to do with others.
     """
-    declared = None if isinstance(machine, Exception) else tuple(machine.events(record.state))
+    declared = None if isinstance(machine, Exception) else tuple(machine.takes(record.state))
     arrived_by = arrival_of(record, entries, machine)
     timers = tuple(TimerOutlook(timer, timer.due - now) for timer in record.timers)
     stopped = record.status is Status.PAUSED or bool(withdrawn) or isinstance(machine, Exception)
@@ -124,7 +125,7 @@ def explained(
         timers=timers,
         held=held,
         problems=(
-            *_problems(record, entries, events, machine, withdrawn, timers, held=held),
+            *_problems(record, entries, events, machine, withdrawn, timers, others, held=held),
             *_run_problems(run, now),
             *others.problems(
                 () if record.status in FINISHED else declared,
@@ -171,6 +172,7 @@ def _problems(
     machine: Machine | Exception,
     withdrawn: Sequence[str],
     timers: Sequence[TimerOutlook],
+    others: Correspondence,
     *,
     held: bool,
 ) -> Iterator[str]:
@@ -185,7 +187,7 @@ def _problems(
         yield f"Version {record.definition_version} cannot run in this process: {why}."
     yield from _timer_problems(timers, held=held)
     if record.status is Status.ACTIVE and not isinstance(machine, Exception):
-        yield from _dead_end(record, events)
+        yield from _dead_end(record, events, joining=record.state in machine.forking and others.tells_of(JOINED))
 
 
 def _run_problems(run: Run | None, now: datetime) -> Iterator[str]:
@@ -215,8 +217,9 @@ def _is_missed(outlook: TimerOutlook, *, held: bool) -> bool:
     return outlook.overdue and not held and -outlook.left > SWEEP_GRACE
 
 
-def _dead_end(record: WorkflowInstance, events: Sequence[AvailableEvent]) -> Iterator[str]:
+def _dead_end(record: WorkflowInstance, events: Sequence[AvailableEvent], *, joining: bool) -> Iterator[str]:
     """That no way leads on, unless a guard changes its mind or an operator steps in."""
-    if record.run_id is None and record.due_at is None and not any(event.available for event in events):
+    goes_on = record.run_id is not None or record.due_at is not None or joining
+    if not goes_on and not any(event.available for event in events):
         refusing = "every event would be refused" if events else "its state declares no event"
         yield f"It is stuck as things are: no timeout will fire, and {refusing}."

@@ -132,10 +132,10 @@ def query_of(where: Where) -> InstanceQuery:
     ids, parent = where.get("ids"), where.get("parent")
     return InstanceQuery(
         ids=None if ids is None else tuple(id_of(one, "ids") for one in ids),
-        workflows=_names(where.get("workflow"), "workflow"),
-        versions=_names(where.get("version"), "version"),
-        states=_names(where.get("states"), "states"),
-        exclude_states=_names(where.get("exclude_states"), "exclude_states") or (),
+        workflows=names_of(where.get("workflow"), "workflow"),
+        versions=names_of(where.get("version"), "version"),
+        states=names_of(where.get("states"), "states"),
+        exclude_states=names_of(where.get("exclude_states"), "exclude_states") or (),
         statuses=_statuses(where.get("status")),
         metadata=json_object(where.get("metadata"), "metadata"),
         context=json_object(where.get("context"), "context"),
@@ -157,7 +157,8 @@ def order_of(text: str) -> Order:
     return Order(key, descending=text.startswith("-"))
 
 
-def _names(given: object, path: str) -> tuple[str, ...] | None:
+def names_of(given: object, path: str) -> tuple[str, ...] | None:
+    """The names that are meant: one, several, or `None` for any. Raises `InvalidValue`."""
     if given is None:
         return None
     names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (given,)
@@ -167,7 +168,7 @@ def _names(given: object, path: str) -> tuple[str, ...] | None:
 
 
 def _statuses(given: Names | None) -> tuple[Status, ...] | None:
-    names = _names(given, "status")
+    names = names_of(given, "status")
     for name in names or ():
         _check_one_of(name, [status.value for status in Status], "status")
     return None if names is None else tuple(Status(name) for name in names)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from time import perf_counter
@@ -50,6 +50,8 @@ class HeldRun:
         """After what time it may be claimed again, once it was given back with a delay."""
         self.unsaved: Checkpoint | None = None
         """The answer that is to be saved with the end of the run."""
+        self.trace: JsonObject = {}
+        """The trace context of the attempt that was made last."""
         self.following: ClaimedRun | None = None
         """The run that its end has begun, if that is held here."""
         self._upcoming: Run | None = None
@@ -142,6 +144,11 @@ class HeldRun:
         # Not before: where the store is away, whoever gives the run back tries once more.
         self.unsaved = None
         return status is Status.ACTIVE
+
+    @property
+    def journal(self) -> Sequence[JsonObject]:
+        """The run's journal, with the answer that is not saved yet."""
+        return self.run.journal if self.unsaved is None else (*self.run.journal, self.unsaved.entry)
 
     def take_along(self, draft: Draft) -> None:
         """Let the end in `draft` save the answer before it; and where it begins a run that may be done here, begin that held."""

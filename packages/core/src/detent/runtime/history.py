@@ -15,7 +15,12 @@ MAX_TEXT = 2000
 
 def cleaned(text: str) -> str:
     """`text` as every store can keep it: no NUL, no lone surrogates, not longer than `MAX_TEXT`."""
-    return text[:MAX_TEXT].replace("\0", "�").encode("utf-8", "replace").decode()
+    return keepable(text[:MAX_TEXT])
+
+
+def keepable(text: str) -> str:
+    """`text` as every store can keep it, of whatever length: no NUL, no lone surrogates."""
+    return text.replace("\0", "�").encode("utf-8", "replace").decode()
 
 
 def error_facts(error: BaseException, raised_in: str | None) -> JsonObject:

@@ -31,6 +31,7 @@ from detent.runtime.caller import Caller
 from detent.runtime.child_news import ChildNews
 from detent.runtime.descendants import Descendants
 from detent.runtime.draft import Draft
+from detent.runtime.event_names import BRANCHES
 from detent.runtime.execution import Execution, locked_record
 from detent.runtime.failure import failure_change
 from detent.runtime.history import cleaned
@@ -141,7 +142,8 @@ class Inbox:
         """Take a message, unless what it wants was done before."""
         trial.goes_on = True
         record = locked_record(unit)
-        meant = await self._news.to_take(message, record, unit)
+        machine = self._parts.machines.governing(record)
+        meant = await self._news.to_take(message, record, machine, unit)
         if meant is None or await self._was_answered(meant, unit):
             await _write(unit, TakeMessage(message.id))
             trial.counted(applied=1)
@@ -180,9 +182,11 @@ class Inbox:
             self._tell_later(unit, message)
 
     async def _carry_out(self, order: InboxMessage, record: WorkflowInstance, trial: _Trial) -> None:
-        """Cancel the children of a cancelled instance, in steps of their own: nobody holds a parent meanwhile."""
+        """Cancel the children of a cancelled instance, or the branches that one has left behind, in steps of their own: nobody
+        holds a parent meanwhile.
+        """
         trial.message = order
-        await self._descendants.cancel(record, order.payload.get("reason"))
+        await self._descendants.cancel(record, order.payload.get("reason"), left=order.payload.get(BRANCHES))
         await self._parts.store.inbox.discard([order.id])
         trial.went = (trial.went or Counter()) + Counter(applied=1)
 
@@ -255,7 +259,7 @@ class Inbox:
         if record.status in FINISHED:
             return ()
         self._parts.machines.require_available(record.workflow)
-        return self._parts.machines.governing(record).events(record.state)
+        return self._parts.machines.governing(record).takes(record.state)
 
     def _tell_later(self, unit: Unit, message: InboxMessage) -> None:
         """Tell of a message, if it is dead, once that is committed."""

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from detent.definition.model import WorkflowDefinition
-from detent.errors import InstanceNotFound
+from detent.errors import InstanceNotFound, InvalidValue
 from detent.json_values import JsonObject, JsonValue
+from detent.machine.machine import Machine
+from detent.problems import did_you_mean
 from detent.runtime.arguments import check_limit, check_period, check_sequence, id_of
 from detent.runtime.attempt import new_attempt
 from detent.runtime.availability import AvailableEvent, available_events
@@ -36,12 +38,14 @@ class InstanceVerbs(Verbs):
         idempotency_fingerprint: str | None = None,
         idempotency_ttl: timedelta | str | None = None,
         version: str | None = None,
+        entry: str | None = None,
         trigger_metadata: JsonObject | None = None,
         connection: object | None = None,
     ) -> WorkflowInstance:
         """A new instance of the newest version of `workflow`, or of `version`, in the state its entry chain leads to.
 
-        `context` wins over the initial state's own; `metadata` are labels that never change; `trigger_metadata` says who
+        It begins in the initial state, or in the one that the definition calls `entry`. `context` wins over that state's own;
+        `metadata` are labels that never change; `trigger_metadata` says who
         and why, for history. `tenant` is whose instance it is, where the caller is not bound to one; `parent` the instance
         it is made for. With an `idempotency_key` that this workflow has seen for this tenant, the instance it made then is
         answered, with `created=False`; under another `idempotency_fingerprint`, a text that says what identifies the
@@ -65,6 +69,7 @@ class InstanceVerbs(Verbs):
             key=idempotency_key,
             fingerprint=idempotency_fingerprint,
             keep_key=None if idempotency_ttl is None else check_period(idempotency_ttl, "idempotency_ttl"),
+            state=None if entry is None else _state_of(machine, entry),
         )
         return await running.creation.create(order)
 
@@ -190,3 +195,12 @@ class InstanceVerbs(Verbs):
     def workflows(self) -> list[str]:
         """The names of the registered workflows."""
         return self.running().parts.machines.workflows
+
+
+def _state_of(machine: Machine, entry: str) -> str:
+    """The state that an entry leads to. Raises `InvalidValue`."""
+    entries = machine.definition.entries
+    if entry not in entries:
+        reason = f"is {entry!r}, and version {machine.version} of {machine.workflow!r} has no entry of that name"
+        raise InvalidValue("entry", reason, hint=did_you_mean(str(entry), entries))
+    return entries[entry]

@@ -27,6 +27,10 @@ class Span(Protocol):
         """A command answered."""
         ...
 
+    def unrecoverable(self) -> None:
+        """What is raised next ends the attempts of a run's command: it waits for an operator then."""
+        ...
+
 
 class Instrument(Protocol):
     """Opens spans around what a runtime does, and carries their context to where the work goes on.
@@ -44,9 +48,20 @@ class Instrument(Protocol):
         ...
 
     def command(
-        self, *, workflow: str, command: str, instance_id: UUID, run_id: UUID | None = None, attempt: int = 1
+        self,
+        *,
+        workflow: str,
+        state: str,
+        command: str,
+        instance_id: UUID,
+        run_id: UUID | None = None,
+        attempt: int = 1,
     ) -> AbstractContextManager[Span]:
-        """Around one attempt of one command, of a run or inside a transition."""
+        """Around one attempt of one command, of the run `run_id` or inside a transition; `state` is the instance's.
+
+        The carrier of an attempt of a run is kept in the run's journal, and goes on to the run that begins with the end of
+        this one.
+        """
         ...
 
     def delivery(
@@ -86,6 +101,9 @@ class Silence:
     def answered(self, *, ok: bool, code: str | None) -> None:
         return None
 
+    def unrecoverable(self) -> None:
+        return None
+
 
 SILENCE = Silence()
 
@@ -97,7 +115,14 @@ class Silent:
         return SILENCE
 
     def command(
-        self, *, workflow: str, command: str, instance_id: UUID, run_id: UUID | None = None, attempt: int = 1
+        self,
+        *,
+        workflow: str,
+        state: str,
+        command: str,
+        instance_id: UUID,
+        run_id: UUID | None = None,
+        attempt: int = 1,
     ) -> Silence:
         return SILENCE
 

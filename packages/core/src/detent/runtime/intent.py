@@ -1,5 +1,6 @@
 """What an attempt wants done: the differences between an event that is taken and a state that is entered by force."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,9 +60,14 @@ class TakeEvent:
             raise InstancePaused(record.id)
         if not self._interrupts(record):
             require_free(record)
-        declared = machine.events(record.state) if record.status is Status.ACTIVE else {}
-        if self.attempt.event not in declared:
+        active = record.status is Status.ACTIVE
+        if not active or self.attempt.event not in self._takes(machine, record):
+            declared = machine.events(record.state) if active else {}
             raise EventNotAvailable(record.id, record.state, self.attempt.event, declared)
+
+    def _takes(self, machine: Machine, record: WorkflowInstance) -> Collection[str]:
+        """What it may be: Detent's own events come from its inbox alone."""
+        return (machine.events if self.attempt.message_id is None else machine.takes)(record.state)
 
     def _interrupts(self, record: WorkflowInstance) -> bool:
         """Whether it is a timeout that does not wait for a run."""

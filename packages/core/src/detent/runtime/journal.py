@@ -3,7 +3,7 @@
 Nothing that has answered is asked again: its entry is read instead, and what it wrote to the context is written once more.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,12 +38,15 @@ def verdict_entry(request: AskGuard, verdict: Verdict) -> JsonObject:
     return {"guard": request.guard.name, "passed": verdict.passed, "reason": verdict.reason}
 
 
-def command_entry(request: RunCommand, ran: Ran, before: Before) -> JsonObject:
-    """What the journal keeps of a command's answer: what history will say, and what it wrote. Raises `InvalidValue`."""
+def command_entry(request: RunCommand, ran: Ran, before: Before, trace: JsonObject) -> JsonObject:
+    """What the journal keeps of a command's answer: what history will say, what it wrote, and the trace context of the attempt.
+
+    Raises `InvalidValue`.
+    """
     context = request.context
     changed = {key for key, value in context.items() if key not in before.values or before.values[key] != value}
     written = (changed | (context.written - before.touched)) & context.keys()
-    return {
+    entry = {
         "command": ran.record.name,
         "record": _record(ran.record),
         "goto": None if ran.goto is None else {"event": ran.goto.event, "payload": ran.goto.payload},
@@ -51,6 +54,12 @@ def command_entry(request: RunCommand, ran: Ran, before: Before) -> JsonObject:
         "written": json_object({key: context[key] for key in sorted(written)}, "context"),
         "removed": sorted(before.values.keys() - context.keys()),
     }
+    return {**entry, "trace": trace} if trace else entry
+
+
+def last_trace(journal: Sequence[JsonObject]) -> JsonObject:
+    """The trace context of the attempt that the journal tells of last; empty where it tells of none."""
+    return next((entry["trace"] for entry in reversed(journal) if "trace" in entry), {})
 
 
 def _record(record: CommandRecord) -> JsonObject:

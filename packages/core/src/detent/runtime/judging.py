@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from detent.machine.forks import JOINED
 from detent.retry import Retry
 from detent.runtime.child_news import is_news
-from detent.runtime.event_names import CANCEL_CHILDREN
+from detent.runtime.event_names import BRANCHES, CANCEL_CHILDREN
 from detent.store.messages import InboxMessage
 from detent.store.records import FINISHED, Status, WorkflowInstance
 
@@ -98,10 +99,14 @@ def _judge_finished(
 ) -> Judgement:
     reason = f"the instance is {record.status.value}"
     cancelled = record.status is Status.CANCELLED
+    standing = orders if cancelled else _of_branches(orders)
     return Judgement(
-        order=next((order for order in orders if cancelled and order.available_at <= now), None),
+        order=_ready(standing, now),
         # The end of a child is kept with the child; that its parent has ended before is no fault.
-        dropped=(*(() if cancelled else orders), *(message for message in others if is_news(message))),
+        dropped=(
+            *(order for order in orders if order not in standing),
+            *(message for message in others if is_news(message)),
+        ),
         dead=tuple(died(message, reason, now) for message in others if not is_news(message)),
     )
 
@@ -115,10 +120,13 @@ def _judge_live(
     put_off_before: Mapping[str, datetime],
 ) -> Judgement:
     put_off_until = dict(put_off_before)
-    expired, waiting, behind = list[InboxMessage](), list[InboxMessage](), list[InboxMessage]()
+    expired, waiting, behind, spent = (list[InboxMessage]() for _ in range(4))
     for message in others:
         if message.expires_at is not None and message.expires_at <= now:
             expired.append(message)
+        elif message.event == JOINED and message.event not in declared:
+            # The end of a branch that nobody waits for any more: it was told with the others, or left behind.
+            spent.append(message)
         elif message.event not in declared:
             if message.available_at <= now and message.seen_version != record.version:
                 waiting.append(replace(message, seen_version=record.version))
@@ -131,14 +139,25 @@ def _judge_live(
         elif message.reason is not None:
             # Only what was tried, or stands behind that, holds up others; what its sender delayed does not.
             put_off_until[message.event] = message.available_at
+    standing = _of_branches(orders)
     return Judgement(
+        order=_ready(standing, now),
         # An instance that lives again after it was cancelled wants its children to live too.
-        dropped=tuple(orders),
+        dropped=(*(order for order in orders if order not in standing), *spent),
         dead=tuple(died(message, "it expired", now) for message in expired),
         waiting=tuple(waiting),
         behind=tuple(behind),
         put_off_until=put_off_until,
     )
+
+
+def _of_branches(orders: list[InboxMessage]) -> list[InboxMessage]:
+    """Those about branches that were left behind: whatever became of their parent, nobody waits for them any more."""
+    return [order for order in orders if BRANCHES in order.payload]
+
+
+def _ready(orders: list[InboxMessage], now: datetime) -> InboxMessage | None:
+    return next((order for order in orders if order.available_at <= now), None)
 
 
 def put_behind_all(messages: Iterable[InboxMessage], reason: str, until: datetime) -> tuple[InboxMessage, ...]:

@@ -42,9 +42,9 @@ async def live_problems(store: Store, machines: Machines) -> Mapping[str, tuple[
 
 
 def settle(machines: Machines, found: Mapping[str, tuple[str, ...]], unresolvable: Unresolvable) -> None:
-    """Withdraw the workflows with problems, unless they shall only be warned of, and restore those without."""
+    """Withdraw the workflows with problems, unless they shall only be warned of, or parked, and restore those without."""
     for workflow, problems in found.items():
-        if unresolvable == "warn":
+        if unresolvable in ("warn", "park"):
             logger.warning("live instances of workflow %r cannot run here: %s", workflow, "; ".join(problems))
         elif machines.unavailable.get(workflow) != problems:
             logger.error("workflow %r is withdrawn, it cannot run here: %s", workflow, "; ".join(problems))

@@ -17,7 +17,7 @@ from detent.errors import (
 )
 from detent.json_values import JsonObject
 from detent.machine.compile import compile_definition
-from detent.machine.idle_options import idle_options, idle_retries
+from detent.machine.idle_options import idle_options, idle_references
 from detent.machine.machine import Machine
 from detent.problems import Problem, did_you_mean
 from detent.registry.registry import Registry
@@ -103,7 +103,7 @@ class Machines:
         """Log what is said about commands and comes to nothing."""
         definitions = [machine.definition for machine in self._compiled.values()]
         for definition in definitions:
-            for problem in idle_retries(definition, self._registry):
+            for problem in idle_references(definition, self._registry):
                 logger.warning("workflow %r v%s: %s", definition.name, definition.version, problem)
         for problem in idle_options(definitions, self._registry):
             logger.warning("%s", problem)
@@ -182,6 +182,12 @@ class Machines:
             raise VersionNotLoaded(workflow, version)
         return machine
 
+    def states_of(self, workflows: Iterable[str]) -> frozenset[str]:
+        """The states of these workflows, in any version that is compiled here."""
+        names = frozenset(workflows)
+        machines = [machine for machine in self._compiled.values() if machine.workflow in names]
+        return frozenset(state for machine in machines for state in machine.definition.states)
+
     def may_need_lock(self, workflow: str | None, event: str) -> bool:
         """Whether `event` needs the row lock in any state of any version of `workflow`, or of any workflow, compiled here."""
         return event in self._locked.get(workflow, _NOTHING)
@@ -200,7 +206,10 @@ class Machines:
         for stored in await store.save_definitions(list(registered.values())):
             ours = registered[stored.workflow, stored.version]
             if stored.fingerprint != ours.fingerprint:
-                raise DefinitionChanged(stored.workflow, stored.version, stored.fingerprint, ours.fingerprint)
+                states = _states_that_differ(stored.definition, ours.definition)
+                raise DefinitionChanged(
+                    stored.workflow, stored.version, stored.fingerprint, ours.fingerprint, states=states
+                )
 
     async def fetch(self, store: Store, workflow: str, version: str) -> None:
         """Compile a version known only as a stored snapshot. Raises `UnknownVersion`, or `DefinitionInvalid` when what it
@@ -220,6 +229,11 @@ class Machines:
         for workflow in (definition.name, None):
             self._locked[workflow] = self._locked.get(workflow, _NOTHING) | machine.locked.anywhere
         return machine
+
+
+def _states_that_differ(stored: JsonObject, ours: JsonObject) -> list[str]:
+    before, after = stored.get("states", {}), ours.get("states", {})
+    return [name for name in {**before, **after} if before.get(name) != after.get(name)]
 
 
 def _snapshot(machine: Machine, now: datetime) -> DefinitionSnapshot:

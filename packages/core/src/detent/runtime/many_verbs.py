@@ -28,6 +28,7 @@ class CreateItem(TypedDict, total=False):
     parent: UUID | str | WorkflowInstance | None
     idempotency_key: str | None
     idempotency_fingerprint: str | None
+    entry: str | None
     trigger_metadata: JsonObject | None
 
 
@@ -97,7 +98,7 @@ class ManyVerbs(InstanceVerbs):
         machines = self.running().parts.machines
         machine = machines.latest(workflow)
         machines.require_available(workflow)
-        locked = machine.locked.entry(machine.definition.initial_state)
+        locked = any(map(machine.locked.entry, machine.definition.starts))
 
         async def create(item: Mapping[str, Any]) -> WorkflowInstance:
             _check_item(item, CreateItem.__annotations__)

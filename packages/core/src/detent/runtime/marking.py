@@ -1,10 +1,11 @@
 """An instance and its history as marks on the picture of its definition."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from detent.definition.model import WorkflowDefinition
+from detent.machine.forks import FORK, JOINED
 from detent.notation.chart import Marks, Passage
 from detent.runtime.event_names import CANCELLED, IN_PLACE, ON_ENTER
 from detent.store.records import FINISHED, HistoryEntry, Outcome, WorkflowInstance
@@ -27,7 +28,7 @@ def marks_of(
     return Marks(
         current=instance.state,
         visited=tuple(entry.to_state for entry in entered),
-        passages=Counter(passage for entry in moves if (passage := _passage(entry, definition)) is not None),
+        passages=Counter(passage for entry in moves for passage in _passages(entry, definition)),
         stays=_stays(entered, instance.finished_at or now),
         left=_left(instance, now),
         earlier=entries[0].sequence - 1 if entries else 0,
@@ -50,17 +51,17 @@ def _is_internal(entry: HistoryEntry, definition: WorkflowDefinition) -> bool:
     return event is not None and event.internal
 
 
-def _passage(entry: HistoryEntry, definition: WorkflowDefinition) -> Passage | None:
-    """The way an entry tells of; `None` where no event and no hop was taken."""
-    failed = entry.outcome is Outcome.FAILURE
-    if entry.from_state is None:
-        return None
-    if entry.event == ON_ENTER:
-        return Passage(entry.from_state, entry.to_state, None, failed) if _enters(entry, definition) else None
-    state = definition.states.get(entry.from_state)
-    if state is None or entry.event not in state.events:
-        return None
-    return Passage(entry.from_state, entry.to_state, entry.event, failed)
+def _passages(entry: HistoryEntry, definition: WorkflowDefinition) -> Iterator[Passage]:
+    """The ways an entry tells of: its event's or its hop, or those on which branches began."""
+    failed, state = entry.outcome is Outcome.FAILURE, definition.states.get(entry.from_state or "")
+    if entry.from_state is None or state is None:
+        return
+    if entry.event == JOINED or (entry.event == ON_ENTER and _enters(entry, definition)):
+        yield Passage(entry.from_state, entry.to_state, None, failed)
+    elif entry.event == ON_ENTER and any(record.name == FORK for record in entry.commands):
+        yield from (Passage(entry.from_state, branch) for branch in state.fork)
+    elif entry.event in state.events:
+        yield Passage(entry.from_state, entry.to_state, entry.event, failed)
 
 
 def _stays(entered: Sequence[HistoryEntry], until: datetime) -> Mapping[str, timedelta]:

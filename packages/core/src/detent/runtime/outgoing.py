@@ -7,10 +7,11 @@ from uuid import UUID, uuid5
 
 from detent.ids import new_id
 from detent.json_values import JsonObject, json_value
+from detent.machine.machine import Machine
 from detent.registry.message import Message
-from detent.runtime.child_news import news_of
+from detent.runtime.child_news import leaves_branches, news_of
 from detent.runtime.draft import Draft
-from detent.runtime.event_names import CANCEL_CHILDREN, CANCELLED, IN_PLACE
+from detent.runtime.event_names import BRANCHES, CANCEL_CHILDREN, CANCELLED, IN_PLACE
 from detent.runtime.subscribers import Subscribers
 from detent.store.change import AddMessage, AddRun, Change, Effect, MoveRun, Publish
 from detent.store.messages import Delivery, InboxMessage
@@ -29,8 +30,11 @@ class Outgoing:
         """`change` with everything that goes out with it; `trace` is its trace context where no draft has one."""
         trace = draft.attempt.trace if draft is not None else trace or {}
         effects: list[Effect] = []
-        if draft is not None and self.subscribers.names:
-            effects += self._deliveries(change, draft)
+        if draft is not None:
+            if self.subscribers.names:
+                effects += self._deliveries(change, draft)
+            if draft.machine.forking:
+                effects += _orders_for_branches(change, draft.machine, trace)
         if change.entries and change.instance.status in FINISHED and _ends(change):
             effects += _news_of_the_end(change, trace)
         return replace(change, effects=(*change.effects, *effects)) if effects else change
@@ -114,6 +118,15 @@ def _ends(change: Change) -> bool:
     return last.event not in IN_PLACE and change.instance.finished_at == last.created_at
 
 
+def _orders_for_branches(change: Change, machine: Machine, trace: JsonObject) -> Iterator[AddMessage]:
+    """What has the branches cancelled of states that this step left before they had been joined."""
+    for entry in change.entries:
+        state = entry.from_state
+        if state in machine.forking and leaves_branches(entry, machine):
+            reason, until = f"its parent left {state!r} by {entry.event!r}", entry.sequence
+            yield AddMessage(order_to_cancel(change.instance, reason, entry.created_at, trace=trace, branches=until))
+
+
 def cancellation_id(instance: WorkflowInstance) -> UUID:
     """The id of the order to cancel children that was sent when `instance` came to this version by being cancelled."""
     return uuid5(instance.id, f"{CANCEL_CHILDREN} {instance.version}")
@@ -126,14 +139,17 @@ def order_to_cancel(
     *,
     message_id: UUID | None = None,
     trace: JsonObject | None = None,
+    branches: int | None = None,
 ) -> InboxMessage:
-    """The message to a cancelled instance that has its children cancelled."""
+    """The message to a cancelled instance that has its children cancelled; with `branches`, to any that left those behind which
+    began before that version of it.
+    """
     return InboxMessage(
         id=message_id or new_id(),
         instance_id=parent.id,
         tenant=parent.tenant,
         event=CANCEL_CHILDREN,
-        payload={"reason": reason},
+        payload={"reason": reason, **({} if branches is None else {BRANCHES: branches})},
         trigger_metadata={"source": "cancel"},
         key=None,
         created_at=now,

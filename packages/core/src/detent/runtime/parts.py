@@ -36,7 +36,7 @@ from detent.store.signals import INBOX, RUNS, TIMERS
 
 T = TypeVar("T")
 
-Unresolvable: TypeAlias = Literal["withdraw", "warn", "raise"]
+Unresolvable: TypeAlias = Literal["withdraw", "warn", "park", "raise"]
 """What becomes of a workflow with live instances that cannot run."""
 
 
@@ -84,7 +84,8 @@ class Settings:
     """
     unresolvable: Unresolvable = "withdraw"
     """What entering the runtime does about a workflow of which live instances cannot run here, for want of a command, a
-    guard or a state: `withdraw` lets that workflow alone take no step, `warn` only logs it, `raise` refuses to start.
+    guard or a state: `withdraw` lets that workflow alone take no step, `warn` only logs it, `raise` refuses to start. `park`
+    logs it, and has runs that cannot go on here wait for an operator, where the others leave them to other processes.
     """
 
     def __post_init__(self) -> None:

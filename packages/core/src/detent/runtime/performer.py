@@ -82,7 +82,7 @@ class Performer:
     async def _traced(self, request: RunCommand) -> Ran:
         name, draft = request.command.name, request.draft
         with self.instrument.command(
-            workflow=draft.machine.workflow, command=name, instance_id=draft.instance.id
+            workflow=draft.machine.workflow, state=draft.state, command=name, instance_id=draft.instance.id
         ) as span:
             ran = await self.command(request)
             span.answered(ok=ran.record.ok, code=ran.record.code)

@@ -1,6 +1,8 @@
 """Whether and when a failed attempt of a run's command is repeated: decided from values."""
 
 from datetime import timedelta
+from traceback import format_exception
+from types import TracebackType
 
 from detent.errors import (
     AnswerInvalid,
@@ -14,11 +16,14 @@ from detent.errors import (
 from detent.json_values import JsonObject
 from detent.registry.raises import GiveUp, RetryAfter
 from detent.retry import Retry
-from detent.runtime.history import cleaned, error_facts, typed
+from detent.runtime.history import cleaned, error_facts, keepable, typed
 from detent.store.records import CommandRecord
 
 _NO_USE = (GiveUp, AnswerInvalid, InvalidValue, GotoNotAllowed, CommandFailed, RunStuck)
 """What another attempt would not change: a decision of the command, or a fault in its code that comes after its work."""
+
+MAX_TRACEBACK = 8000
+"""Of a longer traceback the last characters are kept, where it says what was raised."""
 
 
 def delay_of(error: Exception, *, attempts: int, retry: Retry) -> timedelta | None:
@@ -49,3 +54,20 @@ def facts_of(error: BaseException) -> JsonObject:
     if isinstance(error, GiveUp):
         facts["code"] = error.code
     return facts if isinstance(error, DetentError | GiveUp) else {**facts, "message": facts["message"] or repr(error)}
+
+
+def facts_with_traceback(error: BaseException) -> JsonObject:
+    """The same, and the `traceback` of what was raised, from where it left Detent's own code."""
+    facts = facts_of(error)
+    if error.__traceback__ is None:
+        return facts
+    lines = format_exception(type(error), error, _outside(error.__traceback__))
+    return {**facts, "traceback": keepable("".join(lines)[-MAX_TRACEBACK:])}
+
+
+def _outside(frames: TracebackType) -> TracebackType:
+    """The frames from the first that is not Detent's; all of them where there is no such one."""
+    frame: TracebackType | None = frames
+    while frame is not None and str(frame.tb_frame.f_globals.get("__name__")).startswith("detent."):
+        frame = frame.tb_next
+    return frame or frames

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from detent.errors import InstanceBusy, StoreError
 from detent.json_values import JsonObject
+from detent.machine.forks import JOINED
 from detent.runtime.at_once import LOCKED_AT_ONCE, in_order
 from detent.runtime.caller import Caller
 from detent.runtime.parts import Parts
@@ -17,7 +18,7 @@ from detent.runtime.removal import removal_of
 from detent.runtime.retention_policy import RetentionPolicy
 from detent.store.change import Removal
 from detent.store.query import InstanceQuery, Order, Position, Span
-from detent.store.records import WorkflowInstance
+from detent.store.records import LIVE, WorkflowInstance
 
 logger = logging.getLogger("detent.retention")
 
@@ -111,7 +112,9 @@ class _Run:
     async def remove(self, policy: RetentionPolicy, after: timedelta) -> None:
         """Remove what has been finished for long enough, the longest finished first."""
         before = self._counts[_done(policy)]
-        async for page in self._finished(policy, after):
+        async for found in self._finished(policy, after):
+            page = await self._not_awaited(found)
+            self._removals_left += len(found) - len(page)
             gone = await self._parts.unbroken(self._end(page, policy))
             self._counts[_done(policy)] += gone
             self._counts["failed"] += len(page) - gone
@@ -178,6 +181,17 @@ class _Run:
             if len(page) < asked:
                 return
 
+    async def _not_awaited(self, page: Sequence[WorkflowInstance]) -> Sequence[WorkflowInstance]:
+        """Without branches whose parent still waits for others: how they have ended is not joined yet."""
+        parents = {record.parent_id for record in page if _is_branch(record) and record.parent_id is not None}
+        if not parents:
+            return page
+        query = InstanceQuery(ids=tuple(parents), statuses=tuple(LIVE))
+        waiting = {
+            parent.id: parent for parent in await self._parts.store.find(query, order=_BY_AGE, limit=len(parents))
+        }
+        return [record for record in page if not _is_awaited(record, waiting)]
+
     def _query(self, policy: RetentionPolicy, **conditions: object) -> InstanceQuery:
         query = InstanceQuery(workflows=(policy.workflow,), **conditions)  # type: ignore[arg-type]  # named by us
         return query.of_tenant(policy.tenant or self._caller.tenant)
@@ -228,6 +242,16 @@ class _Run:
                 half = len(group) // 2
                 groups += [part for part in (group[:half], group[half:]) if half and part]
         return gone
+
+
+def _is_branch(record: WorkflowInstance) -> bool:
+    return record.parent_link is not None and record.parent_link.event == JOINED
+
+
+def _is_awaited(record: WorkflowInstance, live: Mapping[UUID, WorkflowInstance]) -> bool:
+    """Whether it is a branch whose parent, one of `live`, is where it was when it began."""
+    parent = live.get(record.parent_id) if _is_branch(record) and record.parent_id is not None else None
+    return parent is not None and parent.entered_at <= record.created_at
 
 
 def _done(policy: RetentionPolicy) -> str:

@@ -19,7 +19,6 @@ from detent.errors import (
     StepRolledBack,
     StoreUnavailable,
 )
-from detent.json_values import JsonObject
 from detent.machine.machine import Machine
 from detent.registry.raises import GiveUp
 from detent.runtime.children import Children
@@ -30,13 +29,13 @@ from detent.runtime.held_run import HeldRun
 from detent.runtime.history import cleaned, facts_told, noted
 from detent.runtime.injection import Transition
 from detent.runtime.instrument import Span
-from detent.runtime.journal import Before, Diverged, command_entry
+from detent.runtime.journal import Before, Diverged, command_entry, last_trace
 from detent.runtime.leases import Leases
 from detent.runtime.parts import Parts
 from detent.runtime.performer import Performer, check_kept
 from detent.runtime.reentrancy import step_of
-from detent.runtime.repetition import facts_of
-from detent.runtime.run_attempts import require_taken
+from detent.runtime.repetition import facts_of, facts_with_traceback
+from detent.runtime.run_attempts import attempt_span, require_taken
 from detent.runtime.run_report import Advanced
 from detent.runtime.run_steps import InstanceMoved, led
 from detent.runtime.step import LastPart, Ran, Request, RunCommand, Step
@@ -89,8 +88,13 @@ class RunCommits:
         self._children = children
         self._leases = leases
 
-    async def command(self, held: HeldRun, machine: Machine, following: Following) -> Checkpoint | None:
-        """Run a transactional command and save its answer, in one commit; `None` when the instance is paused."""
+    async def command(
+        self, held: HeldRun, machine: Machine, following: Following, is_final: Callable[[Exception], bool]
+    ) -> Checkpoint | None:
+        """Run a transactional command and save its answer, in one commit; `None` when the instance is paused.
+
+        `is_final` is as in `RunAttempts.make`.
+        """
 
         async def commit(unit: Unit, run: Run, record: WorkflowInstance) -> Checkpoint | None:
             began = perf_counter()
@@ -103,9 +107,8 @@ class RunCommits:
             if not isinstance(request, RunCommand):
                 raise Diverged("a command", type(request).__name__)
             before = Before.of(request.context)
-            ran = await self._traced(held, request, unit)
-            require_taken(request, ran)
-            entry = command_entry(request, ran, before)
+            ran = await self._traced(held, request, unit, is_final)
+            entry = command_entry(request, ran, before, held.trace)
             after = step.send(ran)
             require_fitting_end(run, request, ran, after)
             upcoming, stays = following(after)
@@ -116,22 +119,27 @@ class RunCommits:
 
         return await self._held(held, commit)
 
-    async def _traced(self, held: HeldRun, request: RunCommand, unit: Unit) -> Ran:
-        with self._parts.instrument.command(
-            workflow=held.run.workflow,
-            command=request.command.name,
-            instance_id=held.run.instance_id,
-            run_id=held.run.id,
-            attempt=held.attempts,
-        ) as span:
-            ran = await self._perform(unit, request, lambda performer: performer.command(request))
-            span.answered(ok=ran.record.ok, code=ran.record.code)
+    async def _traced(
+        self, held: HeldRun, request: RunCommand, unit: Unit, is_final: Callable[[Exception], bool]
+    ) -> Ran:
+        with attempt_span(self._parts.instrument, held, request) as span:
+            try:
+                ran = await self._perform(unit, request, lambda performer: performer.command(request))
+                span.answered(ok=ran.record.ok, code=ran.record.code)
+                require_taken(request, ran)
+            except (StoreUnavailable, OutcomeUnknown, InstanceBusy, LeaseLost):
+                # Of the store, and no answer of the command.
+                raise
+            except Exception as raised:
+                if is_final(raised.error if isinstance(raised, OfCommand) else raised):
+                    span.unrecoverable()
+                raise
         return ran
 
     def concluded(self, held: HeldRun, step: Step[None], last: LastPart) -> Ending | None:
         """The end of a run that was led to its last part; `None` where commands run in the commit of it."""
         draft = last.draft
-        draft.now = self._parts.present
+        draft.now, draft.follows = self._parts.present, last_trace(held.journal)
         return Ending(held, draft) if _is_over(step) else None
 
     @contextmanager
@@ -190,6 +198,7 @@ class RunCommits:
             if not isinstance(request, LastPart):
                 raise Diverged("the end", type(request).__name__)
             draft = request.draft
+            draft.follows = last_trace(run.journal)
             draft.attempt.within(span, self._parts.instrument.carrier())
             span.began(workflow=run.workflow, from_state=record.state)
             await self._perform(unit, request, lambda performer: performer.run(step))
@@ -203,10 +212,9 @@ class RunCommits:
 
     async def park(self, held: HeldRun, error: Exception) -> Advanced:
         """Let the run wait for an operator, with the reason in history. One whose instance does not know it ends here."""
-        facts = facts_of(error)
 
         async def commit(unit: Unit, run: Run, record: WorkflowInstance) -> None:
-            change = _parked(run, record, unit, facts, _reason(run, error))
+            change = _parked(run, record, unit, error)
             await unit.write(change)
             unit.after_commit(lambda: self._parts.committed(change, held.took))
 
@@ -281,7 +289,9 @@ def _reason(run: Run, error: Exception) -> str:
     return f"{reason}; it was {doing}, because {failure_told(failed)}"
 
 
-def _parked(run: Run, record: WorkflowInstance, unit: Unit, facts: JsonObject, reason: str) -> Change:
+def _parked(run: Run, record: WorkflowInstance, unit: Unit, error: Exception) -> Change:
+    # The traceback is for who looks at the run: history goes to more people.
+    reason, facts = _reason(run, error), facts_with_traceback(error)
     if record.run_id != run.id:
         ended = MoveRun(run.id, RunStatus.CANCELLED, unit.now, reason, facts)
         return Change(record, record.version, run.id, (), (ended,))
@@ -294,7 +304,7 @@ def _parked(run: Run, record: WorkflowInstance, unit: Unit, facts: JsonObject, r
         trigger_metadata=run.trigger_metadata,
         outcome=Outcome.FAILED,
         reason=reason,
-        error=facts,
+        error=facts_of(error),
         payload={"run": str(run.id), "event": run.event, "command": run.command},
         definition_version=run.definition_version,
     )

@@ -20,7 +20,7 @@ from detent.runtime.instrument import Span
 from detent.runtime.journal import Before, Diverged, answer_in, command_entry, verdict_entry
 from detent.runtime.parts import Parts
 from detent.runtime.repetition import delay_of, facts_of, failure_record
-from detent.runtime.run_attempts import RunAttempts, require_taken
+from detent.runtime.run_attempts import RunAttempts
 from detent.runtime.run_commits import OfCommand, RunCommits, require_fitting_end
 from detent.runtime.run_report import Advanced
 from detent.runtime.run_steps import InstanceMoved
@@ -95,9 +95,9 @@ class RunProgress:
         try:
             if self._retry_of(request).attempts < held.attempts:
                 raise RunStuck(held.run.id, f"attempt {held.attempts - 1} of its command, the last one, was cut off")
-            ran = await self._attempts.make(held, request)
-            require_taken(request, ran)
-            entry = command_entry(request, ran, before)
+            ran, entry = await self._attempts.make(
+                held, request, before, lambda error: self._is_final(held, error, request)
+            )
         except Exception as error:
             if isinstance(error, LeaseLost) and error.run_id == held.run.id:
                 raise
@@ -105,7 +105,7 @@ class RunProgress:
                 raise OfCommand(error) from error
             before.restore(request.context)
             ran = _given_up(request, error)
-            entry = command_entry(request, ran, before)
+            entry = command_entry(request, ran, before, held.trace)
             return await self._save(held, entry, step.send(ran), serves)
         following = step.send(ran)
         require_fitting_end(held.run, request, ran, following)
@@ -117,7 +117,12 @@ class RunProgress:
         """A transactional command: run it and save its answer in one commit."""
         try:
             checkpoint = await held.persistently(
-                lambda: self._commits.command(held, machine, lambda following: self._next(held, following, serves))
+                lambda: self._commits.command(
+                    held,
+                    machine,
+                    lambda following: self._next(held, following, serves),
+                    lambda error: self._is_final(held, error, request),
+                )
             )
         except (LeaseLost, StoreUnavailable, OutcomeUnknown, InstanceBusy, Diverged, InstanceMoved):
             raise
@@ -129,7 +134,7 @@ class RunProgress:
             if not self._is_last(held, error, request) or not _is_taken(request):
                 raise OfCommand(error) from error
             ran = _given_up(request, error)
-            entry = command_entry(request, ran, Before.of(request.context))
+            entry = command_entry(request, ran, Before.of(request.context), held.trace)
             return await self._save(held, entry, step.send(ran), serves)
         if checkpoint is None:
             await held.release(uncount=True)
@@ -217,6 +222,10 @@ class RunProgress:
 
     def _is_last(self, held: HeldRun, error: Exception, request: RunCommand) -> bool:
         return delay_of(error, attempts=held.attempts, retry=self._retry_of(request)) is None
+
+    def _is_final(self, held: HeldRun, error: Exception, request: RunCommand) -> bool:
+        """Whether the attempts of a command end with `error`, and nothing is done about it."""
+        return self._is_last(held, error, request) and not _is_taken(request)
 
 
 def _is_taken(request: RunCommand) -> bool:

@@ -54,5 +54,7 @@ def require_unmoved(run: Run, record: WorkflowInstance, machine: Machine) -> Non
         raise InstanceMoved("it does not know the run any more")
     if record.status not in LIVE:
         raise InstanceMoved(f"it is {record.status}")
-    if record.state != run.state or not machine.has_state(run.state):
+    if not machine.has_state(run.state):
+        raise InstanceMoved(f"{run.workflow!r} in version {machine.version} has no state {run.state!r}")
+    if record.state != run.state:
         raise InstanceMoved(f"it is in {record.state!r}, not in {run.state!r}")

@@ -10,7 +10,10 @@ from detent.errors import InvalidValue, RunNotActive, RunNotFound
 from detent.json_values import JsonObject, JsonValue
 from detent.problems import did_you_mean
 from detent.runtime.arguments import check_instant, check_limit, id_of
+from detent.runtime.at_once import at_once_for, in_order
 from detent.runtime.attempt import new_attempt
+from detent.runtime.bulk_verbs import BulkFailure, BulkReport, bulk_failure
+from detent.runtime.finding_verbs import Names, names_of
 from detent.runtime.handle import Manner
 from detent.runtime.intent import TakeEvent
 from detent.runtime.operations import CancelRun, Operation, RetryRun
@@ -70,6 +73,11 @@ class RunVerbs(OperatorVerbs):
         check_limit(limit, most=1_000_000)
         return await self.running().runs.sweep(limit, queues, self.tenant)
 
+    @property
+    def runs_at_once(self) -> int:
+        """How many runs this caller may move at once."""
+        return at_once_for(self._caller)
+
     async def move_run(self, run: Run, operation: Operation, **manner: Unpack[Manner]) -> WorkflowInstance:
         """What operators do to a run, done to its instance."""
         return await self._operate(run.instance_id, operation, **manner)
@@ -93,16 +101,21 @@ class OperatorsRuns:
         self,
         *,
         status: RunStatus | str | Sequence[RunStatus | str] | None = None,
-        workflow: str | None = None,
+        workflow: Names | None = None,
+        state: Names | None = None,
         queue: str | None = None,
         limit: int = 50,
         after: UUID | str | None = None,
     ) -> Sequence[Run]:
-        """Up to `limit` (1 to 1000) runs, the newest first; `after` is the id of the last one on the page before."""
+        """Up to `limit` (1 to 1000) runs, the newest first; `after` is the id of the last one on the page before.
+
+        `state` is the one in which a run began. Raises `InvalidValue`.
+        """
         return await self._find(
             RunQuery(
                 statuses=_statuses(status),
-                workflows=None if workflow is None else (workflow,),
+                workflows=names_of(workflow, "workflow"),
+                states=names_of(state, "state"),
                 queues=None if queue is None else (queue,),
             ),
             limit,
@@ -135,6 +148,34 @@ class OperatorsRuns:
         """
         run = await self._active(run_id)
         return await self._verbs.move_run(run, RetryRun(run.id, reason), **manner)
+
+    async def retry_parked(
+        self,
+        *,
+        workflow: Names | None = None,
+        state: Names | None = None,
+        limit: int = 1000,
+        reason: str | None = None,
+        trigger_metadata: JsonObject | None = None,
+    ) -> BulkReport:
+        """The same for up to `limit` (1 to 1000) parked runs, the newest first, of these workflows and states.
+
+        Each is a step of its own: one that cannot be retried is reported, by its instance, and stops nothing. What was
+        retried is not parked any more, so that the next call goes on, and there is no cursor. Raises `InvalidValue`.
+        """
+        parked = await self.list(status=RunStatus.PARKED, workflow=workflow, state=state, limit=limit)
+
+        async def done(run: Run) -> UUID | BulkFailure:
+            try:
+                await self._verbs.move_run(run, RetryRun(run.id, reason), trigger_metadata=trigger_metadata)
+            except Exception as error:
+                return bulk_failure(run.instance_id, error)
+            return run.instance_id
+
+        answers = [answer async for answer in in_order(parked, done, at_once=self._verbs.runs_at_once)]
+        changed = tuple(answer for answer in answers if isinstance(answer, UUID))
+        failed = tuple(answer for answer in answers if isinstance(answer, BulkFailure))
+        return BulkReport(changed, (), failed, None)
 
     async def cancel(
         self, run_id: UUID | str, *, reason: str | None = None, **manner: Unpack[Manner]

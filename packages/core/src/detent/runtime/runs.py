@@ -17,13 +17,14 @@ from detent.runtime.execution import Execution
 from detent.runtime.held_run import HeldRun, Serves
 from detent.runtime.journal import Diverged
 from detent.runtime.leases import Leases
+from detent.runtime.live_versions import why_not
 from detent.runtime.parts import Parts
 from detent.runtime.run_attempts import RunAttempts
 from detent.runtime.run_commits import RunCommits
 from detent.runtime.run_progress import RunProgress
 from detent.runtime.run_report import Advanced, RunReport
 from detent.runtime.run_steps import InstanceMoved, led
-from detent.store.run_records import ClaimedRun, Run, RunClaim, Throttle
+from detent.store.run_records import ClaimedRun, FetchStrategy, Run, RunClaim, Throttle
 
 logger = logging.getLogger("detent.runs")
 
@@ -61,20 +62,26 @@ class Runs:
         throttle: Throttle | None = None,
         tenant: str | None = None,
         instances: Sequence[UUID] | None = None,
+        workflows: Sequence[str] | None = None,
+        states: Sequence[str] | None = None,
+        strategy: FetchStrategy = FetchStrategy.OLDEST,
         now: datetime | None = None,
     ) -> Sequence[ClaimedRun]:
-        """Up to `limit` runs that may be advanced here; at `now`, where that is not the present."""
+        """Up to `limit` runs that may be advanced here, and no others whoever asks; at `now`, where that is not the present."""
+        available = self._parts.machines.available
         claim = RunClaim(
             worker=self.worker,
             lease=self._parts.settings.lease,
             limit=limit,
             queues=None if queues is None else tuple(queues),
             except_queues=tuple(except_queues),
-            workflows=tuple(self._parts.machines.available),
+            workflows=tuple(name for name in available if workflows is None or name in workflows),
+            states=None if states is None else tuple(states),
             except_versions=tuple(sorted(self._foreign)),
             instances=None if instances is None else tuple(instances),
             tenant=tenant,
             throttle=throttle,
+            strategy=strategy,
         )
         return await self._parts.store.runs.claim(claim, now=now or self._parts.now)
 
@@ -86,28 +93,40 @@ class Runs:
         return await self._reported(HeldRun(self._parts, claimed), serves)
 
     async def work_through(
-        self, claimed: ClaimedRun, *, serves: Serves, begins: Serves, begun: Begun, due: Due
-    ) -> None:
+        self,
+        claimed: ClaimedRun,
+        *,
+        serves: Serves,
+        begins: Serves,
+        begun: Begun = lambda _: None,
+        due: Due = lambda _: None,
+    ) -> tuple[Run, Advanced]:
         """The same, and go on with the run that its end begins, where `begins` allows it, without giving the lease away; now and
-        then others have their turn.
+        then others have their turn. Answers which run was the last, and what became of it.
 
         `begun` hears which run is worked on, `due` when one is to be repeated.
         """
-        following, time = claimed, asyncio.get_running_loop().time
+        following, time, left = claimed, asyncio.get_running_loop().time, IN_A_ROW
         until = time() + self._parts.settings.lease.total_seconds()
-        for left in reversed(range(IN_A_ROW)):
-            may_begin: Serves | None = (lambda queue: time() < until and begins(queue)) if left else None
+        while True:
+            left -= 1
+            may_begin: Serves | None = (lambda queue: time() < until and begins(queue)) if left > 0 else None
             held = HeldRun(self._parts, following, may_begin)
             begun(held.run)
-            await self._reported(held, serves)
+            advanced = await self._reported(held, serves)
             if held.due_in is not None:
                 due(held.due_in)
             if held.following is None:
-                return
+                return held.run, advanced
             if not held.is_fresh:
                 # Its lease began when its end was decided, and committing that took long.
-                return await self._give_back(held)
+                await self._give_back(held)
+                return held.run, advanced
             following = held.following
+
+    def can_run(self, run: Run) -> bool:
+        """Whether nothing is known that keeps the version of `run` from running here."""
+        return (run.workflow, run.definition_version) not in self._foreign
 
     async def _reported(self, held: HeldRun, serves: Serves) -> Advanced:
         advanced = await self._held(held, serves)
@@ -174,8 +193,8 @@ class Runs:
     async def _advance(self, held: HeldRun, serves: Serves) -> Advanced:
         try:
             machine = await self._machine(held.run)
-        except (UnknownVersion, DefinitionInvalid):
-            return await self._leave_to_others(held)
+        except (UnknownVersion, DefinitionInvalid) as error:
+            return await self._cannot_run(held, error)
         stuck = _stuck(held.run, self._parts.settings.max_crashes)
         if stuck is not None:
             return await self._commits.park(held, stuck)
@@ -185,8 +204,13 @@ class Runs:
             return await self._commits.park(held, error)
         return await self._progress.follow(held, machine, step, request, serves)
 
-    async def _leave_to_others(self, held: HeldRun) -> Advanced:
+    async def _cannot_run(self, held: HeldRun, error: Exception) -> Advanced:
         version = held.run.workflow, held.run.definition_version
+        if self._parts.settings.unresolvable == "park":
+            stuck = RunStuck(
+                held.run.id, f"workflow {version[0]!r} in version {version[1]} cannot run: {why_not(error)}"
+            )
+            return await self._commits.park(held, stuck)
         logger.warning("workflow %r in version %s cannot run here, and is left to others", *version)
         self._foreign.add(version)
         await held.release(uncount=True)

@@ -12,6 +12,7 @@ from detent.definition.shape import shown
 from detent.errors import AlreadyStarted, InvalidValue, NotStarted
 from detent.json_values import JsonObject
 from detent.registry.registry import Registry
+from detent.runtime.books import Book, Contents, contents_of, either
 from detent.runtime.caller import Caller, checked_tenant
 from detent.runtime.calls import Calls
 from detent.runtime.injection import Injector, NoInjection
@@ -36,7 +37,7 @@ class WorkflowRuntime(WorkflowVerbs):
     closes the store. What is given to the constructor:
 
     * `store`: a `MemoryStore`, a `SqliteStore`, a `PgStore`, or another that passes the conformance kit.
-    * `definitions`: every workflow, in as many versions as are still in use.
+    * `definitions`: every workflow, in as many versions as are still in use; `register` adds those that bring their commands.
     * `commands`, `guards`: what `@command` and `@guard` marked, or `Registry` objects.
     * `observers`: told after each commit.
     * `clock`: `None` for the store's own clock; tests inject one.
@@ -54,7 +55,7 @@ class WorkflowRuntime(WorkflowVerbs):
         self,
         *,
         store: Store,
-        definitions: Iterable[WorkflowDefinition],
+        definitions: Iterable[WorkflowDefinition] = (),
         commands: Iterable[Any] = (),
         guards: Iterable[Any] = (),
         observers: Iterable[WorkflowObserver] = (),
@@ -83,6 +84,30 @@ class WorkflowRuntime(WorkflowVerbs):
         self._settings = settings or Settings()
         self._instrument: Instrument = instrument or Silent()
         self._running: Running | None = None
+        self._books: list[Book | type[Any]] = []
+
+    def register(self, *books: Book | type[Any]) -> None:
+        """Add what brings its own definitions and commands, before the runtime is entered; what is known already is left out.
+
+        A class that inherits from one that `detent generate` made, a `FlowBook`, a `TriggerBook`, or whatever else has
+        `definitions` and `commands`. Raises `RegistrationInvalid` for a class that does not fit its diagram, and for a name that
+        another command has; `AlreadyStarted` once the runtime runs.
+        """
+        if self._running is not None:
+            raise AlreadyStarted
+        for book in books:
+            if not any(book is known for known in self._books):
+                self._add(contents_of(book))
+                self._books.append(book)
+
+    def _add(self, contents: Contents) -> None:
+        self.registry.add([*contents.commands, *contents.guards])
+        fresh = [one for one in contents.definitions if one not in self.definitions]
+        self.definitions = (*self.definitions, *fresh)
+        known = [self.subscribers[name] for name in self.subscribers.names]
+        self.subscribers = Subscribers([*known, *contents.subscribers])
+        if contents.adopts is not None:
+            self._adopts = either(self._adopts, contents.adopts)
 
     async def __aenter__(self) -> Self:
         if self._running is not None:

@@ -165,7 +165,7 @@ def _carry_out(
     `before` is what chose this event by a `Goto`: its commands stand in the same entry, and are undone with the others.
     """
     draft.payload = payload
-    declared = draft.machine.events(draft.state)[event]
+    declared = draft.machine.takes(draft.state)[event]
     to_state = choice.target or draft.state
     performed = _Performed((), done=before.done)
     if choice.commands:

@@ -1,8 +1,9 @@
 """Deadlines, purely: which to arm when a state is entered, which comes next, and what a vain firing does to one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from detent.definition.timeout import Timeout
 from detent.json_values import JsonObject
@@ -10,12 +11,37 @@ from detent.retry import Retry
 from detent.store.records import Timer, WorkflowInstance
 
 
-def arm(timeouts: Sequence[tuple[str, Timeout]], entered_at: datetime, context: JsonObject) -> tuple[Timer, ...]:
-    """The timers of a state just entered; none where a deadline's path holds `null`. Raises `InvalidValue` for other faults."""
+def arm(
+    timeouts: Sequence[tuple[str, Timeout]],
+    entered_at: datetime,
+    context: JsonObject,
+    going_on: Mapping[str, Timer | None] = MappingProxyType({}),
+) -> tuple[Timer, ...]:
+    """The timers of a state just entered; none where a deadline's path holds `null`. Raises `InvalidValue` for other faults.
+
+    Those of `going_on` were armed in a state before, and are kept as they are; `None` is one that has been spent.
+    """
     if not timeouts:
         return ()
-    armed = ((event, timeout, timeout.deadline(entered_at, context)) for event, timeout in timeouts)
-    return tuple(Timer(event, due, interrupts=timeout.interrupts) for event, timeout, due in armed if due is not None)
+    fresh = [(event, timeout) for event, timeout in timeouts if event not in going_on]
+    armed = ((event, timeout, timeout.deadline(entered_at, context)) for event, timeout in fresh)
+    anew = {event: Timer(event, due, interrupts=timeout.interrupts) for event, timeout, due in armed if due is not None}
+    found = (going_on.get(event) or anew.get(event) for event, _ in timeouts)
+    return tuple(timer for timer in found if timer is not None)
+
+
+def shared(
+    left: Sequence[tuple[str, Timeout]], entered: Sequence[tuple[str, Timeout]], timers: Iterable[Timer]
+) -> Mapping[str, Timer | None]:
+    """The timers that go on from the state that was left in the one that is entered, because both share their deadlines."""
+    groups = {event: timeout.across for event, timeout in left if timeout.across is not None}
+    if not groups:
+        return {}
+    armed = {timer.event: timer for timer in timers}
+    return {event: armed.get(event) for event, timeout in entered if groups.get(event, _NONE) == timeout.across}
+
+
+_NONE = object()
 
 
 def with_timers(instance: WorkflowInstance, timers: tuple[Timer, ...], now: datetime) -> WorkflowInstance:

@@ -59,7 +59,8 @@ class VersionVerbs(FindingVerbs):
         """What keeps live instances from running in this process, by workflow; empty when all can run.
 
         It is the check that entering the runtime makes, with the instances of every tenant: workflows that can run by now,
-        after an upgrade for example, are restored, and unless `Settings.unresolvable` is `warn` the others are withdrawn.
+        after an upgrade for example, are restored, and the others are withdrawn, unless `Settings.unresolvable` is `warn` or
+        `park`.
         """
         parts = self.running().parts
         found = await live_problems(parts.store, parts.machines)

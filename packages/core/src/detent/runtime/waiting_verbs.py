@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from detent.errors import InvalidValue
-from detent.runtime.arguments import check_duration, id_of
+from detent.runtime.arguments import check_timeout, id_of
 from detent.runtime.verbs import Verbs
 from detent.runtime.waiting import Goal
 from detent.store.records import WorkflowInstance
@@ -36,7 +36,7 @@ class WaitingVerbs(Verbs):
             id_of(instance_id),
             Goal(_names(state), completed),
             tenant=self.tenant,
-            timeout=_length(timeout),
+            timeout=check_timeout(timeout),
         )
 
 
@@ -47,16 +47,3 @@ def _names(state: object) -> frozenset[str] | None:
     if not names or not all(isinstance(name, str) for name in names):
         raise InvalidValue("state", "must be the name of a state or a list of names")
     return frozenset(names)
-
-
-def _length(timeout: float | timedelta | str) -> timedelta:
-    if isinstance(timeout, int | float):
-        try:
-            length = timedelta(seconds=timeout)
-        except (ValueError, OverflowError):
-            raise InvalidValue("timeout", "must be a length of time, such as 30s or 30") from None
-    else:
-        length = check_duration(timeout, "timeout")
-    if length < timedelta(0):
-        raise InvalidValue("timeout", "must not be negative")
-    return length

@@ -64,6 +64,7 @@ def run_matches(run: Run, query: RunQuery) -> bool:
         _among(run.status, query.statuses)
         and query.instance_id in (None, run.instance_id)
         and _among(run.workflow, query.workflows)
+        and _among(run.state, query.states)
         and _among(run.queue, query.queues)
         and query.tenant in (None, run.tenant)
         and (query.expired_before is None or _expired_before(run, query.expired_before))
@@ -76,6 +77,7 @@ def run_is_wanted(run: Run, claim: RunClaim) -> bool:
         _among(run.queue, claim.queues)
         and run.queue not in claim.except_queues
         and _among(run.workflow, claim.workflows)
+        and _among(run.state, claim.states)
         and (run.workflow, run.definition_version) not in claim.except_versions
         and _among(run.instance_id, claim.instances)
         and claim.tenant in (None, run.tenant)

@@ -1,12 +1,14 @@
 """What each write makes of a run, decided run by run: how the memory store claims, extends, moves on and ends them."""
 
+import random
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from detent.json_values import JsonObject
 from detent.store.change import MoveRun
-from detent.store.run_records import ENDED_RUNS, Checkpoint, Release, Run, RunClaim, RunStatus
+from detent.store.run_records import ENDED_RUNS, Checkpoint, FetchStrategy, Release, Run, RunClaim, RunStatus
 
 
 def claimable_since(run: Run) -> datetime | None:
@@ -16,6 +18,16 @@ def claimable_since(run: Run) -> datetime | None:
     if run.status is RunStatus.RUNNING:
         return run.lease_until
     return None
+
+
+def in_claim_order(runs: Iterable[Run], strategy: FetchStrategy) -> list[Run]:
+    """Runs whose turn it is, in the order in which they are claimed: the highest priority first, and then as `strategy` says."""
+    placed = [(claimable_since(run) or run.available_at, run.id, run) for run in runs]
+    if strategy is FetchStrategy.RANDOM:
+        random.shuffle(placed)
+    else:
+        placed.sort(reverse=strategy is FetchStrategy.NEWEST)
+    return sorted((run for _, _, run in placed), key=lambda run: -run.priority)
 
 
 def claimed(run: Run, claim: RunClaim, token: UUID, now: datetime) -> Run:

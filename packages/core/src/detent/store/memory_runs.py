@@ -4,7 +4,7 @@ A worker's write holds its run like a step does, so that it comes either before 
 gives up the event loop between looking at a run and writing it.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -14,7 +14,7 @@ from detent.store.memory_database import MemoryDatabase
 from detent.store.memory_effects import run_row
 from detent.store.memory_overlay import Overlay
 from detent.store.memory_query import run_is_wanted, run_matches
-from detent.store.memory_run_steps import checkpointed, claimable_since, claimed, extended, released
+from detent.store.memory_run_steps import checkpointed, claimable_since, claimed, extended, in_claim_order, released
 from detent.store.memory_throttles import MemoryThrottles
 from detent.store.memory_transaction import MemoryTransaction
 from detent.store.records import Status
@@ -143,17 +143,14 @@ async def _hold(transaction: MemoryTransaction, run_id: UUID) -> Run | None:
     return transaction.rows.run(run_id)
 
 
-def _whose_turn_it_is(rows: Overlay, claim: RunClaim, now: datetime) -> list[Run]:
-    def place(turn: tuple[datetime, Run]) -> tuple[int, datetime, UUID]:
-        since, run = turn
-        return (-run.priority, since, run.id)
-
+def _whose_turn_it_is(rows: Overlay, claim: RunClaim, now: datetime) -> Iterator[Run]:
     turns = [
-        (since, run)
+        run
         for run in rows.runs()
         if (since := claimable_since(run)) is not None and since <= now and run_is_wanted(run, claim)
     ]
-    return [run for _, run in sorted(turns, key=place) if _is_active(rows, run)]
+    # One by one, as they are asked for: of many that wait few are claimed at once.
+    return (run for run in in_claim_order(turns, claim.strategy) if _is_active(rows, run))
 
 
 def _is_active(rows: Overlay, run: Run) -> bool:

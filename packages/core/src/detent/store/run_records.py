@@ -25,6 +25,20 @@ class RunStatus(StrEnum):
     """It was given up, or its instance was."""
 
 
+class FetchStrategy(StrEnum):
+    """Which of the runs that wait is claimed first, among those of the same priority."""
+
+    OLDEST = "oldest"
+    """The longest available."""
+    NEWEST = "newest"
+    """The one that became available last."""
+    RANDOM = "random"
+    """Any of those that stand first, each as likely as the others, so that many who claim do not go for the same one."""
+
+
+AMONG = 1000
+"""How many of those that stand first a random one is among, at least: that bounds what a claim looks at."""
+
 ENDED_RUNS = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED})
 """The statuses from which a run never goes on."""
 ACTIVE_RUNS = frozenset({RunStatus.PENDING, RunStatus.RUNNING, RunStatus.PARKED})
@@ -86,7 +100,7 @@ class Run:
     worker: str | None
     """Who holds it, or held it last."""
     error: JsonObject | None
-    """`code` and `message` of the last attempt that failed."""
+    """`code` and `message` of the last attempt that failed; of one after which it was parked `traceback` too."""
     reason: str | None
     """Why it is parked, or was cancelled."""
     trace: JsonObject
@@ -163,11 +177,14 @@ class RunClaim:
     except_queues: tuple[str, ...] = ()
     workflows: tuple[str, ...] | None = None
     """Only runs of these workflows."""
+    states: tuple[str, ...] | None = None
+    """Only runs that began in these states, in which their instances stay until they end."""
     except_versions: tuple[tuple[str, str], ...] = ()
     """Not runs of these (workflow, version): they cannot run in this process."""
     instances: tuple[UUID, ...] | None = None
     """Only runs of these instances."""
     tenant: str | None = None
+    strategy: FetchStrategy = FetchStrategy.OLDEST
     throttle: Throttle | None = None
     """What holds for the one queue in `queues` over all workers."""
 
@@ -213,6 +230,8 @@ class RunQuery:
     statuses: tuple[RunStatus, ...] | None = None
     instance_id: UUID | None = None
     workflows: tuple[str, ...] | None = None
+    states: tuple[str, ...] | None = None
+    """Those that began in these states."""
     queues: tuple[str, ...] | None = None
     tenant: str | None = None
     expired_before: datetime | None = None

@@ -20,7 +20,11 @@ class RunStore(Protocol):
     """Runs and their leases."""
 
     async def claim(self, claim: RunClaim, *, now: datetime | None = None) -> Sequence[ClaimedRun]:
-        """Take up to `limit` runs whose turn it is, those with the highest priority first and the longest available next.
+        """Take up to `limit` runs whose turn it is, those with the highest priority first, and answer them in that order.
+
+        Of the same priority comes first what the claim's `strategy` says: the longest available, with the lowest id where
+        several are equally long; the latest available, with the highest id, and then a claim may take of one priority
+        alone; or a random one, among the first `AMONG` of the longest available at least.
 
         It is the turn of a pending run whose `available_at` has come and of a running one whose lease has ended, if the
         instance is active. Each becomes running with a new token, `attempts` one higher, and `crashes` one higher where

@@ -1,33 +1,46 @@
 """How runs are claimed on SQLite, and throttles kept. All of it runs in the thread of a connection."""
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 from math import ceil
 
 from detent.ids import new_id
 from detent.json_values import JsonValue
-from detent.store.run_records import ClaimedRun, RunClaim, Throttle
+from detent.store.run_records import AMONG, ClaimedRun, FetchStrategy, RunClaim, Throttle
 from detent.store.sqlite_records import INSTANCE_COLUMNS, to_instance
 from detent.store.sqlite_run_records import to_run
 from detent.store.sqlite_values import instant_text, json_text, list_text
 
-# The first condition is the one of the index; with it runs are gone through in the order of the answer.
+# The first condition is the one of the index; with it runs are gone through in the order in which the oldest come first.
 _CLAIMABLE = """
-SELECT id FROM detent_runs AS run
+SELECT id, priority FROM detent_runs AS run
 WHERE status IN ('pending', 'running')
     AND (status = 'pending' AND available_at <= :now OR status = 'running' AND lease_until <= :now)
     AND (:queues IS NULL OR queue IN (SELECT value FROM json_each(:queues)))
     AND queue NOT IN (SELECT value FROM json_each(:except_queues))
     AND (:workflows IS NULL OR workflow IN (SELECT value FROM json_each(:workflows)))
+    AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
     AND (:instances IS NULL OR instance_id IN (SELECT value FROM json_each(:instances)))
     AND (:tenant IS NULL OR tenant = :tenant)
     AND (workflow, definition_version) NOT IN (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:except_versions)
     )
     AND EXISTS (SELECT 1 FROM detent_instances WHERE id = run.instance_id AND status = 'active')
-ORDER BY priority DESC, available_at, id
-LIMIT :limit
 """
+_OLDEST = "ORDER BY priority DESC, available_at, id"
+_IN_ORDER: Mapping[FetchStrategy, str] = {
+    FetchStrategy.OLDEST: f"{_CLAIMABLE} {_OLDEST} LIMIT :limit",
+    # Within one priority the index serves this order too, read from its end.
+    FetchStrategy.NEWEST: (
+        f"{_CLAIMABLE} AND priority = (SELECT priority FROM ({_CLAIMABLE} {_OLDEST} LIMIT 1)) "  # noqa: S608
+        "ORDER BY available_at DESC, id DESC LIMIT :limit"
+    ),
+    FetchStrategy.RANDOM: (
+        f"SELECT id FROM ({_CLAIMABLE} {_OLDEST} LIMIT max(:limit, :among)) ORDER BY priority DESC, random() LIMIT :limit"  # noqa: S608
+    ),
+}
+"""Nothing but these texts is put together; what a claim asks for is bound."""
 _CLAIM = """
 UPDATE detent_runs SET
     status = 'running', attempts = attempts + 1, crashes = crashes + (status = 'running'), lease_token = :token,
@@ -49,7 +62,7 @@ def may_claim(connection: sqlite3.Connection, claim: RunClaim, now: datetime) ->
 
 
 def claim_runs(connection: sqlite3.Connection, claim: RunClaim, now: datetime) -> list[ClaimedRun]:
-    """Take up to `limit` runs that `claim` asks for, those with the highest priority first and the longest available next."""
+    """Take up to `limit` runs that `claim` asks for, in its order."""
     if claim.throttle is None:
         return _take(connection, claim, claim.limit, now)
     queue = _throttled_queue(claim)
@@ -71,12 +84,14 @@ def _claimable(connection: sqlite3.Connection, claim: RunClaim, limit: int, now:
         "queues": list_text(claim.queues),
         "except_queues": list_text(claim.except_queues),
         "workflows": list_text(claim.workflows),
+        "states": list_text(claim.states),
         "except_versions": json_text([list(version) for version in claim.except_versions]),
         "instances": list_text(claim.instances),
         "tenant": claim.tenant,
         "limit": limit,
+        "among": AMONG,
     }
-    return [row["id"] for row in connection.execute(_CLAIMABLE, values)]
+    return [row["id"] for row in connection.execute(_IN_ORDER[claim.strategy], values)]
 
 
 def _claimed(connection: sqlite3.Connection, claim: RunClaim, run_id: str, now: datetime) -> ClaimedRun:

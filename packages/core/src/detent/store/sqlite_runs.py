@@ -32,7 +32,7 @@ class SqliteRuns:
         self._file = file
 
     async def claim(self, claim: RunClaim, *, now: datetime | None = None) -> Sequence[ClaimedRun]:
-        """Take up to `limit` runs whose turn it is, those with the highest priority first and the longest available next."""
+        """Take up to `limit` runs whose turn it is."""
         # Idle workers ask often: only what is there to take makes one of them wait for the writer.
         if not await self._file.read(partial(may_claim, claim=claim, now=self._at(now))):
             return []

@@ -46,6 +46,7 @@ class _Features:
     on_enter: bool
     timeouts: bool
     context: bool
+    forks: bool
 
 
 def json_values(*, max_leaves: int = 5) -> st.SearchStrategy[JsonValue]:
@@ -75,12 +76,14 @@ def definitions(
     on_enter: bool = True,
     timeouts: bool = True,
     context: bool = True,
+    forks: bool = False,
 ) -> WorkflowDefinition:
     """Definitions in which `validate` finds no error; it may warn, of an unreachable state for one.
 
     Names of commands, guards and events come from small pools, so that they meet. Each flag switches a feature off: what
     is left uses no such thing. `errors` needs `commands`, `branches` needs `guards`. They shrink to one state without
-    events. Hops of `on_enter` only lead to states further down, so that no entry goes round in a circle.
+    events. Hops of `on_enter` only lead to states further down, so that no entry goes round in a circle. `forks` is on where it
+    is said: what goes on in branches is not driven by events of the instance itself.
     """
     features = _Features(
         commands=commands,
@@ -92,6 +95,7 @@ def definitions(
         on_enter=on_enter,
         timeouts=timeouts,
         context=context,
+        forks=forks,
     )
     count = draw(st.integers(min_states, min(max_states, len(STATES))))
     names = STATES[:count]
@@ -206,6 +210,8 @@ def _entries(draw: st.DrawFn, later: Sequence[str], features: _Features) -> Json
         entry |= _some("commands", draw(_command_lists()))
     if draw(st.booleans()) and later:
         entry["target"] = draw(st.sampled_from(later))
+    if features.forks and "target" in entry and draw(_rarely()):
+        entry["fork"] = draw(st.lists(st.sampled_from(later), min_size=1, max_size=3, unique=True))
     if features.errors and later and "commands" in entry and draw(st.booleans()):
         entry["error"] = draw(st.sampled_from(later))
     return _some("on_enter", entry)

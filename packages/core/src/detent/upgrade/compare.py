@@ -34,11 +34,15 @@ def grown(source: State | None, target: State) -> list[str]:
     Without a source all of them are.
     """
     known = [] if source is None or source.on_enter is None else [ref.name for ref in source.on_enter.commands]
-    return [] if target.on_enter is None else [ref.name for ref in target.on_enter.commands if ref.name not in known]
+    if target.on_enter is None:
+        return []
+    begun = [] if source is None else source.fork
+    forked = [f"the branch {name}" for name in target.fork if name not in begun]
+    return [ref.name for ref in target.on_enter.commands if ref.name not in known] + forked
 
 
 def _of_workflow(source: Workflow, target: Workflow) -> Iterator[Difference]:
-    for name in ("initial_state", "version_policy", "context_precedence", "record_refusals"):
+    for name in ("initial_state", "entries", "version_policy", "context_precedence", "record_refusals"):
         before, after = getattr(source, name), getattr(target, name)
         if before != after:
             yield Difference(name, f"{name}_changed", f"was {before!r} and is {after!r}")
@@ -93,7 +97,11 @@ def _of_on_enter(path: str, source: State, target: State) -> Iterator[Difference
 def _same_entry(before: OnEnter | None, after: OnEnter | None) -> bool:
     if before is None or after is None:
         return before is after
-    return (before.commands, before.target, before.error) == (after.commands, after.target, after.error)
+    return _what_happens(before) == _what_happens(after)
+
+
+def _what_happens(entry: OnEnter) -> tuple[object, ...]:
+    return entry.commands, entry.target, entry.error, entry.fork
 
 
 def _of_event(path: str, source: Event, target: Event) -> Iterator[Difference]:

@@ -32,6 +32,8 @@ class SkipCode(StrEnum):
     """The target does not have its state, and nothing is mapped to it."""
     ON_ENTER = "on_enter"
     """Its state has an `on_enter` in the target that has not run for it."""
+    BRANCHES = "branches"
+    """It waits in its state for branches, and the target waits for none there."""
     WOULD_FINISH = "would_finish"
     """It goes on, and the target ends in its state."""
     WOULD_REOPEN = "would_reopen"

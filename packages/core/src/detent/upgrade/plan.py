@@ -4,7 +4,7 @@ An upgrade is a change of label, never a transition. No command runs, no state i
 ended; when the state was entered stays as it was, and the target's deadlines are counted from there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from inspect import isawaitable, iscoroutine
@@ -87,6 +87,10 @@ def _not_movable(
     if record.status in (Status.COMPLETED, Status.FAILED) and target.final_outcome(state) is None:
         reason = f"is {record.status}, and version {target.version} goes on from state {state!r}"
         return SkipCode.WOULD_REOPEN, reason
+    here = None if source is None else source.states.get(record.state)
+    if record.status not in FINISHED and here is not None and here.fork and not target.state(state).fork:
+        reason = f"waits for its branches, and state {state!r} of version {target.version} does not; force it there"
+        return SkipCode.BRANCHES, reason
     unseen = _unseen_entry(record, source, state, target)
     return None if unseen is None else (SkipCode.ON_ENTER, unseen)
 
@@ -125,9 +129,22 @@ def _armed(
 ) -> tuple[Timer, ...]:
     if record.status in FINISHED:
         return ()
-    spent = _spent(record, None if source is None else source.states.get(record.state))
+    here = None if source is None else source.states.get(record.state)
+    spent = _spent(record, here)
     timeouts = [(event, timeout) for event, timeout in target.timeouts(state) if event not in spent]
-    return timers.arm(timeouts, record.entered_at, context)
+    return timers.arm(timeouts, record.entered_at, context, _going_on(record, here, timeouts))
+
+
+def _going_on(
+    record: WorkflowInstance, state: State | None, timeouts: Sequence[tuple[str, Timeout]]
+) -> Mapping[str, Timer | None]:
+    """The timers of deadlines that states share, and that may have begun before this one was entered."""
+    events = {} if state is None else state.events
+    shared = [
+        name for name, timeout in timeouts if timeout.across and name in events and events[name].timeout == timeout
+    ]
+    armed = {timer.event: timer for timer in record.timers}
+    return {name: armed.get(name) for name in shared}
 
 
 def _spent(record: WorkflowInstance, state: State | None) -> set[str]:

@@ -6,7 +6,7 @@ JSON travels as text that we encode and decode ourselves: what JSON codec the en
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, Column, ColumnElement, FromClause, Table, Text, bindparam, cast, column, func, select
+from sqlalchemy import JSON, Column, ColumnElement, FromClause, Text, bindparam, cast, column, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlalchemy.types import TypeEngine
@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 
 def incoming(
     name: str,
-    table: Table,
+    table: FromClause,
     columns: Iterable[str],
     *,
     shares: bool = False,
@@ -95,6 +95,6 @@ def fetched(source: KeyedColumnElement[Any]) -> ColumnElement[Any]:
     return cast(source, Text).label(source.key) if isinstance(source.type, JSON) else source
 
 
-def _carrier(target: Column[Any]) -> TypeEngine[Any]:
+def _carrier(target: ColumnElement[Any]) -> TypeEngine[Any]:
     # Without the collation, which belongs to the column and not to the array.
     return Text() if isinstance(target.type, JSON | Text) else target.type

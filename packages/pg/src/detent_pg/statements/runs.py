@@ -42,7 +42,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from detent.store.records import Status
-from detent.store.run_records import ENDED_RUNS, RunQuery, RunStatus
+from detent.store.run_records import ENDED_RUNS, FetchStrategy, RunQuery, RunStatus
 from detent_pg.durable import ACTIVE, CLAIMABLE
 from detent_pg.schema import Tables
 from detent_pg.statements.arrays import fetched, incoming
@@ -59,16 +59,15 @@ _KEPT = 64
 
 
 @cache
-def claim(tables: Tables) -> Select[Any]:
+def claim(tables: Tables, strategy: FetchStrategy = FetchStrategy.OLDEST, *, of_states: bool = False) -> Select[Any]:
     """Take up to `limit` runs whose turn it is, and answer them (columns set apart by `claimed_`) beside their instances.
 
-    The locking part is a materialised CTE: as a subquery it could be run more than once, and lock more than `limit` rows.
+    With `of_states`, only those that began in one of `states`. The locking part is a materialised CTE: as a subquery it could
+    be run more than once, and lock more than `limit` rows.
     """
     runs, instances, now = tables.runs, tables.instances, instant()
     turn = (
-        select(runs.c.id, runs.c.status)
-        .where(*_is_turn(runs, instances, now))
-        .order_by(runs.c.priority.desc(), runs.c.available_at, runs.c.id)
+        _in_turn(tables, strategy, now, of_states=of_states)
         .limit(bindparam("limit", type_=Integer))
         .with_for_update(of=runs, skip_locked=True)
         .cte("turn")
@@ -93,8 +92,38 @@ def claim(tables: Tables) -> Select[Any]:
     return (
         select(*(column.label(f"claimed_{column.name}") for column in claimed.c), *map(fetched, instances.c))
         .join_from(claimed, instances, instances.c.id == claimed.c.instance_id)
-        .order_by(claimed.c.priority.desc(), claimed.c.available_at, claimed.c.id)
+        .order_by(*_order(claimed, strategy))
     )
+
+
+def _in_turn(tables: Tables, strategy: FetchStrategy, now: ColumnElement[Any], *, of_states: bool) -> Select[Any]:
+    """The runs whose turn it is, in the order of `strategy`."""
+    runs, first = tables.runs, tables.runs.alias("first")
+    turn = select(runs.c.id, runs.c.status).where(*_is_turn(runs, tables.instances, now, of_states=of_states))
+    turn = turn.order_by(*_order(runs, strategy))
+    before = select(first).where(*_is_turn(first, tables.instances, now, of_states=of_states))
+    before = before.order_by(*_order(first, FetchStrategy.OLDEST))
+    match strategy:
+        case FetchStrategy.OLDEST:
+            return turn
+        case FetchStrategy.NEWEST:
+            # Within one priority the index serves this order too, read from its end.
+            highest = before.with_only_columns(first.c.priority).limit(1)
+            return turn.where(runs.c.priority == highest.scalar_subquery())
+        case FetchStrategy.RANDOM:
+            limit = func.greatest(bindparam("limit", type_=Integer), bindparam("among", type_=Integer))
+            among = before.with_only_columns(first.c.id).limit(limit).cte("among").prefix_with("MATERIALIZED")
+            return turn.join(among, among.c.id == runs.c.id)
+
+
+def _order(runs: FromClause, strategy: FetchStrategy) -> list[ColumnElement[Any]]:
+    match strategy:
+        case FetchStrategy.OLDEST:
+            return [runs.c.priority.desc(), runs.c.available_at, runs.c.id]
+        case FetchStrategy.NEWEST:
+            return [runs.c.priority.desc(), runs.c.available_at.desc(), runs.c.id.desc()]
+        case FetchStrategy.RANDOM:
+            return [runs.c.priority.desc(), func.random()]
 
 
 @cache
@@ -315,6 +344,7 @@ def asked(query: RunQuery) -> dict[str, object]:
             "active": True if statuses and not ENDED_RUNS.intersection(statuses) else None,
             "one_instance_id": query.instance_id,
             "workflows": None if query.workflows is None else list(query.workflows),
+            "states": None if query.states is None else list(query.states),
             "queues": None if query.queues is None else list(query.queues),
             "one_tenant": query.tenant,
             "expired_before": query.expired_before,
@@ -356,7 +386,9 @@ def counted(gone: CTE) -> Select[Any]:
     return select(func.count()).select_from(gone)
 
 
-def _is_turn(runs: Table, instances: Table, now: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+def _is_turn(
+    runs: FromClause, instances: Table, now: ColumnElement[Any], *, of_states: bool
+) -> list[ColumnElement[bool]]:
     """What a run fulfils whose turn it is.
 
     It is one expression, of which the planner expects that half of the rows fulfil it. Of several it would expect that next to
@@ -367,12 +399,15 @@ def _is_turn(runs: Table, instances: Table, now: ColumnElement[Any]) -> list[Col
     left = and_(runs.c.status == word(RunStatus.RUNNING), runs.c.lease_until <= now)
     # Asked of each run in turn: a join might begin at the instances, of which there are many more.
     standing = select(instances.c.status).where(instances.c.id == runs.c.instance_id).scalar_subquery()
-    turn = and_(or_(waiting, left), *_wanted(runs), standing == word(Status.ACTIVE))
+    wanted = (
+        [*_wanted(runs), runs.c.state == any_(bindparam("states", type_=ARRAY(Text)))] if of_states else _wanted(runs)
+    )
+    turn = and_(or_(waiting, left), *wanted, standing == word(Status.ACTIVE))
     # In the words of the partial index.
     return [runs.c.status.in_([word(status) for status in CLAIMABLE]), case((turn, true()), else_=false())]
 
 
-def _wanted(runs: Table) -> list[ColumnElement[bool]]:
+def _wanted(runs: FromClause) -> list[ColumnElement[bool]]:
     """What a claim asks for; NULL stands for any."""
     queues, workflows = bindparam("queues", type_=ARRAY(Text)), bindparam("workflows", type_=ARRAY(Text))
     instances, tenant = bindparam("instances", type_=ARRAY(Uuid)), bindparam("of_tenant", type_=Text)
@@ -407,6 +442,7 @@ _CONDITIONS: Mapping[str, Condition] = {
     "active": lambda runs: runs.c.status.in_([word(status) for status in ACTIVE]),
     "one_instance_id": is_equal("instance_id"),
     "workflows": is_any("workflow", "workflows"),
+    "states": is_any("state", "states"),
     "queues": is_any("queue", "queues"),
     "one_tenant": is_equal("tenant"),
     "expired_before": _expired,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from detent.definition.checks import commands, context, events, names, states, targets, timeouts
+from detent.definition.checks import commands, context, events, forks, names, states, targets, timeouts
 from detent.definition.workflow import Workflow
 from detent.problems import Problem
 
@@ -15,6 +15,7 @@ CHECKS: tuple[Check, ...] = (
     names.reserved_names,
     targets.states_exist,
     targets.initial_state_exists,
+    targets.entries_lead_to_states,
     targets.targets_exist,
     events.events_do_something,
     events.internal_events_stay,
@@ -23,6 +24,9 @@ CHECKS: tuple[Check, ...] = (
     events.branches_differ,
     events.entries_do_something,
     events.events_can_be_taken,
+    forks.branches_begin_apart,
+    forks.forks_lead_on,
+    forks.failed_branches_lead_somewhere,
     timeouts.timeouts_are_positive,
     timeouts.timeouts_fit_the_calendar,
     timeouts.timeouts_differ,

@@ -30,10 +30,14 @@ def compensations_stand_alone(definition: Workflow) -> Iterator[Problem]:
             yield Problem(f"{path}.compensate", "nested_compensation", message, "leave `compensate` out here")
 
 
-def retries_can_happen(
+_OF_WORKERS = ("retry", "timeout", "queue")
+"""What is said of a command for the worker that runs it."""
+
+
+def options_can_matter(
     definition: Workflow, commands: Collection[str] | None, durable: Collection[str]
 ) -> Iterator[Problem]:
-    """Only a worker repeats a command, and it has to do with those beside a durable one.
+    """Only a worker takes, repeats and times a command, and it has to do with those beside a durable one.
 
     `commands` are the registered ones, `None` where nobody knows, and `durable` those registered as durable.
     """
@@ -42,10 +46,27 @@ def retries_can_happen(
         if any(_may_be_durable(command, commands, durable) for _, command in placed):
             continue
         for path, command in placed:
-            if command.retry is not None:
-                message = f"the retry of command {command.name!r} is without effect, because no command here is durable"
-                hint = "make the command durable, or leave `retry` out"
-                yield Problem(f"{path}.retry", "option_without_durable", message, hint, severity="warning")
+            for option in _OF_WORKERS:
+                if getattr(command, option) is not None:
+                    yield _without_effect(f"{path}.{option}", command.name, option)
+
+
+def ends_do_no_work(definition: Workflow, durable: Collection[str]) -> Iterator[Problem]:
+    """An instance that has ended does no work: what is durable needs a state to go on to. `durable` are those registered so."""
+    for path, state, on_enter in each_on_enter(definition):
+        if not definition.states[state].terminal:
+            continue
+        for index, command in enumerate(on_enter.commands):
+            if command.name in durable if command.durable is None else command.durable:
+                message = f"state {state!r} ends the workflow, so its durable command {command.name!r} would never run"
+                hint = "give `on_enter` a target: a state to end in when the work is done"
+                yield Problem(f"{path}.commands[{index}]", "work_at_the_end", message, hint)
+
+
+def _without_effect(path: str, command: str, option: str) -> Problem:
+    message = f"the {option} of command {command!r} is without effect, because no command here is durable"
+    hint = f"make the command durable, or leave `{option}` out"
+    return Problem(path, "option_without_durable", message, hint, severity="warning")
 
 
 def _may_be_durable(command: CommandRef, commands: Collection[str] | None, durable: Collection[str]) -> bool:

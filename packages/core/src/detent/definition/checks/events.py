@@ -32,7 +32,7 @@ def errors_can_happen(definition: Workflow) -> Iterator[Problem]:
     parts: list[tuple[str, Event | OnEnter]] = [(path, event) for path, _, _, event in each_event(definition)]
     parts += [(path, on_enter) for path, _, on_enter in each_on_enter(definition)]
     for path, part in parts:
-        if part.error is not None and not part.commands:
+        if part.error is not None and not part.commands and not (isinstance(part, OnEnter) and part.fork):
             message = f"nothing can lead to the error target {part.error!r}, because there is no command to fail"
             yield _warning(f"{path}.error", "dead_error_target", message)
 
@@ -58,14 +58,15 @@ def branches_differ(definition: Workflow) -> Iterator[Problem]:
 def entries_do_something(definition: Workflow) -> Iterator[Problem]:
     """An `on_enter` leads somewhere or runs something."""
     for path, state, on_enter in each_on_enter(definition):
-        if on_enter.target is None and on_enter.error is None and not on_enter.commands:
+        if on_enter.target is None and on_enter.error is None and not on_enter.commands and not on_enter.fork:
             yield _warning(path, "on_enter_does_nothing", f"nothing happens on entering {state!r}", "leave it out")
 
 
 def events_can_be_taken(definition: Workflow) -> Iterator[Problem]:
     """A state that is always left at once declares no events."""
     for path, state, on_enter in each_on_enter(definition):
-        if on_enter.target is not None and not on_enter.commands and definition.states[state].events:
+        at_once = on_enter.target is not None and not on_enter.commands and not on_enter.fork
+        if at_once and definition.states[state].events:
             message = f"state {state!r} is left as soon as it is entered, so its events never happen"
             yield _warning(path, "events_never_happen", message)
 

@@ -12,6 +12,7 @@ MAX_LENGTH = 200
 _FAMILIES = {
     "flow.": ("flow.resumed", "flow.child_failed", "commands=book.commands, of the FlowBook"),
     "detent.trigger.": ("detent.trigger.configure", None, "commands=triggers.commands, of the TriggerBook"),
+    "drawn.": ("drawn.take_payload", None, "the class that was made of its diagram to runtime.register"),
 }
 """What begins names that a book registers together; a command and a guard that are never without the others; who has them."""
 
@@ -21,6 +22,8 @@ def allowed_names(definition: Workflow) -> Iterator[Problem]:
     yield from _name("name", "the workflow", definition.name)
     for state in definition.states:
         yield from _name(f"states.{state}", "a state", state)
+    for entry in definition.entries:
+        yield from _name(f"entries.{entry}", "an entry", entry)
     for path, _, name, _ in each_event(definition):
         yield from _name(path, "an event", name)
     for path, command in each_command(definition):

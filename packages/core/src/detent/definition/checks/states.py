@@ -28,7 +28,7 @@ def states_can_be_reached(definition: Workflow) -> Iterator[Problem]:
     """Every state can be reached from the initial one."""
     if definition.initial_state not in definition.states:
         return
-    found = reachable([definition.initial_state], edges(definition)) | _meant_by_misspelt_targets(definition)
+    found = reachable(_starts(definition), edges(definition)) | _meant_by_misspelt_targets(definition)
     for state in definition.states:
         if state not in found:
             message = f"state {state!r} cannot be reached from {definition.initial_state!r}"
@@ -59,7 +59,11 @@ def entries_come_to_rest(definition: Workflow, durable: Collection[str] = ()) ->
 def _possible(definition: Workflow) -> set[str]:
     if definition.initial_state not in definition.states:
         return set(definition.states)
-    return reachable([definition.initial_state], edges(definition))
+    return reachable(_starts(definition), edges(definition))
+
+
+def _starts(definition: Workflow) -> list[str]:
+    return [state for state in definition.starts if state in definition.states]
 
 
 def _meant_by_misspelt_targets(definition: Workflow) -> set[str]:

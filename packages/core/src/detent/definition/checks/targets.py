@@ -19,6 +19,13 @@ def initial_state_exists(definition: Workflow) -> Iterator[Problem]:
         yield _unknown("initial_state", definition.initial_state, definition)
 
 
+def entries_lead_to_states(definition: Workflow) -> Iterator[Problem]:
+    """Every entry leads to a state."""
+    for name, state in definition.entries.items():
+        if state not in definition.states:
+            yield _unknown(f"entries.{name}", state, definition)
+
+
 def targets_exist(definition: Workflow) -> Iterator[Problem]:
     """Every target, error and branch leads to a state."""
     for path, _, target in each_target(definition):

@@ -11,7 +11,7 @@ import pytest
 from detent.ids import new_id
 from detent.store.change import MoveRun
 from detent.store.records import Status
-from detent.store.run_records import ClaimedRun, Release, RunClaim, RunStatus, Throttle
+from detent.store.run_records import ClaimedRun, FetchStrategy, Release, RunClaim, RunStatus, Throttle
 from detent.testing.store_contract.kit import StoreKit
 from detent.testing.store_contract.samples import (
     DAY,
@@ -179,6 +179,75 @@ class ClaimContract:
 
         assert [(one.run.priority, one.run.available_at - NOW) for one in taken] == wanted
 
+    @pytest.mark.parametrize("strategy", FetchStrategy)
+    async def test_the_highest_priority_comes_first_whatever_the_strategy(
+        self, kit: StoreKit, strategy: FetchStrategy
+    ) -> None:
+        for priority, shift in ((0, -9 * DAY), (5, -DAY), (5, -2 * DAY), (0, 0 * DAY), (-1, -DAY)):
+            await accepted(kit.store, priority=priority, available_at=NOW + shift)
+
+        taken = [one for _ in range(5) for one in await kit.store.runs.claim(a_claim(strategy=strategy), now=NOW)]
+
+        assert [one.run.priority for one in taken] == [5, 5, 0, 0, -1]
+
+    async def test_of_the_same_priority_the_newest_is_the_one_that_became_available_last(self, kit: StoreKit) -> None:
+        shifts = [-2 * DAY, 0 * DAY, -DAY, DAY, -3 * DAY]
+        runs = {shift: (await accepted(kit.store, available_at=NOW + shift)).id for shift in shifts}
+        claim = a_claim(strategy=FetchStrategy.NEWEST)
+
+        taken = [await _taken(kit, replace(claim, limit=limit)) for limit in (1, 2, 9)]
+
+        assert taken == [[runs[0 * DAY]], [runs[-DAY], runs[-2 * DAY]], [runs[-3 * DAY]]]
+
+    async def test_of_those_that_are_equally_new_the_one_with_the_highest_id_comes_first(self, kit: StoreKit) -> None:
+        runs = [(await accepted(kit.store)).id for _ in range(4)]
+
+        assert await _taken(kit, a_claim(9, strategy=FetchStrategy.NEWEST)) == sorted(runs, reverse=True)
+        assert await _taken(kit, a_claim(9), NOW + MINUTE) == sorted(runs)
+
+    async def test_a_random_claim_takes_any_of_those_that_fit_and_each_of_them_once(self, kit: StoreKit) -> None:
+        runs = [(await accepted(kit.store)).id for _ in range(8)]
+        later = await accepted(kit.store, available_at=NOW + DAY)
+        claim = a_claim(strategy=FetchStrategy.RANDOM)
+
+        first: set[UUID] = set()
+        for _ in range(60):
+            # Each of the eight is as likely: that half of them stay away from sixty draws happens once in 10^16 times.
+            [one] = await kit.store.runs.claim(claim, now=NOW)
+            first.add(one.run.id)
+            await kit.store.runs.release([Release(one.lease, uncount=True)], now=NOW)
+        rest = [run_id for limit in (1, 3, 9) for run_id in await _taken(kit, replace(claim, limit=limit))]
+
+        assert len(first) > 4
+        assert sorted(rest) == sorted(runs)
+        assert later.id not in rest
+
+    @pytest.mark.parametrize("strategy", FetchStrategy)
+    async def test_of_many_who_claim_at_once_by_a_strategy_no_two_get_the_same_run(
+        self, kit: StoreKit, strategy: FetchStrategy
+    ) -> None:
+        runs = {(await accepted(kit.store, state="there")).id for _ in range(12)}
+        taken: list[UUID] = []
+
+        async def work() -> None:
+            while len(taken) < len(runs):
+                taken.extend(await _taken(kit, a_claim(2, strategy=strategy, states=("there",), lease=DAY)))
+                await asyncio.sleep(0)
+
+        async with within():
+            await asyncio.gather(*(work() for _ in range(4)))
+
+        assert sorted(taken) == sorted(runs)
+
+    @pytest.mark.parametrize("strategy", FetchStrategy)
+    async def test_a_run_whose_lease_has_ended_is_taken_over_whatever_the_strategy(
+        self, kit: StoreKit, strategy: FetchStrategy
+    ) -> None:
+        run = await accepted(kit.store)
+        claim = a_claim(9, strategy=strategy)
+
+        assert [await _taken(kit, claim, NOW + n * MINUTE / 2) for n in range(3)] == [[run.id], [], [run.id]]
+
     async def test_no_more_than_the_limit_are_claimed(self, kit: StoreKit) -> None:
         for _ in range(5):
             await accepted(kit.store)
@@ -218,8 +287,9 @@ class ClaimContract:
     # -------------------------------------------------------------------------------------------- for whom
 
     async def test_a_claim_takes_only_what_it_asks_for(self, kit: StoreKit) -> None:
+        packed = {"queue": "parcels", "state": "packed"}
         plain = (await accepted(kit.store)).id
-        parcel = (await accepted(kit.store, creation_with(workflow="return", tenant="acme"), queue="parcels")).id
+        parcel = (await accepted(kit.store, creation_with(workflow="return", tenant="acme"), **packed)).id
         newer = (await accepted(kit.store, creation_with(definition_version="2", tenant="globex"), queue="Default")).id
 
         wanted: list[tuple[dict[str, Any], list[UUID]]] = [
@@ -233,6 +303,13 @@ class ClaimContract:
             ({"workflows": ("order",)}, [plain, newer]),
             ({"workflows": ("return", "unheard of")}, [parcel]),
             ({"workflows": ()}, []),
+            ({"states": ("new",)}, [plain, newer]),
+            ({"states": ("packed", "unheard of")}, [parcel]),
+            ({"states": ()}, []),
+            ({"states": ("New",)}, []),
+            ({"states": ("new", "packed"), "workflows": ("return",)}, [parcel]),
+            ({"states": ("new",), "tenant": "globex", "strategy": FetchStrategy.NEWEST}, [newer]),
+            ({"states": ("packed",), "strategy": FetchStrategy.RANDOM}, [parcel]),
             ({"except_versions": (("order", "1"),)}, [parcel, newer]),
             ({"except_versions": (("order", "2"), ("return", "1"))}, [plain]),
             ({"except_versions": (("return", "2"), ("order", "3"))}, [plain, parcel, newer]),
@@ -296,12 +373,15 @@ class ClaimContract:
         assert await _taken(kit, replace(claim, instances=(one.instance_id,))) == [one.id]
         assert await _taken(kit, replace(claim, instances=(two.instance_id,))) == []
 
-    async def test_a_limit_counts_only_what_was_asked_for(self, kit: StoreKit) -> None:
+    @pytest.mark.parametrize("strategy", FetchStrategy)
+    async def test_a_limit_counts_only_what_was_asked_for(self, kit: StoreKit, strategy: FetchStrategy) -> None:
         for _ in range(3):
-            await accepted(kit.store, queue="other", priority=9)
-        wanted = await accepted(kit.store, queue="mine")
+            await accepted(kit.store, queue="other", priority=9, state="elsewhere")
+        wanted = [await accepted(kit.store, queue="mine", state="here") for _ in range(2)]
 
-        assert await _taken(kit, a_claim(1, queues=("mine",))) == [wanted.id]
+        taken = await _taken(kit, a_claim(1, queues=("mine",), strategy=strategy))
+        taken += await _taken(kit, a_claim(1, states=("here",), strategy=strategy))
+        assert sorted(taken) == sorted(run.id for run in wanted)
 
     # -------------------------------------------------------------------------------------------- throttles
 

@@ -182,7 +182,11 @@ class RunContract:
     async def test_a_query_for_runs_finds_what_it_asks_for_and_nothing_else(self, kit: StoreKit) -> None:
         plain = await accepted(kit.store)
         parked = await accepted(
-            kit.store, creation_with(workflow="return", tenant="acme"), status=RunStatus.PARKED, queue="slow"
+            kit.store,
+            creation_with(workflow="return", tenant="acme"),
+            status=RunStatus.PARKED,
+            queue="slow",
+            state="sent",
         )
         ended = await accepted(
             kit.store, creation_with(tenant="acme"), status=RunStatus.COMPLETED, finished_at=NOW, queue="fast"
@@ -198,6 +202,10 @@ class RunContract:
             (RunQuery(workflows=("return",)), [parked]),
             (RunQuery(workflows=("return", "order")), [plain, parked, ended]),
             (RunQuery(workflows=()), []),
+            (RunQuery(states=("sent",)), [parked]),
+            (RunQuery(states=("new", "sent"), tenant="acme"), [parked, ended]),
+            (RunQuery(states=()), []),
+            (RunQuery(states=("Sent", "unheard of")), []),
             (RunQuery(queues=("slow", "fast")), [parked, ended]),
             (RunQuery(queues=("SLOW",)), []),
             (RunQuery(tenant="acme"), [parked, ended]),
