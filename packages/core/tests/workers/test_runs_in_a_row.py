@@ -167,9 +167,7 @@ async def test_who_is_cancelled_while_the_end_is_committed_gives_the_next_run_ba
 
 
 async def through(runs, claimed):
-    await runs.work_through(
-        claimed, serves=lambda _: True, begins=lambda _: True, begun=lambda _: None, due=lambda _: None
-    )
+    return await runs.work_through(claimed, serves=lambda _: True, begins=lambda _: True)
 
 
 async def test_who_is_cancelled_before_the_end_is_committed_leaves_the_answer(store, monkeypatch):
