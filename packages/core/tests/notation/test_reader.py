@@ -167,9 +167,9 @@ def test_the_start_is_inferred_where_one_state_has_no_way_in() -> None:
         ("note right of zzz : x", "unknown_state", 1),
         ("note right of a", "note_not_closed", 16),
         ("state X {", "brace_not_closed", 9),
-        ("state X { c --> d }", "composite_not_supported", 7),
-        ("state f <<fork>>", "fork_not_supported", 7),
-        ("state j <<join>>", "join_not_supported", 7),
+        ("state X { a --> c }", "several_unlabelled_ways", 11),
+        ("state f <<fork>>", "dead_fork", 7),
+        ("state j <<join>>", "join_without_fork", 7),
         ("state c <<choice>>", "dead_choice", 7),
         ("a --> default", "reserved_word", 7),
         ('click a call f()', "unreadable_link", 1),
@@ -212,9 +212,9 @@ def test_the_name_is_the_title_or_what_the_caller_or_a_screen_reader_says() -> N
     assert from_mermaid("---\ntitle: Claim\n---\nstateDiagram-v2\na --> b", name="x").name == "Claim"
 
 
-def test_everything_mermaid_knows_is_read_and_what_a_definition_lacks_is_named() -> None:
-    codes = {code for code, _ in refusal_of(*EVERYTHING.splitlines()[1:], header="stateDiagram")}
-    assert codes == {"composite_not_supported", "fork_not_supported", "join_not_supported"}
+def test_everything_mermaid_knows_is_read_and_what_cannot_be_reached_is_named() -> None:
+    found = refusal_of(*EVERYTHING.splitlines()[1:], header="stateDiagram")
+    assert found == [("no_start", "line 2, column 12")]
 
 
 @pytest.mark.parametrize(
@@ -278,3 +278,289 @@ def test_a_picture_of_an_instance_is_no_definition() -> None:
     order = from_mermaid(ORDER)
     with pytest.raises(DefinitionInvalid, match="picture of one instance"):
         from_mermaid(to_mermaid(order, marks=Marks(current="new")))
+
+
+GAMGEE = """\
+---
+title: ConditionsWorkflow
+---
+stateDiagram-v2
+    state choice <<choice>>
+    [*] --> decide
+    decide --> choice
+    choice --> left: chooseLeft
+    choice --> right: chooseRight
+    left --> [*]
+    right --> [*]
+"""
+
+
+def test_where_nothing_is_an_event_the_last_steps_work_too() -> None:
+    states = from_mermaid(GAMGEE).states
+    assert [name for name, state in states.items() if state.on_enter] == ["decide", "left", "right"]
+    assert states["left"].on_enter is not None
+    assert states["left"].on_enter.target == "end"
+
+
+def test_beside_events_a_last_state_is_final_unless_it_says_what_it_does() -> None:
+    states = states_of("a --> b : go", "a --> c : stop", "b --> [*]", "c --> [*]", "c : do / clean_up")
+    assert states["b"] == {}
+    assert states["c"]["on_enter"] == {"target": "end", "commands": [{"name": "clean_up", "durable": True}]}
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        ["a --> b : go", "b : do / tidy", "b --> [*] : cancelled"],
+        ["a --> b : go", "b --> b : attempts=3", "b --> [*] : cancelled"],
+        ["a --> b : go", "b : do / tidy", "b --> b : attempts=3", "b --> [*] : cancelled"],
+        ["a --> b", "b --> b : attempts=3", "b --> [*] : cancelled"],
+    ],
+)
+def test_work_of_a_state_that_a_word_makes_final_is_refused(drawn: list[str]) -> None:
+    with pytest.raises(DefinitionInvalid) as refused:
+        from_mermaid("\n".join(["stateDiagram-v2", "[*] --> a", *drawn]))
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.path) == ("work_at_the_end", f"line {len(drawn) + 2}, column 1")
+    assert problem.hint == "let another state end it: `b --> b_done` and `b_done --> [*] : cancelled`"
+
+
+def test_what_the_hint_for_work_at_the_end_says_can_be_read() -> None:
+    states = states_of("a --> b : go", "b : do / tidy", "b --> b_done", "b_done --> [*] : cancelled")
+    assert states["b"]["on_enter"]["target"] == "b_done"
+    assert states["b_done"] == {"outcome": "cancelled"}
+
+
+@pytest.mark.parametrize("arrow", ["==>", "=>", "..>", "~>", "→"])
+def test_an_arrow_of_another_language_is_called_so(arrow: str) -> None:
+    assert ("unknown_arrow", "line 2, column 3") in refusal_of(f"a {arrow} b")
+
+
+@pytest.mark.parametrize("word", ["class", "style", "note", "scale", "Class"])
+def test_a_word_of_mermaid_that_an_arrow_leaves_is_called_so(word: str) -> None:
+    with pytest.raises(DefinitionInvalid) as refused:
+        from_mermaid(f"stateDiagram-v2\n[*] --> a\n  {word} --> a")
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.path) == ("reserved_word", "line 3, column 3")
+    assert problem.hint == f'write `state "{word}" as s_{word.lower()}`, and use that id'
+
+
+@pytest.mark.parametrize(
+    ("label", "said", "hint"),
+    [
+        ("after 2d", "a timeout is an event, and 'after 2d' names none", "`expire after 2d`"),
+        ("wait after 14 days", "the time in 'wait after 14 days' cannot be read", "are w, d, h, m, s"),
+    ],
+)
+def test_a_timeout_that_is_none_says_what_it_lacks(label: str, said: str, hint: str) -> None:
+    with pytest.raises(DefinitionInvalid) as refused:
+        from_mermaid(f"stateDiagram-v2\n[*] --> a\na --> b : {label}\nb --> [*]")
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.message) == ("unreadable_timeout", said)
+    assert hint in (problem.hint or "")
+
+
+def test_a_name_of_two_words_is_told_how_it_is_written() -> None:
+    with pytest.raises(DefinitionInvalid) as refused:
+        from_mermaid("stateDiagram-v2\n[*] --> ask police")
+    (problem,) = refused.value.problems
+    assert problem.path == "line 2, column 13"
+    assert 'write `state "Two words" as id`' in (problem.hint or "")
+
+
+def test_a_fault_of_the_front_matter_has_its_own_line_and_a_hint() -> None:
+    with pytest.raises(DefinitionInvalid) as refused:
+        from_mermaid("---\nloops: true\ntitle: Orders: new\n---\nstateDiagram-v2\n[*] --> a")
+    (problem,) = refused.value.problems
+    assert problem.path == "line 3, column 14"
+    assert problem.message == "this is not YAML: mapping values are not allowed in this context"
+    assert 'title: "Orders: new"' in (problem.hint or "")
+
+
+def test_a_fault_that_begins_elsewhere_is_told_where_it_is_met() -> None:
+    with pytest.raises(DefinitionInvalid) as refused:
+        from_mermaid("---\ntitle: [a\nloops: true\n---\nstateDiagram-v2\n[*] --> a")
+    (problem,) = refused.value.problems
+    assert problem.path == "line 3, column 6"
+    assert problem.message.startswith("this is not YAML: while parsing a flow sequence: ")
+
+
+def test_a_blank_text_has_its_fault_at_its_beginning() -> None:
+    with pytest.raises(DefinitionInvalid) as refused:
+        from_mermaid("\n\n")
+    assert [(problem.code, problem.path) for problem in refused.value.problems] == [("no_diagram", "line 1, column 1")]
+
+
+@pytest.mark.parametrize("said", ["end", "success"])
+def test_a_word_on_the_last_arrow_makes_a_state_final(said: str) -> None:
+    assert "on_enter" not in states_of("a --> b", f"b --> [*] : {said}")["b"]
+
+
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [
+        (r"attempts=3\nbackoffMs=100", {"retry": {"attempts": 3, "initial": "0.05s", "jitter": 1.0}}),
+        ("attempts=3,backoffMs=500", {"retry": {"attempts": 3, "initial": "0.25s", "jitter": 1.0}}),
+        ("attempts = 3", {"retry": {"attempts": 3}}),
+        ("attempts=3, timeout=2m, queue=mails", {"retry": {"attempts": 3}, "timeout": "2m", "queue": "mails"}),
+    ],
+)
+def test_pairs_on_an_arrow_of_a_state_to_itself_say_how_its_work_is_done(label: str, written: dict[str, Any]) -> None:
+    work = states_of("a --> b", f"a --> a : {label}")["a"]["on_enter"]["commands"]
+    assert work == [{"name": "a", **written, "durable": True}]
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "attempts=3abc",
+        "retry 3 times",
+        "attempts=0",
+        "attempts=-2",
+        "attempts=1.23",
+        "atempts=3",
+        "backoffMs=0",
+        "a=b=c",
+    ],
+)
+def test_pairs_that_say_nothing_are_refused(label: str) -> None:
+    assert refusal_of("a --> b", f"a --> a : {label}") == [("unreadable_retry", "line 3, column 1")]
+
+
+def test_a_pair_is_said_once() -> None:
+    lines = ("a --> b", "a --> a : attempts=3", "a --> a : attempts=4, initial=1s")
+    assert refusal_of(*lines) == [("retry_twice", "line 4, column 1")]
+
+
+def with_front_matter(written: str, *lines: str) -> str:
+    return "\n".join(["---", written, "---", "stateDiagram-v2", *lines])
+
+
+def test_the_front_matter_says_how_steps_work_and_the_arrow_has_the_last_word() -> None:
+    text = with_front_matter(
+        "steps: {a: {attempts: 4, timeout: 2m, queue: mails}}", "a --> b", "b --> c", "a --> a : attempts=3"
+    )
+    (work,) = from_mermaid(text).to_dict()["states"]["a"]["on_enter"]["commands"]
+    assert work == {"name": "a", "durable": True, "retry": {"attempts": 3}, "timeout": "2m", "queue": "mails"}
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("steps: {b: {attempts: 4}}", "unknown_step"),
+        ("steps: {a: {attemps: 4}}", "unreadable_retry"),
+        ("steps: {a: 4}", "unreadable_retry"),
+        ("steps: [a]", "bad_steps"),
+        ("loops: often", "bad_loops"),
+    ],
+)
+def test_what_the_front_matter_cannot_say_of_steps_is_refused(written: str, code: str) -> None:
+    with pytest.raises(DefinitionInvalid) as refused:
+        from_mermaid(with_front_matter(written, "a --> b : go", "a --> c"))
+    assert [problem.code for problem in refused.value.problems if problem.severity == "error"] == [code]
+
+
+COUNTING = (
+    "state decision <<choice>>",
+    "[*] --> count",
+    "count --> decision",
+    "decision --> count : again",
+    "decision --> [*]",
+)
+
+
+def test_steps_in_a_circle_are_refused_by_name_unless_somebody_allows_it() -> None:
+    with pytest.raises(DefinitionInvalid, match="count --> count"):
+        states_of(*COUNTING)
+    assert from_mermaid("\n".join(["stateDiagram-v2", *COUNTING]), loops=True).states.keys() == {"count", "end"}
+    assert from_mermaid(with_front_matter("loops: true", *COUNTING)).states.keys() == {"count", "end"}
+
+
+def test_a_circle_that_nothing_leads_to_is_refused_too() -> None:
+    assert refusal_of("[*] --> a", "a --> [*]", "b --> c", "c --> b") == [("loop", "line 4, column 1")]
+
+
+def test_a_circle_with_an_event_in_it_is_none_of_steps() -> None:
+    assert states_of("[*] --> a", "a --> b", "b --> a : again", "b --> c : done").keys() == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('stateDiagram-v2\n  %%{init: {"theme": dark}}%%\na --> b\n', "line 2, column 22"),
+        ("%%{init:\n  {'theme': 'dark',\n}}%%\nstateDiagram-v2\na --> b\n", "line 3, column 1"),
+        ("---\ntitle: x\n---\n%%{initialize: [NaN]}%%\nstateDiagram-v2\na --> b\n", "line 4, column 16"),
+        ("%%{init: {}}%%\n%%{init: {'theme'}}%%\n%%{init: {'look'}}%%\nstateDiagram-v2\na --> b", "line 2, column 18"),
+    ],
+)
+def test_a_directive_that_is_no_json_is_told_with_its_place_and_changes_nothing(text: str, place: str) -> None:
+    reading = read_mermaid(text)
+    told = [problem for problem in reading.warnings if problem.code == "unreadable_directive"]
+    assert [(problem.path, problem.severity) for problem in told] == [(place, "warning")]
+    assert list(reading.definition.states) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "said", ["init: {'theme': 'dark'}", 'initialize: {"a": [1, null]}', "init", "init: dark", "wrap"]
+)
+def test_a_directive_that_mermaid_reads_is_passed_over(said: str) -> None:
+    reading = read_mermaid(f"%%{{{said}}}%%\nstateDiagram-v2\na --> b\n")
+    assert list(reading.definition.states) == ["a", "b"]
+    assert "unreadable_directive" not in {problem.code for problem in reading.warnings}
+
+
+def test_what_the_front_matter_says_to_mermaid_is_answered_beside_the_definition() -> None:
+    reading = read_mermaid("---\ntitle: x\nconfig:\n  theme: dark\n---\nstateDiagram-v2\na --> b\n")
+    assert reading.config == {"theme": "dark"}
+    assert reading.definition == from_mermaid("---\ntitle: x\n---\nstateDiagram-v2\na --> b\n")
+
+
+def test_what_a_title_cannot_say_is_told_with_its_place() -> None:
+    with pytest.raises(DefinitionInvalid) as refused:
+        from_mermaid("---\nconfig: {}\ntitle: order · v2b\n---\nstateDiagram-v2\na --> b\n")
+    assert "line 3, column 1" in {problem.path for problem in refused.value.problems}
+
+
+ELSE = ("[*] --> a", "b --> [*] : end", "c --> [*] : end")
+
+
+@pytest.mark.parametrize("rest", ["else", "[else]", "Otherwise", "[otherwise]", "[ Else ]"])
+def test_what_the_work_of_a_state_leaves_over_is_where_it_goes_on(rest: str) -> None:
+    state = states_of(*ELSE, "a --> b : [ok]", f"a --> c : {rest}")["a"]
+    assert (state["events"], state["on_enter"]["target"]) == ({"ok": {"target": "b"}}, "c")
+
+
+def test_an_event_has_a_way_that_is_left_over() -> None:
+    state = states_of(*ELSE, "a --> b : go [ok]", "a --> c : go [else]")["a"]
+    assert state["events"] == {"go": {"target": "c", "branches": [{"guard": "ok", "target": "b"}]}}
+
+
+def test_an_event_may_be_called_else() -> None:
+    assert set(states_of(*ELSE, "a --> b : go", "a --> c : else")["a"]["events"]) == {"go", "else"}
+
+
+@pytest.mark.parametrize("label", ["[else] / act", "else [ok]"])
+def test_nothing_is_lost_of_a_way_that_is_left_over(label: str) -> None:
+    codes = [
+        code for code, _ in refusal_of(*ELSE, "state k <<choice>>", "a --> k", "k --> b : [ok]", f"k --> c : {label}")
+    ]
+    assert codes[0] in ("commands_on_branch", "unreadable_label")
+
+
+def test_several_starts_are_entries_by_their_labels() -> None:
+    job = from_mermaid(
+        "stateDiagram-v2\n[*] --> new\n[*] --> admitted : import\n[*] --> done : skip it\nnew --> admitted : go\n"
+        "admitted --> done : end\ndone --> [*]"
+    )
+    assert (job.initial_state, job.entries) == ("new", {"import": "admitted", "skip it": "done"})
+    assert from_mermaid(to_mermaid(job)) == job
+
+
+def test_where_every_start_has_a_label_the_first_is_the_initial_state() -> None:
+    job = from_mermaid("stateDiagram-v2\n[*] --> a : make\n[*] --> b : import\na --> b : go\nb --> a : back")
+    assert (job.initial_state, job.entries) == ("a", {"make": "a", "import": "b"})
+
+
+def test_starts_that_cannot_be_told_apart_are_refused() -> None:
+    assert refusal_of("[*] --> a", "[*] --> b", "a --> b : go") == [("several_starts", "line 3, column 1")]
+    assert refusal_of("[*] --> a : x", "[*] --> b : x", "a --> b : go") == [("several_starts", "line 3, column 1")]

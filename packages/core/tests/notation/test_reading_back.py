@@ -37,15 +37,23 @@ class Reader:
             self.written["states"][name] = {}
         elif found := re.fullmatch(r"\[\*\] --> (\w+)", decoded):
             self.written["initial_state"] = self.names[found[1]]
+        elif found := re.fullmatch(r"\[\*\] --> (\w+) : (.*)", decoded):
+            (name,) = TOKEN.findall(found[2])
+            self.written.setdefault("entries", {})[name_of(name)] = self.names[found[1]]
         elif found := re.fullmatch(r"(\w+) --> \[\*\](?: : (\w+))?", decoded):
-            self.written["states"][self.names[found[1]]] |= {"outcome": found[2]} if found[2] else {}
+            self.written["states"][self.names[found[1]]] |= (
+                {"outcome": found[2]} if found[2] not in (None, "", "end") else {}
+            )
         elif found := re.fullmatch(r"(\w+) --> (\w+) : (.*)", decoded):
             self.arrow(self.written["states"][self.names[found[1]]], self.names[found[2]], TOKEN.findall(found[3]))
         elif (found := re.fullmatch(r"(\w+) : (.*)", decoded)) and found[1] in self.names:
             self.line(self.written["states"][self.names[found[1]]], TOKEN.findall(found[2]))
 
     def arrow(self, state: dict[str, Any], target: str, tokens: list[str]) -> None:
-        if tokens[:2] == ["on", "enter"]:
+        if tokens == ["on", "enter", "branch"]:
+            state.setdefault("on_enter", {}).setdefault("fork", []).append(target)
+            return
+        if tokens[:2] in (["on", "enter"], ["when", "joined"]):
             state.setdefault("on_enter", {})["error" if tokens[2:] == ["fails"] else "target"] = target
             return
         event = state.setdefault("events", {}).setdefault(name_of(tokens.pop(0)), {})
@@ -177,7 +185,9 @@ def events(states: list[str]) -> st.SearchStrategy[dict[str, Any]]:
 def definitions(draw: st.DrawFn) -> WorkflowDefinition:
     states = draw(st.lists(names, min_size=1, max_size=4, unique=True))
     target = st.sampled_from(states)
-    entry = st.fixed_dictionaries({}, optional={"target": target, "error": target, "commands": commands, **notes})
+    forks = st.lists(target, min_size=1, max_size=3, unique=True)
+    optional = {"target": target, "error": target, "commands": commands, "fork": forks, **notes}
+    entry = st.fixed_dictionaries({}, optional=optional)
     about = {
         "context": st.just({"k": "v"}),
         "tags": st.just(["t"]),
@@ -186,7 +196,8 @@ def definitions(draw: st.DrawFn) -> WorkflowDefinition:
         "events": st.dictionaries(names, events(states), max_size=3),
     }
     written = {name: draw(st.fixed_dictionaries({}, optional={**about, **notes})) for name in states}
-    rest = draw(st.fixed_dictionaries({}, optional={**notes, "version_policy": st.just("latest")}))
+    entries = st.dictionaries(names, target, min_size=1, max_size=2)
+    rest = draw(st.fixed_dictionaries({}, optional={**notes, "version_policy": st.just("latest"), "entries": entries}))
     version = draw(st.sampled_from(["1", "12", "1.10.0-rc.1"]))
     return WorkflowDefinition.from_dict(
         {"name": draw(names), "version": version, "initial_state": states[-1], "states": written, **rest}
@@ -204,7 +215,7 @@ def test_from_mermaid_reads_what_to_mermaid_wrote(definition: WorkflowDefinition
     assert from_mermaid(to_mermaid(definition)).to_dict() == definition.to_dict()
 
 
-@given(sound_definitions())
+@given(sound_definitions(forks=True))
 def test_from_mermaid_reads_sound_definitions_back(definition: WorkflowDefinition) -> None:
     assert from_mermaid(to_mermaid(definition)) == definition
 

@@ -3,7 +3,7 @@
 from detent.notation.chart import Marks, Passage
 from detent.notation.dot import to_dot
 from detent.notation.mermaid import Diagram, Direction, Style, to_mermaid
-from detent.notation.mermaid_reader import MermaidBlock, Reading, from_mermaid, mermaid_blocks, read_mermaid
+from detent.notation.mermaid_reader import MermaidBlock, PageFormat, Reading, from_mermaid, mermaid_blocks, read_mermaid
 from detent.notation.symbols import SymbolsName
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "Reading",
     "mermaid_blocks",
     "MermaidBlock",
+    "PageFormat",
 ]

@@ -22,8 +22,12 @@ from detent.definition.model import WorkflowDefinition
 from detent.definition.state import OnEnter, Outcome, State
 from detent.definition.timeout import Timeout
 
-Kind: TypeAlias = Literal["taken", "failed", "hop"]
-"""Why an arrow is followed: its event was taken, a command failed, or by itself after the entry."""
+Kind: TypeAlias = Literal["taken", "failed", "hop", "branch"]
+"""Why an arrow is followed: its event was taken, a command failed, or by itself after the entry, as a branch may begin."""
+
+
+JOINED = "when joined"
+"""What is said in place of *on enter* where a state goes on when its branches have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,8 @@ class Chart:
     version: str
     initial: str
     boxes: tuple[Box, ...]
+    entries: Mapping[str, str] = field(default_factory=dict)
+    """Other boxes to begin in, by the name of the entry."""
     kind: Literal["workflow", "flow"] = "workflow"
     """What its boxes are: states, or the steps of a flow."""
     earlier: int = 0
@@ -145,7 +151,7 @@ def chart(definition: WorkflowDefinition, *, marks: Marks | None = None, show_co
     """The picture of `definition`: its states as declared, then those that are only named."""
     marks = marks or Marks()
     arrows = {name: tuple(_arrows(name, state, show_commands)) for name, state in definition.states.items()}
-    faulty = only_failed_into(arrow for out in arrows.values() for arrow in out) - {definition.initial_state}
+    faulty = only_failed_into(arrow for out in arrows.values() for arrow in out) - {*definition.starts}
     boxes = [
         Box(
             name=name,
@@ -163,6 +169,7 @@ def chart(definition: WorkflowDefinition, *, marks: Marks | None = None, show_co
         name=definition.name,
         version=definition.version,
         initial=definition.initial_state,
+        entries=definition.entries,
         boxes=tuple(_with_ways_gone(marked(box, marks), marks) for box in boxes),
         earlier=marks.earlier,
     )
@@ -201,8 +208,10 @@ def _passed(arrow: Arrow, marks: Marks) -> int:
 
 def _arrows(source: str, state: State, show_commands: bool) -> Iterator[Arrow]:
     hops = state.on_enter
+    for branch in state.fork:
+        yield Arrow(kind="branch", source=source, target=branch)
     if hops is not None and hops.target is not None:
-        yield Arrow(kind="hop", source=source, target=hops.target)
+        yield Arrow(kind="hop", source=source, target=hops.target, label=JOINED if state.fork else "")
     if hops is not None and hops.error is not None:
         yield Arrow(kind="failed", source=source, target=hops.error)
     for step in _steps(state, show_commands):
@@ -248,5 +257,5 @@ def only_failed_into(arrows: Iterable[Arrow]) -> set[str]:
 
 def _undeclared(definition: WorkflowDefinition, marks: Marks, arrows: dict[str, tuple[Arrow, ...]]) -> list[str]:
     targets = [arrow.target for out in arrows.values() for arrow in out]
-    named = [definition.initial_state, *targets, *marks.visited, *filter(None, [marks.current])]
+    named = [*definition.starts, *targets, *marks.visited, *filter(None, [marks.current])]
     return [name for name in dict.fromkeys(named) if name not in definition.states]

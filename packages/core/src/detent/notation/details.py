@@ -10,10 +10,11 @@ from typing import Any
 from detent.definition.event import Event
 from detent.definition.model import WorkflowDefinition
 from detent.definition.state import State
+from detent.definition.timeout import Timeout
 from detent.json_values import JsonObject
 
-_DRAWN = frozenset({"name", "version", "initial_state", "states"})
-_DRAWN_OF_ENTRY = frozenset({"target", "error"})
+_DRAWN = frozenset({"name", "version", "initial_state", "entries", "states"})
+_DRAWN_OF_ENTRY = frozenset({"target", "error", "fork"})
 _DRAWN_OF_EVENT = frozenset({"error", "timeout", "internal"})
 
 
@@ -40,7 +41,7 @@ def _of_event(event: Event, written: JsonObject) -> JsonObject:
     drawn = set(_DRAWN_OF_EVENT | _plain_commands(written))
     if _is_plain(written.get("guard")):
         drawn.add("guard")
-    if event.timeout is not None and (event.timeout.interrupts or event.timeout.optional):
+    if event.timeout is not None and event.timeout != Timeout(event.timeout.after, event.timeout.at):
         drawn.discard("timeout")
     if not event.internal:
         drawn |= {"target"}

@@ -21,6 +21,7 @@ from detent.notation.labels import (
     outcome_text,
     quoted,
     title,
+    word,
 )
 from detent.notation.mermaid import Direction
 from detent.notation.palette import CLASSES, LINK_STYLES, class_of
@@ -38,6 +39,7 @@ _ARROWS = {
     "taken": {},
     "failed": {"style": "dashed"},
     "hop": {"penwidth": "3"},
+    "branch": {"penwidth": "3", "dir": "both", "arrowtail": "dot"},
 }
 """What an arrow looks like, by its kind, besides its colour."""
 
@@ -77,6 +79,8 @@ def _lines(chart: Chart, direction: Direction, symbols: Symbols) -> Iterator[str
     if any(box.ends for box in chart.boxes):
         yield f'    {_END} [shape=doublecircle label="" width=0.2 fillcolor="#64748b"]'
     yield f"    {_START} -> {_state(chart.initial)}"
+    for entry, state in chart.entries.items():
+        yield f"    {_START} -> {_state(state)} [label={_text([word(entry)])}]"
     for box in chart.boxes:
         yield from (f"    {line}" for line in _ways_out(box, symbols))
     yield from (f"    {_state(box.name)} -> {_END}" for box in chart.boxes if box.ends)

@@ -16,6 +16,7 @@ from detent.notation.labels import (
     on_enter_text,
     outcome_text,
     title,
+    word,
 )
 from detent.notation.mermaid_text import Ids, escaped
 from detent.notation.palette import box_classes, class_lines, link_look
@@ -33,6 +34,7 @@ _SIGNS = {
     "taken": "-->",
     "failed": "-.->",
     "hop": "==>",
+    "branch": "==>",
 }
 
 
@@ -60,6 +62,7 @@ class _Flowchart:
             *([f'{_END}(((" ")))'] if self.ending else []),
             "",
             self._link(_START, self.ids[self.chart.initial], "start"),
+            *(self._link(_START, self.ids[box], "start", word(entry)) for entry, box in self.chart.entries.items()),
             *(line for box in self.chart.boxes for line in self._ways_out(box)),
             *(self._link(self.ids[box.name], _END, "end") for box in self.ending),
             "",

@@ -3,7 +3,9 @@ r"""The words on boxes and arrows: one regular grammar, for every notation and f
     arrow   =  name [timeout] ["[" guard "]"] [way] ["/" commands]        an event is taken
             |  name "fails"                                               one of its commands failed
             |  "on enter"                                                 by itself after the entry
-            |  "on enter" "fails"                                         a command of the entry failed
+            |  "on enter" "fails"                                         a command of the entry failed, or a branch
+            |  "on enter" "branch"                                        a branch begins there, beside others
+            |  "when joined"                                              by itself when all branches have ended
     line    =  "on enter" "/" commands                                    in a box: what runs on entry
             |  name [timeout] ["[" guard "]"] ["/" commands]              in a box: an internal event
     timeout =  "after" duration  |  "at" path
@@ -21,19 +23,21 @@ it is as long as it can be seen; otherwise it is a JSON string as well, and so i
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 
 from detent.definition.duration import duration_text
 from detent.definition.guards import AllOf, AnyOf, GuardExpression, GuardRef, Not
 from detent.definition.timeout import Timeout
-from detent.notation.chart import Arrow, Box, Step, Way
+from detent.notation.chart import Arrow, Box, Kind, Step, Way
 from detent.notation.symbols import PLAIN, Symbols
 
-KEYWORDS = frozenset({"on", "enter", "fails", "after", "at", "if", "else", "not", "and", "or", "all", "any"})
+KEYWORDS = frozenset({"on", "enter", "fails", "branch", "after", "at", "if", "else", "not", "and", "or", "all", "any"})
 """Words of the grammar; a name that is one of them is written in quotes."""
 ON_ENTER = "on enter"
 """What stands in the place of the event where there is none."""
 
+_AFTER_ENTRY: Mapping[Kind, str] = {"failed": " fails", "branch": " branch"}
 _MANY = 5
 """How many visits of a state are told one by one."""
 _SIZES = {86400: 3600, 3600: 60, 60: 1}
@@ -101,8 +105,8 @@ def entry_text(commands: tuple[str, ...]) -> str:
 def on_enter_text(arrow: Arrow, symbols: Symbols = PLAIN) -> str:
     """What is said on an arrow that belongs to no event."""
     failed = arrow.kind == "failed"
-    said = arrow.label or (f"{ON_ENTER} fails" if failed else ON_ENTER)
-    sign = symbols.fails if failed else symbols.hop if arrow.kind == "hop" else ""
+    said = arrow.label or f"{ON_ENTER}{_AFTER_ENTRY.get(arrow.kind, '')}"
+    sign = symbols.fails if failed else symbols.hop if arrow.kind in ("hop", "branch") else ""
     return " ".join([sign + said, *_parts(passed_text(arrow.passed))])
 
 

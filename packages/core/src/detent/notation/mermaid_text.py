@@ -7,7 +7,7 @@ the finished picture turns back. No text contains `<` or `&`, so that a diagram 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import count
 
 RESERVED = frozenset(
@@ -58,6 +58,7 @@ class Ids:
     def __init__(self, names: Iterable[str]) -> None:
         self._ids = {name: name for name in names if is_safe(name)}
         self._used = set(self._ids)
+        self._numbers: dict[str, Iterator[int]] = {}
 
     def __getitem__(self, name: str) -> str:
         if name not in self._ids:
@@ -71,7 +72,9 @@ class Ids:
     def new(self, wanted: str) -> str:
         """The safe id nearest to `wanted` that was not given out before."""
         stem = wanted.rstrip("_")
-        candidates = (stem if number == 1 else f"{stem}_{number}" for number in count(1))
+        # Goes on where the last one of this stem was found, so that many names alike do not search through one another.
+        numbers = self._numbers.setdefault(stem, count(1))
+        candidates = (stem if number == 1 else f"{stem}_{number}" for number in numbers)
         found = next(candidate for candidate in candidates if is_safe(candidate) and candidate not in self._used)
         self._used.add(found)
         return found

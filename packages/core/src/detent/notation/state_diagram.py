@@ -3,6 +3,7 @@
     state "new" as new                              a state: its name, and the id the arrows use
     new : on enter / reserve_stock                  a line in its box: see `labels`
     [*] --> new                                     the initial state
+    [*] --> paid : imported                         another one to begin in, by the name of its entry
     new --> paid : Pay [amount_ok] / capture        an arrow: see `labels`
     paid --> [*]                                    a terminal state; its outcome follows where the definition says it
     class paid success                              colour only: it repeats what the words say
@@ -15,7 +16,7 @@ what time is left, and a marked arrow how often it was taken: `(2 times)`. That 
 from collections.abc import Iterator
 
 from detent.notation.chart import Arrow, Box, Chart
-from detent.notation.labels import arrow_text, box_marks, entry_text, step_parts, title
+from detent.notation.labels import arrow_text, box_marks, entry_text, step_parts, title, word
 from detent.notation.mermaid_text import Ids, escaped
 from detent.notation.palette import box_classes, class_lines
 
@@ -23,12 +24,14 @@ from detent.notation.palette import box_classes, class_lines
 def state_diagram(chart: Chart) -> list[str]:
     """The statements of the diagram, without its header."""
     ids = Ids(box.name for box in chart.boxes)
+    events = any(box.steps for box in chart.boxes)
     return [
         *(line for box in chart.boxes for line in _box(box, ids)),
         "",
         f"[*] --> {ids[chart.initial]}",
+        *(f"[*] --> {ids[state]} : {escaped(word(name))}" for name, state in chart.entries.items()),
         *(_arrow(arrow, ids) for box in chart.boxes for arrow in box.arrows),
-        *(_end(box, ids) for box in chart.boxes if box.terminal or box.ends),
+        *(_end(box, ids, alone=not events) for box in chart.boxes if box.terminal or box.ends),
         "",
         *class_lines(box_classes(chart.boxes, ids)),
     ]
@@ -54,5 +57,7 @@ def _arrow(arrow: Arrow, ids: Ids) -> str:
     return f"{ids[arrow.source]} --> {ids[arrow.target]} : {escaped(arrow_text(arrow))}"
 
 
-def _end(box: Box, ids: Ids) -> str:
-    return f"{ids[box.name]} --> [*]" + (f" : {box.outcome}" if box.outcome else "")
+def _end(box: Box, ids: Ids, *, alone: bool) -> str:
+    """The arrow to the end; where no event stands in the diagram, it says that nothing is to be done before."""
+    said = box.outcome or ("end" if alone and box.terminal else "")
+    return f"{ids[box.name]} --> [*]" + (f" : {said}" if said else "")

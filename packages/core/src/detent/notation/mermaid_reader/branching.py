@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from detent.notation.mermaid_reader.label import Written, read_by_hand, read_guard
-
-_ELSE = frozenset({"else", "otherwise", "[else]", "[otherwise]"})
+from detent.notation.mermaid_reader.label import Written, is_else, read_by_hand, read_guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +26,14 @@ class Option:
 
 def option_of(label: str) -> Option | None:
     """The option that a way out of a choice is; `None` where its label cannot be read."""
-    if not label or label.casefold() in _ELSE:
+    if not label or is_else(label):
         return Option("")
     bare = label[3:].strip() if label.casefold().startswith("if ") else label
     said = read_by_hand(bare)
     if said is None or (said.event is not None and said.guard is not None):
         return None
     text = said.event if said.event is not None else bare[bare.index("[") + 1 : bare.index("]")].strip()
-    return Option(text, read_guard(text), said.commands)
+    return Option("", None, said.commands) if is_else(text) else Option(text, read_guard(text), said.commands)
 
 
 def conditions(ways: list[Way], guard: Written) -> dict[str, Written]:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from detent.notation.mermaid_reader.head import Head, check_kind, take_head
-from detent.notation.mermaid_reader.source import Source, clean
+from detent.notation.mermaid_reader.passes import clean
+from detent.notation.mermaid_reader.source import Source
 from detent.notation.mermaid_reader.statements import Statements
 from detent.notation.mermaid_reader.tree import Statement
 from detent.problems import Problem
@@ -26,7 +27,7 @@ def parse(text: str, *, first_line: int = 1) -> StateDiagram:
     """
     source = Source(text, first_line=first_line)
     head = take_head(source)
-    clean(source)
+    directives = clean(source)
     check_kind(source)
     statements = Statements(source)
-    return StateDiagram(head, statements.found, (*head.problems, *statements.problems))
+    return StateDiagram(head, statements.found, (*head.problems, *directives, *statements.problems))

@@ -6,16 +6,21 @@ from typing import Any
 
 from detent.definition.reading import read_json, read_yaml
 from detent.errors import DefinitionInvalid
-from detent.notation.mermaid_reader.source import BLANKS, Source, single_quotes
+from detent.notation.mermaid_reader.passes import single_quotes
+from detent.notation.mermaid_reader.source import BLANKS, Source
 from detent.problems import Problem
 
 _OPENING = re.compile(r"(?P<indent>[^\S\n]*)---[^\S\n]*\n")
 _KEY = re.compile(r"([A-Za-z_][\w-]*)[ \t]*:(?:[ \t]+|$)(.*)", re.ASCII)
 _PLAIN = re.compile(r"[^\W_][^#:\[\]{}&*!|>%@`,\"']*(?:[:,'\"](?=\S)[^#:\[\]{}&*!|>%@`,\"']*)*")
+_TITLE = re.compile(r"[\"']?title[\"']?[ \t]*:")
 _HEADER = re.compile(r"stateDiagram")
+_IN_YAML = re.compile(r'\s+in "<unicode string>", line (\d+), column (\d+):?')
+"""Where PyYAML met a fault, as it tells it."""
 _FOREIGN = {
     "```": ("a Markdown fence", "give the text inside the fence, or read the file with `mermaid_blocks`"),
     "~~~": ("a Markdown fence", "give the text inside the fence, or read the file with `mermaid_blocks`"),
+    "..": ("reStructuredText", "read the page with `mermaid_blocks`"),
     "@startuml": ("PlantUML", "write it as a Mermaid `stateDiagram-v2`"),
     "flowchart": ("a flowchart", "write it as a `stateDiagram-v2`"),
     "graph": ("a flowchart", "write it as a `stateDiagram-v2`"),
@@ -30,8 +35,14 @@ class Head:
     title: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
     """What stands under `detent`: the rest of the definition, in its own spelling."""
+    steps: dict[str, Any] = field(default_factory=dict)
+    """What stands under `steps`: for each state how its work is taken, repeated and timed."""
+    loops: bool = False
+    """Whether steps may go round in a circle."""
     config: dict[str, Any] = field(default_factory=dict)
     """What stands under `config`, which is Mermaid's."""
+    place: str = ""
+    """The line and column of the title, or else of the front matter."""
     problems: tuple[Problem, ...] = ()
 
 
@@ -68,7 +79,9 @@ def check_kind(source: Source) -> None:
         hint = "let the text begin with `---`, without a blank line above it"
         problem = Problem(place, "front_matter_not_first", "front matter is the very first line of a text", hint)
     elif not first:
-        problem = Problem(place, "no_diagram", "there is no diagram here", "begin with `stateDiagram-v2`")
+        problem = Problem(
+            str(source.place(0)), "no_diagram", "there is no diagram here", "begin with `stateDiagram-v2`"
+        )
     else:
         problem = _foreign(first, place)
     raise DefinitionInvalid("?", [problem])
@@ -102,15 +115,32 @@ def _read(lines: list[str], first_line: int) -> Head:
         message = "the front matter has no keys, so it says nothing"
         place = f"line {first_line}, column 1"
         return Head(problems=(Problem(place, "front_matter_unread", message, "write `title: …`", "warning"),))
-    title, details, config = values.get("title"), values.get("detent"), values.get("config")
-    if details is not None and not isinstance(details, dict):
-        place = f"line {first_line}, column 1"
-        raise DefinitionInvalid("?", [Problem(place, "bad_details", "`detent` in the front matter is an object", None)])
+    title, config = values.get("title"), values.get("config")
+    place = f"line {first_line + _title_line(lines)}, column 1"
+    if values.get("loops") not in (None, True, False, "true", "false"):
+        message = "`loops` in the front matter is true or false"
+        raise DefinitionInvalid("?", [Problem(place, "bad_loops", message, "write `loops: true`")])
     return Head(
         title=None if title is None else str(title),
-        details=details or {},
+        details=_object(values, "detent", place, "bad_details"),
+        steps=_object(values, "steps", place, "bad_steps"),
+        loops=values.get("loops") in (True, "true"),
         config=config if isinstance(config, dict) else {},
+        place=place,
     )
+
+
+def _title_line(lines: list[str]) -> int:
+    """The index of the line that says the title; 0 where none does."""
+    return next((index for index, line in enumerate(lines) if _TITLE.match(line)), 0)
+
+
+def _object(values: dict[str, Any], key: str, place: str, code: str) -> dict[str, Any]:
+    """What stands under a key, where it is an object or nothing; `DefinitionInvalid` else."""
+    value = values.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise DefinitionInvalid("?", [Problem(place, code, f"`{key}` in the front matter is an object", None)])
+    return value or {}
 
 
 def _members(lines: list[str]) -> dict[str, Any] | None:
@@ -143,6 +173,14 @@ def _yaml(text: str, first_line: int) -> Any:
     try:
         return read_yaml(text)
     except DefinitionInvalid as error:
-        place = f"line {first_line}, column 1"
-        problems = [Problem(place, "unreadable_front_matter", each.message, each.hint) for each in error.problems]
+        problems = [_in_front_matter(each, first_line) for each in error.problems]
         raise DefinitionInvalid("?", problems) from None
+
+
+def _in_front_matter(problem: Problem, first_line: int) -> Problem:
+    """The problem of its YAML at its place in the whole text, where the parser says one."""
+    *_, (line, column) = [(1, 1), *((int(found[1]), int(found[2])) for found in _IN_YAML.finditer(problem.message))]
+    message = ": ".join(part for part in map(str.strip, _IN_YAML.sub("", problem.message).split("\n")) if part)
+    hint = problem.hint or 'put a text that has signs of YAML into quotes, as in `title: "Orders: new"`'
+    place = f"line {first_line + line - 1}, column {column}"
+    return Problem(place, "unreadable_front_matter", message, hint)

@@ -16,7 +16,7 @@ Written: TypeAlias = Any
 
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\[\](),]|[^\s\[\](),"]+)')
 _SLASH = re.compile(r"(?:(?<![^\s\]])|^)/(?=\s)")
-_KEY = re.compile(r"[A-Za-z_]\w*")
+_ELSE = frozenset({"else", "otherwise"})
 _JOINTS = {"and": "all_of", "or": "any_of"}
 
 
@@ -28,6 +28,8 @@ class Said:
     """The event; `None` for what happens by itself after the entry."""
     fails: bool = False
     """Whether this is the way of a failure."""
+    branch: bool = False
+    """Whether a branch begins there."""
     timeout: Written = None
     guard: Written = None
     way: Literal["if", "else", ""] = ""
@@ -45,6 +47,11 @@ class _NotSaid(Exception):
 def read_arrow(text: str) -> Said | None:
     """What an arrow says by the grammar; `None` where it is no text of it."""
     return _read(text, _Words.arrow)
+
+
+def read_said(text: str) -> Said | None:
+    """What an arrow says, by the grammar or as it is drawn by hand; `None` where nothing is said, or it cannot be read."""
+    return read_arrow(text) or read_by_hand(text) if text else None
 
 
 def read_line(text: str) -> Said | None:
@@ -72,21 +79,19 @@ def read_by_hand(text: str) -> Said | None:
         return None
     if not (event.strip() or guard.strip()):
         return None
-    asked = read_guard(guard.strip()) if guard.strip() else None
+    asked = None if is_else(guard.strip()) or not guard.strip() else read_guard(guard.strip())
     return Said(event=event.strip() or None, guard=asked, commands=commands, by_hand=True)
+
+
+def is_else(text: str) -> bool:
+    """Whether a text, in brackets or without, says that this is the way that is left over."""
+    return text.casefold().removeprefix("[").removesuffix("]").strip() in _ELSE
 
 
 def _without_commands(text: str) -> tuple[str, tuple[str, ...] | None]:
     """What stands before the slash, and the commands behind it; `None` where those are no names."""
     slash = _SLASH.search(text)
     return (text, ()) if slash is None else (text[: slash.start()], commands_by_hand(text[slash.end() :]))
-
-
-def read_pairs(text: str) -> dict[str, str] | None:
-    """The pairs of a label that is nothing but `key=value, key=value`; `None` for any other."""
-    pairs = [part.partition("=") for part in text.split(",")]
-    found = {key.strip(): value.strip() for key, equals, value in pairs if equals and "=" not in value}
-    return found if len(found) == len(pairs) and all(map(_KEY.fullmatch, found)) else None
 
 
 def read_title(text: str) -> str:
@@ -135,8 +140,10 @@ class _Words:
             at = found.end()
 
     def arrow(self) -> Said:
+        if self._took("when", "joined"):
+            return Said()
         if self._took("on", "enter"):
-            return Said(fails=self._took("fails"))
+            return Said(branch=True) if self._took("branch") else Said(fails=self._took("fails"))
         event = self.name()
         if self._took("fails"):
             return Said(event=event, fails=True)

@@ -128,6 +128,7 @@ _RULES_BEFORE_LOOKING = {"initial": 4, "struct": 7, "state": 3}
 """After so many rules of a mode the rest of the line is asked for a direction, or for the kind of a state."""
 _DIRECTION = {way: rf"direction{_GAP}+{way}" for way in ("TB", "BT", "RL", "LR")}
 _KIND = {sign: re.escape(sign) for sign in ("<<fork>>", "<<join>>", "<<choice>>", "[[fork]]", "[[join]]", "[[choice]]")}
+_BRACE = {"{": r"\{"}
 _TWO_WORDS = re.compile(rf"\w+{_GAP}+\w+", _FLAGS)
 _END_NOTE = re.compile(rf"\n(?:(?!\n){_GAP})*end note{_END}", _FLAGS)
 
@@ -141,8 +142,11 @@ class Lexer:
         self._text = text
         self._at = 0
         self._modes = ["initial"]
-        self._direction = _Ahead(text, _DIRECTION)
-        self._kind = _Ahead(text, _KIND)
+        line_ends = [*(found.start() for found in re.finditer("\n", text)), len(text)]
+        self._direction = _Ahead(text, _DIRECTION, line_ends)
+        self._kind = _Ahead(text, _KIND, line_ends)
+        self._brace = _Ahead(text, _BRACE, line_ends)
+        self._note_ends = [found.span() for found in _END_NOTE.finditer(text)]
         self._looks_ahead = dict.fromkeys(_RULES, False)
         self._looks_ahead |= {"initial": self._direction.any, "struct": self._direction.any, "state": self._kind.any}
         while self._at < len(text):
@@ -206,18 +210,19 @@ class Lexer:
         return True
 
     def _take_note_block(self) -> bool:
-        end = _END_NOTE.search(self._text, self._at)
-        if end is None:
+        following = bisect_left(self._note_ends, (self._at, 0))
+        if following == len(self._note_ends):
             return False
-        self.tokens.append(Token("NOTE_BLOCK", self._text[self._at : end.start()], self._at))
-        self._at = end.end()
+        start, end = self._note_ends[following]
+        self.tokens.append(Token("NOTE_BLOCK", self._text[self._at : start], self._at))
+        self._at = end
         self._enter("pop")
         return True
 
     def _is_two_words(self) -> bool:
         """Whether a brace follows more than one word, which Mermaid takes for a name with a blank in it."""
         found = _TWO_WORDS.match(self._text, self._at)
-        return found is not None and self._text.find("{", found.end(), self._text.find("\n", found.end())) >= 0
+        return found is not None and self._brace.look(found.end()) is not None
 
     def _enter(self, then: str) -> None:
         if then and not then.startswith("+"):
@@ -237,15 +242,17 @@ class Lexer:
 class _Ahead:
     """What stands further on in a line, asked from many places of it."""
 
-    def __init__(self, text: str, patterns: dict[str, str]) -> None:
+    def __init__(self, text: str, patterns: dict[str, str], line_ends: list[int]) -> None:
         found = {kind: [one.span() for one in re.finditer(pattern, text, _FLAGS)] for kind, pattern in patterns.items()}
         self._spans = {kind: spans for kind, spans in found.items() if spans}
         self.any = bool(self._spans)
-        self._text = text
+        self._line_ends = line_ends
 
     def look(self, at: int) -> tuple[str, int] | None:
         """The first kind that stands between `at` and the end of the line, and where the last one of that kind ends."""
-        line_end = self._text.find("\n", at)
+        if not self.any:
+            return None
+        line_end = self._line_ends[bisect_left(self._line_ends, at)]
         for kind, spans in self._spans.items():
             last = bisect_left(spans, (line_end, 0)) - 1
             if last >= 0 and spans[last][0] >= at:

@@ -39,7 +39,9 @@ _KEYWORDS = {
     "subgraph": ("no_statement", "`subgraph` belongs to flowcharts", "write `state id {`"),
     "end": ("no_statement", "`end` belongs to flowcharts", "close a block with `}`"),
 }
+_LIKE_AN_ARROW = re.compile(r"[=.~<>→⇒]*[>→⇒]")
 _ONE_FOR_EACH_LINE = "write one statement in each line"
+_ONE_WORD_FOR_AN_ID = f'{_ONE_FOR_EACH_LINE}; for a name of two words write `state "Two words" as id`, and use the id'
 
 
 def misreadings(statements: Sequence[Statement]) -> Iterator[Problem]:
@@ -125,8 +127,15 @@ def _name(name: Name, *, alone: bool) -> Iterator[Problem]:
             place, "unexpected_brace", "this brace closes nothing; Mermaid makes a state of it", "leave it out"
         )
     elif alone and id_ != EDGE:
-        message = f"{id_!r} stands behind another statement; Mermaid makes a state of it"
-        yield _problem(place, "several_words", message, _ONE_FOR_EACH_LINE)
+        yield _several_words(place, id_)
+
+
+def _several_words(place: Place, id_: str) -> Problem:
+    if _LIKE_AN_ARROW.fullmatch(id_):
+        message = f"{id_!r} is no arrow of a state diagram; Mermaid makes a state of it"
+        return _problem(place, "unknown_arrow", message, "write `a --> b`")
+    message = f"{id_!r} stands behind another statement; Mermaid makes a state of it"
+    return _problem(place, "several_words", message, _ONE_WORD_FOR_AN_ID)
 
 
 def _label(arrow: Arrow) -> Iterator[Problem]:

@@ -10,11 +10,7 @@ def printed(graph: Graph) -> dict[str, str]:
     """The names of the states whose id was made from the text in quotes, by id."""
     titled = [(box, read_title(one_line(box.title))) for box in graph.boxes.values() if box.title is not None]
     ids = Ids(name for _, name in titled)
-    found: dict[str, str] = {}
-    for box, name in titled:
-        if ids[name] == box.id and name not in found.values():
-            found[box.id] = name
-    return found
+    return {box.id: name for box, name in titled if ids[name] == box.id}
 
 
 def names(graph: Graph, from_texts: dict[str, str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Tokens to statements. What is no statement is a problem, and the reading goes on in the next line."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 
 from detent.notation.mermaid_reader.lexing import Lexer, Stray, Token
@@ -24,6 +25,10 @@ MAX_PROBLEMS = 20
 """After so many the rest is left unread."""
 MAX_DEPTH = 50
 """How many composites may stand in one another."""
+_MOST_AHEAD = 4
+"""How many tokens from where it is a statement looks at."""
+_LINE_END = "nl"
+"""Mermaid's own name for a line end: such a word declares nothing."""
 
 _STRAYS = {
     "note_text": (
@@ -45,6 +50,7 @@ _STRAYS = {
 }
 _ARROWS = "the only arrow is `-->`; write `a --> b : label`, one arrow for each line"
 _WORDS = frozenset({"CLICK", "HREF", "DEFAULT", "NOTE", "CLASS", "CLASSDEF", "STYLE", "SCALE"})
+_WORD_BEFORE_AN_ARROW = re.compile(r"\s*(\w+)\s+")
 _EXPECTED = {
     "ARROW": ("unexpected_arrow", "an arrow has one state on each side of it", _ARROWS),
     "DESCR": ("unexpected_colon", "a colon follows a state or an arrow, once", "write `#colon;` for a colon in a text"),
@@ -87,7 +93,8 @@ class Statements:
         self.problems: list[Problem] = []
         self._source = source
         lexer = Lexer(source.text)
-        self._tokens = [*lexer.tokens, Token("EOF", "", len(source.text))]
+        # As many ends as a statement may look ahead, so that looking never asks where the tokens end.
+        self._tokens = [*lexer.tokens, *[Token("EOF", "", len(source.text))] * _MOST_AHEAD]
         self._index = 0
         self._depth = 0
         self._refused_line = 0
@@ -125,7 +132,7 @@ class Statements:
             statement = self._statement(token)
             if statement is None:
                 self._pass_over_line()
-            elif statement != Word("nl", self._source.place(token.at)):  # Mermaid's own name for a line end
+            elif not isinstance(statement, Word) or statement.text != _LINE_END:
                 found.append(statement)
         return tuple(found)
 
@@ -191,7 +198,7 @@ class Statements:
         brace = self._next()
         if self._depth == MAX_DEPTH:
             self._report(brace, "nested_too_deeply", f"more than {MAX_DEPTH} states stand in one another")
-            self._index = len(self._tokens) - 1
+            self._index = len(self._tokens) - _MOST_AHEAD
             return None
         self._depth += 1
         body = self._document(brace)
@@ -285,10 +292,10 @@ class Statements:
         return Look("click", self._source.place(token.at), _trimmed(subject.text), url, tooltip)
 
     def _token(self, ahead: int = 0) -> Token:
-        return self._tokens[min(self._index + ahead, len(self._tokens) - 1)]
+        return self._tokens[self._index + ahead]
 
     def _kind(self, ahead: int = 0) -> str:
-        return self._token(ahead).kind
+        return self._tokens[self._index + ahead].kind
 
     def _next(self) -> Token:
         token = self._token()
@@ -301,7 +308,8 @@ class Statements:
 
     def _pass_over_line(self) -> None:
         """Goes on behind the line of what was refused, or behind the block where that ends in it."""
-        while self._kind() not in ("EOF", "NL", "CLOSE") and self._line(self._token()) <= self._refused_line:
+        next_line = bisect_right(self._tokens, self._refused_line, lo=self._index, key=self._line)
+        while self._index < next_line and self._kind() not in ("EOF", "NL", "CLOSE"):
             self._index += 1
 
     def _line(self, token: Token) -> int:
@@ -310,9 +318,7 @@ class Statements:
     def _refuse(self, token: Token, message: str | None = None) -> Statement | None:
         """Reports what is no statement; `None`, in place of one."""
         if token.kind in _WORDS:
-            word = token.text.strip(BLANKS)
-            hint = f'write `state "{word}" as s_{word.lower()}`, and use that id'
-            self._report(token, "reserved_word", f"`{word}` is a word of Mermaid and no id", hint)
+            self._report(token, *_reserved(token.text.strip(BLANKS)))
         else:
             code, said, hint_ = _EXPECTED.get(token.kind) or self._unreadable(token.at)
             self._report(token, code, message if message and code == "unreadable" else said, hint_)
@@ -339,8 +345,19 @@ class Statements:
         self.problems.append(Problem(place, code, message, hint, "warning" if warning else "error"))
 
     def _report_stray(self, stray: Stray) -> None:
+        text = self._source.text
+        word = _WORD_BEFORE_AN_ARROW.fullmatch(text, text.rfind("\n", 0, stray.at) + 1, stray.at)
+        if word is not None and text.startswith("-->", stray.at):
+            self._report(Token("", "", word.start(1)), *_reserved(word[1]))
+            return
         code, message, hint = _STRAYS.get(stray.mode) or self._unreadable(stray.at)
         self._report(Token("", "", stray.at), code, message, hint)
+
+
+def _reserved(word: str) -> tuple[str, str, str]:
+    """The problem of a word of Mermaid's in the place of an id: its code, what is wrong, and what to write."""
+    hint = f'write `state "{word}" as s_{word.lower()}`, and use that id'
+    return "reserved_word", f"`{word}` is a word of Mermaid and no id", hint
 
 
 _READERS: dict[str, Callable[[Statements, Token], Statement | None]] = {
