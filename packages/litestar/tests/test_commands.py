@@ -31,18 +31,52 @@ def run(configured):
     return invoke
 
 
-def test_list_names_the_workflows(run):
-    assert run("list").stdout == "order  v1  3 states\n"
-    assert [found["name"] for found in json.loads(run("list", "--json").stdout)] == ["order"]
+def test_definitions_names_the_workflows(run):
+    assert run("definitions").stdout.splitlines()[1].split()[:5] == ["order", "1", "0", "0", "yes"]
+    assert [found["workflow"] for found in json.loads(run("definitions", "--json").stdout)["definitions"]] == ["order"]
 
 
-def test_list_of_nothing_says_so(run):
-    assert "no workflow" in run("list", definitions=[], commands=[], guards=[]).stdout
+def test_definitions_of_nothing_says_so(run):
+    assert "no definition" in run("definitions", definitions=[], commands=[], guards=[]).stdout
+
+
+def test_operators_work_with_the_applications_runtime(run, store, configured):
+    clock = FakeClock()
+    asyncio.run(_create(store, clock, configured))
+    [found] = json.loads(run("list", "--json", store=store, clock=clock).stdout)["instances"]
+    refused = run("trigger", found["id"], "approve", store=store, clock=clock)
+    assert (refused.exit_code, refused.stdout.split()[:4]) == (1, ["approve", "was", "refused", "in"])
+    assert run("cancel", found["id"], "--yes", store=store, clock=clock).exit_code == 0
+    assert run("list", "--status", "cancelled", "--json", store=store, clock=clock).stdout.count(found["id"]) == 1
+
+
+def test_the_doctor_says_what_to_call_here(run, store, configured):
+    clock = FakeClock()
+    asyncio.run(_create(store, clock, configured))
+    clock.advance(hours=3)
+    result = run("doctor", store=store, clock=clock)
+    assert result.exit_code == 1
+    assert "litestar workflows worker starts one" in " ".join(result.stdout.split())
+
+
+def test_operators_need_not_say_which_application(run):
+    result = run("list", "--app", "shop:runtime")
+    assert result.exit_code == 2
+    assert "--app" in result.stderr
+
+
+def test_what_is_wrong_is_said_in_a_sentence(run):
+    result = run("show", "01a1fff0-04b1-73ba-9d75-0b9b2e1aae52")
+    assert result.exit_code == 1
+    assert "no instance" in result.stderr
+    assert "Traceback" not in result.output
 
 
 def test_diagram_draws_a_workflow(run):
     assert "stateDiagram-v2" in run("diagram", "order").stdout
     assert "flowchart LR" in run("diagram", "order", "--style", "flowchart").stdout
+    assert "\u2713" in run("diagram", "order", "--style", "flowchart").stdout
+    assert "\u2713" not in run("diagram", "order", "--style", "flowchart", "--symbols", "text").stdout
 
 
 def test_diagram_of_an_unknown_workflow_fails_with_a_hint(run):

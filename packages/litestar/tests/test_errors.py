@@ -14,9 +14,9 @@ from detent import errors
 from detent.errors import DetentError
 from detent.ids import new_id
 from detent.problems import Problem
+from detent.service.http.meanings import MEANINGS, MEMBERS, Meaning, meaning_of
 from detent.triggers import Fault, InputError, InputRefused, SignatureRefused, TriggerInvalid
 from detent_litestar import WorkflowPlugin
-from detent_litestar.errors import MEANINGS, MEMBERS, Meaning, meaning_of
 from detent_pg.faults import RowHeld
 
 ID = UUID("01a1fbe2-94b1-766a-8e79-342cd7a7190e")

@@ -12,7 +12,7 @@ import detent_pg
 import detent_redis
 from detent import errors
 from detent.errors import DetentError, StepRolledBack
-from detent_litestar.errors import MEANINGS
+from detent.service.http.meanings import MEANINGS
 
 PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
 _ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| (\d{3}) \| (.+) \| (.+) \|$", re.MULTILINE)

@@ -7,8 +7,9 @@ from litestar import Litestar
 from litestar.exceptions import ImproperlyConfiguredException, PermissionDeniedException
 from litestar.routes import HTTPRoute
 
+from detent.service.http.operations import ACTION
 from detent_litestar import AllowAll, Controllers, WorkflowPlugin
-from detent_litestar.routes import ACTION, ROUTES
+from detent_litestar.routes import ROUTES
 
 
 async def test_by_default_there_are_no_routes_and_openapi_knows_of_none(serve, configured):

@@ -142,6 +142,17 @@ async def test_diagrams_are_plain_text_and_mermaid_for_who_asks(shop):
     assert "now" not in plain.text.splitlines()
 
 
+async def test_a_flowchart_is_drawn_in_words_alone_for_fonts_without_the_signs(shop):
+    async with shop as client:
+        path = await create(client)
+        for diagram in (f"{path}/diagram", "/workflows/definitions/order/diagram"):
+            signs = (await client.get(diagram, params={"style": "flowchart"})).text
+            words = (await client.get(diagram, params={"style": "flowchart", "symbols": "text"})).text
+            refused = await client.get(diagram, params={"symbols": "emoji"})
+            assert ("\u2713 end" in signs, "\u2713" in words) == (True, False)
+            assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+
+
 async def test_definitions_are_listed_in_their_newest_version(shop):
     async with shop as client:
         answer = await client.get("/workflows/definitions")

@@ -14,12 +14,12 @@ from litestar.middleware.rate_limit import RateLimitConfig
 from detent import WorkflowService
 from detent.errors import NotStarted
 from detent.flows import ContextLimits, Flow, FlowBook, Step, handler, success
+from detent.service.http.operations import ACTION
 from detent.service.trigger_book import TriggerBook
 from detent.service.triggers import TriggerService
 from detent.testing import FakeClock
 from detent.triggers import CronTrigger, HttpTrigger, Trigger
 from detent_litestar import AllowAll, Webhooks, WorkerConfig, WorkflowConfig, WorkflowPlugin
-from detent_litestar.webhooks import ACTION
 
 SCHEMA = {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}
 

@@ -4,7 +4,9 @@
 runs and is mounted on request only.
 """
 
-from detent_litestar.config import AllowAll, Controllers, Webhooks, WorkerConfig, WorkflowConfig
+from detent.service.http.policy import AllowAll
+from detent.workers.config import WorkerConfig
+from detent_litestar.config import Controllers, Webhooks, WorkflowConfig
 from detent_litestar.plugin import WorkflowPlugin
 
 __all__ = [

@@ -1,21 +1,15 @@
-"""What a request must be before anything reads it: JSON that says that it is JSON, behind an address in ASCII.
-
-Litestar alone takes JSON under any content type, or none; a form on a foreign page can send `text/plain` with the user's
-cookies and without asking first, and it cannot send `application/json`. So the type is required even where the body is
-empty. What its parsers answer with a 500 (invalid UTF-8, deep nesting, bytes in a query that ought to be escaped) is turned
-away here as well.
-"""
+"""The rules for bodies and queries as guards of Litestar, which alone takes JSON under any content type, or none."""
 
 from typing import Any, cast
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.exceptions import ClientException, HTTPException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Guard
-from pydantic_core import from_json
 
-JSON = "application/json"
+from detent.service.http.bodies import why_not_ascii, why_not_json, why_not_well_formed
+from detent.service.http.errors import TurnedAway
+from detent_litestar.errors import turned_away
 
 
 def json_body(*, required: bool) -> Guard:
@@ -26,23 +20,17 @@ def json_body(*, required: bool) -> Guard:
 
     async def check(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         request = cast("Request[Any, Any, Any]", connection)
-        if request.content_type[0].lower() != JSON:
-            raise HTTPException(status_code=415, detail=f"send the body as {JSON}", headers={"Accept-Post": JSON})
-        _check_well_formed(await request.body(), required=required)
+        _raise(why_not_json(request.headers.get("content-type", "")))
+        _raise(why_not_well_formed(await request.body(), required=required))
 
     return check
 
 
 def ascii_query(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """A guard that lets only requests pass whose query is spelled in ASCII, as URLs are; 400 otherwise."""
-    if not connection.scope["query_string"].isascii():
-        raise ClientException("the query of the URL has bytes that are not escaped")
+    _raise(why_not_ascii(connection.scope["query_string"]))
 
 
-def _check_well_formed(body: bytes, *, required: bool) -> None:
-    if not body and not required:
-        return
-    try:
-        from_json(body, cache_strings="none")
-    except ValueError as error:
-        raise ClientException(f"the body is not well-formed JSON: {error}") from None
+def _raise(why: TurnedAway | None) -> None:
+    if why is not None:
+        raise turned_away(why)

@@ -13,14 +13,16 @@ import click
 from litestar import Litestar
 from pydantic_core import to_json
 
+from detent.cli.operating.commands import operator_commands
+from detent.cli.operating.connection import mount
 from detent.errors import DetentError
 from detent.notation.mermaid import Style, to_mermaid
+from detent.notation.symbols import SymbolsName
 from detent.runtime.firing import SweepReport
 from detent.runtime.runtime import WorkflowRuntime
+from detent.workers.config import WorkerConfig
 from detent.workers.until_signal import run_until_signal
 from detent.workers.worker import Worker
-from detent_litestar.config import WorkerConfig
-from detent_litestar.views import DefinitionView
 
 T = TypeVar("T")
 
@@ -34,23 +36,20 @@ def add_commands(cli: click.Group, started: Started, working: WorkerConfig) -> N
     """Add the group `workflows` to Litestar's command line; `working` says how its worker runs unless options say otherwise."""
 
     @cli.group("workflows")
-    def workflows() -> None:
-        """Look at the application's workflows, fire what is due, and work for them."""
+    def workflows(app: Litestar) -> None:
+        """Look at the application's workflows and mend them, fire what is due, and work for them."""
+        mount(lambda: started(app))
 
-    @workflows.command("list")
-    @_as_json
-    def list_workflows(app: Litestar, as_json: bool) -> None:
-        """List the registered workflows, each in its newest version."""
-        found = _ask(started(app), _definitions)
-        lines = [f"{view.name}  v{view.version}  {len(view.states)} states" for view in found]
-        click.echo(to_json(found, indent=2) if as_json else "\n".join(lines) or "no workflow is registered")
+    for command in operator_commands(mounted=True):
+        workflows.add_command(command)
 
     @workflows.command("diagram")
     @click.argument("workflow")
     @click.option("--style", type=click.Choice(get_args(Style)), default="state", show_default=True)
-    def diagram(app: Litestar, workflow: str, style: Style) -> None:
+    @click.option("--symbols", type=click.Choice(get_args(SymbolsName)), default="unicode", show_default=True)
+    def diagram(app: Litestar, workflow: str, style: Style, symbols: SymbolsName) -> None:
         """Draw the newest version of WORKFLOW as a Mermaid diagram."""
-        click.echo(_ask(started(app), lambda runtime: _drawn(runtime, workflow, style)), nl=False)
+        click.echo(_ask(started(app), lambda runtime: _drawn(runtime, workflow, style, symbols)), nl=False)
 
     @workflows.command("sweep")
     @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="How many at most.")
@@ -101,12 +100,8 @@ async def _worked(worker: Worker) -> None:
     click.echo(f"worker {worker.name} stopped")
 
 
-async def _definitions(runtime: WorkflowRuntime) -> list[DefinitionView]:
-    return [DefinitionView.of(runtime.definition(name)) for name in runtime.workflows]
-
-
-async def _drawn(runtime: WorkflowRuntime, workflow: str, style: Style) -> str:
-    return to_mermaid(runtime.definition(workflow), style=style)
+async def _drawn(runtime: WorkflowRuntime, workflow: str, style: Style, symbols: SymbolsName) -> str:
+    return to_mermaid(runtime.definition(workflow), style=style, symbols=symbols)
 
 
 def _told(report: SweepReport) -> str:

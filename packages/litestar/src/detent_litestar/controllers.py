@@ -1,18 +1,19 @@
-"""What the routes do. `routes` says where they are and what OpenAPI tells of them.
-
-Every call here is a step of its own, committed before its answer leaves: a client that read `200` has it.
-"""
+"""The routes as handlers of Litestar: what it read of a request goes to `detent.service.http.answers`."""
 
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import MediaType, Request, Response
+from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from detent.json_values import JsonObject
-from detent.notation.mermaid import Diagram, Style
+from detent.notation.mermaid import Style
+from detent.notation.symbols import SymbolsName
+from detent.service.http import answers
+from detent.service.http.answers import LAST_SEQUENCE, MAX_PAGE, USUAL_PAGE
 from detent.service.schemas import (
+    DefinitionView,
     EventView,
     HistoryEntryView,
     InstanceView,
@@ -21,25 +22,8 @@ from detent.service.schemas import (
     TriggeredEvent,
 )
 from detent.service.service import WorkflowService
-from detent.store.records import Outcome
-from detent_litestar.headers import (
-    IfMatch,
-    KeyOfCreation,
-    KeyOfEvent,
-    answer_headers,
-    expected_version,
-    fingerprint,
-    key_in,
-    note_replay,
-)
-from detent_litestar.views import DefinitionView, ModelResponse
-
-MERMAID = "text/vnd.mermaid"
-"""The media type of diagrams, for clients that ask for it; others get the same as plain text."""
-MAX_PAGE = 100
-"""How many history entries one answer holds at most."""
-LAST_SEQUENCE = 2**31 - 1
-"""Stores count entries in 32 bits."""
+from detent_litestar.headers import IfMatch, KeyOfCreation, KeyOfEvent, note_replay
+from detent_litestar.views import as_response
 
 NOTHING_MORE = TriggeredEvent()
 """What an event with an empty body brings along."""
@@ -59,22 +43,8 @@ async def create_instance(
     idempotency_key: KeyOfCreation = None,
 ) -> Response[InstanceView]:
     """Create an instance, or find the one that the idempotency key created before."""
-    key = key_in(idempotency_key)
-    instance = await service.create_instance(
-        data.workflow,
-        context=data.context,
-        metadata=data.metadata,
-        idempotency_key=key,
-        idempotency_fingerprint=None if key is None else fingerprint(context=data.context, metadata=data.metadata),
-        trigger_metadata={**data.trigger_metadata, **acting},
-    )
-    return ModelResponse(
-        InstanceView.model_validate(instance),
-        status_code=201 if instance.created else 200,
-        headers={
-            "Location": f"{request.url.path.rstrip('/')}/{instance.id}",
-            **answer_headers(instance, replayed=not instance.created),
-        },
+    return as_response(
+        await answers.create_instance(service, data, key=idempotency_key, acting=acting, path=request.url.path)
     )
 
 
@@ -82,15 +52,14 @@ async def get_instance(
     instance_id: FromPath[UUID], service: NamedDependency[WorkflowService]
 ) -> Response[InstanceView]:
     """The instance as last committed."""
-    instance = await service.get_instance(instance_id)
-    return ModelResponse(InstanceView.model_validate(instance), headers=answer_headers(instance))
+    return as_response(await answers.get_instance(service, instance_id))
 
 
 async def get_available_events(
     instance_id: FromPath[UUID], service: NamedDependency[WorkflowService]
-) -> list[EventView]:
+) -> Response[list[EventView]]:
     """The events of the instance's state, each with whether it would pass now, and why not."""
-    return [EventView.model_validate(event) for event in await service.get_available_events(instance_id)]
+    return as_response(await answers.get_available_events(service, instance_id))
 
 
 async def trigger_event(
@@ -104,35 +73,28 @@ async def trigger_event(
     if_match: IfMatch = None,
 ) -> Response[TransitionView]:
     """Take an event, or with 202 begin one that a worker finishes; what a guard refuses is an error: nothing happened."""
-    key = key_in(idempotency_key)
-    result = await service.trigger_event(
-        instance_id,
-        # A parameter of type `path` lets names contain slashes, and begins with one of its own.
-        event.removeprefix("/"),
-        payload=data.payload,
-        idempotency_key=key,
-        idempotency_fingerprint=None if key is None else fingerprint(payload=data.payload),
-        expected_version=expected_version(if_match, data.expected_version),
-        trigger_metadata={**data.trigger_metadata, **acting},
-    )
-    if result.replayed:
-        note_replay(request)
-    return ModelResponse(
-        TransitionView.model_validate(result.raise_if_refused()),
-        status_code=202 if result.outcome is Outcome.ACCEPTED else 200,
-        headers=answer_headers(result.instance, replayed=result.replayed),
+    return as_response(
+        await answers.trigger_event(
+            service,
+            instance_id,
+            event,
+            data,
+            key=idempotency_key,
+            if_match=if_match,
+            acting=acting,
+            on_replay=lambda: note_replay(request),
+        )
     )
 
 
 async def get_history(
     instance_id: FromPath[UUID],
     service: NamedDependency[WorkflowService],
-    limit: Limit = 50,
+    limit: Limit = USUAL_PAGE,
     before: Before = None,
-) -> list[HistoryEntryView]:
+) -> Response[list[HistoryEntryView]]:
     """What happened to the instance, the newest first."""
-    entries = await service.get_history(instance_id, limit=limit, before=before)
-    return [HistoryEntryView.model_validate(entry) for entry in entries]
+    return as_response(await answers.get_history(service, instance_id, limit=limit, before=before))
 
 
 async def get_instance_diagram(
@@ -140,14 +102,18 @@ async def get_instance_diagram(
     request: Request[Any, Any, Any],
     service: NamedDependency[WorkflowService],
     style: FromQuery[Style] = "state",
+    symbols: FromQuery[SymbolsName] = "unicode",
 ) -> Response[str]:
     """The diagram of the version the instance follows, with its state and the way it came marked."""
-    return _drawn(request, await service.instance_to_mermaid(instance_id, style=style))
+    accept = request.headers.get("accept", "")
+    return as_response(
+        await answers.get_instance_diagram(service, instance_id, style=style, symbols=symbols, accept=accept)
+    )
 
 
-async def list_definitions(service: NamedDependency[WorkflowService]) -> list[DefinitionView]:
+async def list_definitions(service: NamedDependency[WorkflowService]) -> Response[list[DefinitionView]]:
     """The registered workflows, each in its newest version."""
-    return [DefinitionView.of(service.definition(name)) for name in service.workflows]
+    return as_response(await answers.list_definitions(service))
 
 
 async def get_diagram(
@@ -155,12 +121,8 @@ async def get_diagram(
     request: Request[Any, Any, Any],
     service: NamedDependency[WorkflowService],
     style: FromQuery[Style] = "state",
+    symbols: FromQuery[SymbolsName] = "unicode",
 ) -> Response[str]:
     """The diagram of the newest version of a workflow."""
-    return _drawn(request, service.to_mermaid(workflow, style=style))
-
-
-def _drawn(request: Request[Any, Any, Any], diagram: Diagram) -> Response[str]:
-    wanted = request.accept.best_match([MediaType.TEXT, MERMAID], MediaType.TEXT)
-    # Names in it are anybody's: a browser must not take it for a page.
-    return Response(str(diagram), media_type=wanted, headers={"Vary": "Accept", "X-Content-Type-Options": "nosniff"})
+    accept = request.headers.get("accept", "")
+    return as_response(await answers.get_diagram(service, workflow, style=style, symbols=symbols, accept=accept))

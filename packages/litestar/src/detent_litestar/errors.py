@@ -1,224 +1,51 @@
-"""Errors as answers: one table says what a client is told, and nothing else in this package picks an error's status.
-
-The rule behind it: what a caller can cause is a 4xx and says what was wrong; what only we can cause is a 5xx and says
-nothing about our insides. A guard's no is a 409 as well, although the runtime answers it as a value: over HTTP a client
-must not be able to take a refused event for one that happened.
-"""
+"""Errors as answers of Litestar. What is told of each is in `detent.service.http`."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
-from pydantic_core import to_json
 
-from detent.errors import (
-    CommandFailed,
-    Conflict,
-    DetentError,
-    EventNotAvailable,
-    EventRefused,
-    IdempotencyConflict,
-    IncompatibleState,
-    InstanceBusy,
-    InstanceFinished,
-    InstanceNotFinished,
-    InstanceNotFound,
-    InstancePaused,
-    InvalidValue,
-    NotFound,
-    NothingToRetry,
-    NotStarted,
-    OutcomeUnknown,
-    ReentrantTrigger,
-    RunNotActive,
-    RunNotFound,
-    RunParked,
-    StepRolledBack,
-    StoreOutdated,
-    StoreUnavailable,
-    UnknownVersion,
-    UnknownWorkflow,
-    VersionConflict,
-    WaitTimeout,
-    WorkflowUnavailable,
-)
-from detent.flows.errors import ContextTooLarge, FlowInvalid, NotWaiting, TokenRefused, UnknownFlow
-from detent.problems import Problem
-from detent.triggers.errors import InputError, InputRefused, TriggerDisabled, TriggerInvalid, UnknownTrigger
-from detent.triggers.signatures import SignatureRefused
-from detent_litestar.headers import error_headers
+from detent.errors import DetentError
+from detent.service.http.errors import TurnedAway, answer_to_turned_away, invalid
+from detent.service.http.errors import answer_to_error as problem_of
+from detent.service.http.headers import IF_MATCH, KEY
+from detent.service.http.meanings import meaning_of
+from detent.service.http.problems import PROBLEM_JSON, ProblemAnswer
+from detent_litestar.headers import was_replayed
+
+_SENT = {"idempotency_key": KEY, "if_match": IF_MATCH}
+"""What parameters that Litestar calls by their names in Python are called where they were sent."""
 
 logger = logging.getLogger("detent.litestar")
-
-PROBLEM_JSON = "application/problem+json"
-"""The media type of RFC 9457."""
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What one kind of error is to a client."""
-
-    status: int
-    title: str
-    data: tuple[str, ...] = ()
-    """The attributes of the error that are members of the body."""
-    retry_after: int | None = None
-    """After how many seconds the same request may be sent again."""
-    detail: str | None = None
-    """What is said instead of the error's own words, where those are not for clients."""
-
-
-_OURS = "The server could not finish this; the fault is not in the request."
-
-MEANINGS: Mapping[type[DetentError], Meaning] = {
-    InvalidValue: Meaning(400, "Value refused", ("path", "problems")),
-    FlowInvalid: Meaning(400, "Flow refused", ("flow", "problems")),
-    TriggerInvalid: Meaning(400, "Trigger refused", ("problems",)),
-    InputRefused: Meaning(400, "Input refused", ("errors",)),
-    SignatureRefused: Meaning(401, "Signature refused", ("fault",)),
-    ContextTooLarge: Meaning(413, "Context too large", ("limit",)),
-    NotFound: Meaning(404, "Not found"),
-    UnknownWorkflow: Meaning(404, "Unknown workflow", ("workflow",)),
-    InstanceNotFound: Meaning(404, "Instance not found", ("instance_id",)),
-    RunNotFound: Meaning(404, "Run not found", ("run_id",)),
-    UnknownFlow: Meaning(404, "Unknown flow", ("flow", "version")),
-    UnknownTrigger: Meaning(404, "Unknown trigger", ("trigger",)),
-    # The instance is there and this deployment cannot run it: as with IncompatibleState, it is the pair that conflicts.
-    UnknownVersion: Meaning(409, "Version not available", ("workflow", "version")),
-    Conflict: Meaning(409, "Not possible now"),
-    EventNotAvailable: Meaning(409, "Event not available", ("instance_id", "state", "event", "available")),
-    EventRefused: Meaning(409, "Event refused", ("instance_id", "state", "event", "reason", "history_sequence")),
-    IncompatibleState: Meaning(409, "State unknown to this version", ("instance_id", "workflow", "version", "state")),
-    InstancePaused: Meaning(409, "Instance paused", ("instance_id",)),
-    InstanceFinished: Meaning(409, "Instance finished", ("instance_id", "status")),
-    InstanceNotFinished: Meaning(409, "Instance not finished", ("instance_id", "status")),
-    # Not a 412, also where the version came in If-Match: one error has one status, wherever the version stood.
-    VersionConflict: Meaning(409, "Version conflict", ("instance_id", "expected", "found")),
-    NothingToRetry: Meaning(409, "Nothing to retry", ("instance_id",)),
-    InstanceBusy: Meaning(409, "Instance busy", ("instance_id", "run_id"), retry_after=1),
-    RunNotActive: Meaning(409, "Run not active", ("run_id", "status")),
-    RunParked: Meaning(409, "Run parked", ("instance_id", "run_id", "reason")),
-    ReentrantTrigger: Meaning(409, "Reentrant trigger", ("instance_id",)),
-    IdempotencyConflict: Meaning(409, "Idempotency key used before", ("key",)),
-    NotWaiting: Meaning(409, "Not waiting", ("execution_id",)),
-    TokenRefused: Meaning(409, "Token refused", ("reason",)),
-    TriggerDisabled: Meaning(409, "Trigger disabled", ("trigger_id",)),
-    WaitTimeout: Meaning(409, "Not there yet", ("instance_id", "state", "seconds"), retry_after=1),
-    CommandFailed: Meaning(422, "Command failed", ("event", "failure_code", "failure_message")),
-    StoreUnavailable: Meaning(
-        503, "Store unavailable", retry_after=1, detail="Nothing was applied; the same request may be sent again."
-    ),
-    StepRolledBack: Meaning(
-        503, "Store unavailable", retry_after=1, detail="Nothing was applied; the same request may be sent again."
-    ),
-    StoreOutdated: Meaning(503, "Store unavailable", detail="The database is not at the version this server needs."),
-    # What is missing here, its words say, and those are for operators.
-    WorkflowUnavailable: Meaning(
-        503,
-        "Workflow unavailable",
-        ("workflow",),
-        detail="This server cannot run the workflow now; nothing was applied.",
-    ),
-    NotStarted: Meaning(503, "Not running", detail="The workflow runtime is starting or stopping."),
-    # Not a 503: clients and proxies send those again by themselves, and this one may have been applied.
-    OutcomeUnknown: Meaning(
-        500,
-        "Outcome unknown",
-        ("instance_id", "version_before"),
-        detail="The step may or may not have been applied: read the instance before trying again.",
-    ),
-    # The rest is ours: definitions, registrations, answers of commands, connections that were lent.
-    DetentError: Meaning(500, "Internal error", detail=_OURS),
-}
-"""What each kind of error is to a client; the nearest ancestor speaks for a class that is not listed."""
-
-MEMBERS: Mapping[str, str] = {"status": "instance_status"}
-"""What attributes are called in the body where a problem has a member of that name: its `status` is the one of HTTP."""
-
-_HTTP_CODES: Mapping[int, str] = {
-    400: "invalid_request",
-    401: "not_authenticated",
-    403: "not_allowed",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "body_too_large",
-    415: "json_expected",
-    429: "too_many_requests",
-}
-
-
-def meaning_of(error: DetentError) -> Meaning:
-    """What `error` is to a client: its own row of `MEANINGS`, or that of its nearest ancestor."""
-    return next(MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS)
 
 
 def answer_to_error(request: Request[Any, Any, Any], error: DetentError) -> Response[bytes]:
     """The answer to a request that ended in `error`. Faults of ours are logged, because their words are not sent."""
-    meaning = meaning_of(error)
-    if meaning.detail is not None:
+    if meaning_of(error).detail is not None:
         logger.error("%s %s ended in %s", request.method, request.url.path, error.code, exc_info=error)
-    return problem(
-        meaning.status,
-        code=error.code,
-        title=meaning.title,
-        # What comes after the first line is a list that `problems` holds already.
-        detail=meaning.detail or error.message.partition("\n")[0].removesuffix(":"),
-        hint=None if meaning.detail else error.hint,
-        data={MEMBERS.get(name, name): _told(getattr(error, name)) for name in meaning.data},
-        headers=error_headers(request) | _when_to_repeat(meaning),
-    )
+    return as_response(problem_of(error, replayed=was_replayed(request)))
 
 
 def answer_to_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """The answer to a request that Litestar or a guard turned away, in the same form as to errors of ours."""
-    ours = error.status_code >= 500
-    return problem(
-        error.status_code,
-        code="internal_error" if ours else _HTTP_CODES.get(error.status_code, "http_error"),
-        title=HTTPStatus(error.status_code).phrase,
-        detail=_OURS if ours else error.detail,
-        data=_places(error),
-        headers=error.headers or {},
-    )
+    places = _places(error)
+    why = invalid(places) if places else TurnedAway(error.status_code, error.detail, error.headers or {})
+    return as_response(answer_to_turned_away(why))
 
 
-def problem(
-    status: int,
-    *,
-    code: str,
-    title: str,
-    detail: str,
-    hint: str | None = None,
-    data: Mapping[str, Any] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response[bytes]:
-    """An answer in the form of RFC 9457, with `code` for machines and the error's data beside it."""
-    said = {"type": f"urn:detent:problem:{code}", "title": title, "status": status, "detail": detail, "code": code}
-    body = said | ({"hint": hint} if hint else {}) | dict(data or {})
-    return Response(to_json(body), status_code=status, media_type=PROBLEM_JSON, headers=dict(headers or {}))
+def as_response(told: ProblemAnswer) -> Response[bytes]:
+    """The problem as Litestar sends it."""
+    return Response(told.content, status_code=told.status, media_type=PROBLEM_JSON, headers=dict(told.headers))
 
 
-def _when_to_repeat(meaning: Meaning) -> dict[str, str]:
-    return {} if meaning.retry_after is None else {"Retry-After": str(meaning.retry_after)}
+def turned_away(why: TurnedAway) -> HTTPException:
+    """The exception by which Litestar turns a request away."""
+    return HTTPException(status_code=why.status, detail=why.detail, headers=dict(why.headers))
 
 
-def _told(value: object) -> object:
-    if isinstance(value, tuple):
-        return [_told(item) for item in value]
-    return asdict(value) if isinstance(value, Problem | InputError) else value
-
-
-def _places(error: HTTPException) -> dict[str, Any]:
-    """Which parameters or fields Litestar found invalid, told as problems."""
+def _places(error: HTTPException) -> list[tuple[str, str]]:
+    """Which parameters or fields Litestar found invalid."""
     if not isinstance(error, ValidationException) or not isinstance(error.extra, list):
-        return {}
-    return {
-        "problems": [
-            {"path": place.get("key", ""), "code": "invalid", "message": place.get("message", ""), "hint": None}
-            for place in error.extra
-        ]
-    }
+        return []
+    return [(_SENT.get(place.get("key", ""), place.get("key", "")), place.get("message", "")) for place in error.extra]

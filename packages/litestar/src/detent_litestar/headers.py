@@ -1,104 +1,23 @@
-"""What headers say: under which key and at which version a request wants its step, and what an answer tells of both."""
+"""The headers of the contract as parameters and answers of Litestar."""
 
-import hashlib
-import json
-import re
 from typing import Annotated, Any
 
 from litestar import Request
 from litestar.datastructures import ResponseHeader
 from litestar.params import HeaderParameter
 
-from detent.errors import InvalidValue
-from detent.json_values import JsonValue, json_value
-from detent.store.records import WorkflowInstance
+from detent.service.http.headers import IF_MATCH, KEY, KEY_OF_CREATION, KEY_OF_EVENT, MAX_KEY, TOLD, VERSION_SEEN
 
-KEY = "Idempotency-Key"
-REPLAYED = "Idempotency-Replayed"
-IF_MATCH = "If-Match"
-ANY_VERSION = "*"
+KeyOfCreation = Annotated[str | None, HeaderParameter(name=KEY, max_length=MAX_KEY, description=KEY_OF_CREATION)]
+KeyOfEvent = Annotated[str | None, HeaderParameter(name=KEY, max_length=MAX_KEY, description=KEY_OF_EVENT)]
+IfMatch = Annotated[str | None, HeaderParameter(name=IF_MATCH, description=VERSION_SEEN)]
 
-KeyOfCreation = Annotated[
-    str | None,
-    HeaderParameter(
-        name=KEY,
-        max_length=256,
-        description="Under the same key, a workflow creates one instance: the same request again finds it and gets a 200.",
-    ),
-]
-KeyOfEvent = Annotated[
-    str | None,
-    HeaderParameter(
-        name=KEY,
-        max_length=256,
-        description="Under the same key, an instance takes an event once: the same request again gets the same answer, "
-        "and nothing runs.",
-    ),
-]
-IfMatch = Annotated[
-    str | None,
-    HeaderParameter(
-        name=IF_MATCH,
-        description='The version the client has seen, as the ETag spells it: `"5"`. At any other one nothing happens. '
-        "`*` takes every version.",
-    ),
-]
-
-ETAG_HEADER = ResponseHeader(
-    name="ETag", value="", description="The version of the instance, for `If-Match`.", documentation_only=True
-)
-LOCATION_HEADER = ResponseHeader(
-    name="Location", value="", description="Where the instance is.", documentation_only=True
-)
-REPLAYED_HEADER = ResponseHeader(
-    name=REPLAYED,
-    value="",
-    description="`true` where the key was answered before and nothing ran.",
-    documentation_only=True,
-)
-
-# Intermediaries that compress mark an ETag as weak; the version in it is as exact as before.
-_VERSION = re.compile(r'(?:W/)?"([1-9][0-9]{0,9})"|([1-9][0-9]{0,9})')
 _STATE = "detent_replayed"
 
 
-def key_in(header: str | None) -> str | None:
-    """The key in the header, which is UTF-8. Raises `InvalidValue`."""
-    if header is None:
-        return None
-    try:
-        # Servers hand over each byte as one character.
-        return header.encode("latin-1").decode()
-    except UnicodeError:
-        raise InvalidValue(KEY, "is not valid UTF-8") from None
-
-
-def fingerprint(**asked: JsonValue) -> str:
-    """What identifies a request under its key: the same key with something else asked for is another request.
-
-    Trigger metadata is no part of it: what it tells, such as the id of a request, may differ from one attempt to the next.
-    """
-    # Checked first: what is no JSON for us may be too deep or too large to be written.
-    checked = {name: json_value(value, name) for name, value in asked.items()}
-    return hashlib.sha256(json.dumps(checked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def expected_version(if_match: str | None, in_body: int | None) -> int | None:
-    """The version the client has seen, said by the header, the body, or both. Raises `InvalidValue`."""
-    if if_match is None or if_match.strip() == ANY_VERSION:
-        return in_body
-    found = _VERSION.fullmatch(if_match.strip())
-    if found is None:
-        raise InvalidValue(IF_MATCH, "names no version", hint='send the ETag of the instance, such as "5", or *')
-    version = int(found[1] or found[2])
-    if in_body not in (None, version):
-        raise InvalidValue(IF_MATCH, f"names version {version}, and expected_version is {in_body}")
-    return version
-
-
-def answer_headers(instance: WorkflowInstance, *, replayed: bool = False) -> dict[str, str]:
-    """What the answer tells of the instance in it, and of whether it was given before."""
-    return {"ETag": f'"{instance.version}"'} | ({REPLAYED: "true"} if replayed else {})
+def told(name: str) -> ResponseHeader:
+    """The header of an answer, for OpenAPI."""
+    return ResponseHeader(name=name, value="", description=TOLD[name], documentation_only=True)
 
 
 def note_replay(request: Request[Any, Any, Any]) -> None:
@@ -106,6 +25,6 @@ def note_replay(request: Request[Any, Any, Any]) -> None:
     request.state[_STATE] = True
 
 
-def error_headers(request: Request[Any, Any, Any]) -> dict[str, str]:
-    """What the answer to an error tells of whether it was given before."""
-    return {REPLAYED: "true"} if request.state.get(_STATE) else {}
+def was_replayed(request: Request[Any, Any, Any]) -> bool:
+    """Whether the answer was given before."""
+    return bool(request.state.get(_STATE))

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from click import Group
 from dishka import AsyncContainer
+from dishka.integrations.litestar import LitestarProvider
 from litestar import Litestar
 from litestar.config.app import AppConfig
 from litestar.di import Provide
@@ -17,18 +18,19 @@ from litestar.plugins import CLIPlugin, InitPlugin
 from litestar.types import AnyCallable, Scope
 
 from detent.errors import DetentError, NotStarted
-from detent.integrations.dishka import DishkaInjector, bind_runtime
+from detent.integrations.hosting import container_for, running
 from detent.runtime.handle import WorkflowHandle
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.flows import FlowService
 from detent.service.service import WorkflowService
 from detent.service.triggers import TriggerService
 from detent.store.records import WorkflowInstance
+from detent.workers.config import WorkerConfig
 from detent.workers.worker import Worker
 from detent_litestar.commands import add_commands
-from detent_litestar.config import WorkerConfig, WorkflowConfig
+from detent_litestar.config import WorkflowConfig
 from detent_litestar.errors import answer_to_error
-from detent_litestar.injection import CONTAINER, container_for, injected_requests
+from detent_litestar.injection import CONTAINER, injected_requests
 from detent_litestar.routes import workflow_router
 from detent_litestar.webhooks import webhook_router
 
@@ -122,8 +124,11 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
         _check_order(app)
         self._warn_of_open_routes()
         async with AsyncExitStack() as stack:
-            container = await stack.enter_async_context(container_for(app, self._config))
-            runtime = await stack.enter_async_context(_running(self._config, container))
+            of_requests = [LitestarProvider()] if self._config.setup_dishka else []
+            container = await stack.enter_async_context(
+                container_for(self._config, app.state.get(CONTAINER), *of_requests)
+            )
+            runtime = await stack.enter_async_context(running(self._config, container))
             await self._begin_triggers(runtime)
             if wanted := self._config.worker_config:
                 self._worker = await stack.enter_async_context(wanted.worker(runtime))
@@ -200,30 +205,6 @@ def _add_dependency(app_config: AppConfig, option: str, key: str, provide: AnyCa
             f"the application has a dependency {key!r} of its own; give ours another name: WorkflowConfig({option}=...)"
         )
     app_config.dependencies[key] = Provide(provide)
-
-
-@asynccontextmanager
-async def _running(config: WorkflowConfig, container: AsyncContainer) -> AsyncIterator[WorkflowRuntime]:
-    """The runtime that `config` describes, or without a store, the one that the container owns, starts and stops."""
-    if config.store is None:
-        yield await container.get(WorkflowRuntime)
-        return
-    runtime = WorkflowRuntime(
-        store=config.store,
-        definitions=config.every_definition,
-        commands=config.every_command,
-        guards=config.guards,
-        observers=config.observers,
-        retention=config.retention,
-        subscribers=config.subscribers,
-        adopts=config.adopting,
-        clock=config.clock,
-        injector=DishkaInjector(container),
-        settings=config.settings,
-    )
-    bind_runtime(container, runtime)
-    async with runtime:
-        yield runtime
 
 
 def _check_order(app: Litestar) -> None:

@@ -1,105 +1,47 @@
 """Where the routes are, who may use them, and what OpenAPI tells of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from litestar import MediaType, Request, Router, get, post
-from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 
 from detent.json_values import JsonObject
-from detent.service.schemas import InstanceView, ProblemDetails, TransitionView
+from detent.service.http.operations import ACTION, ERRORS, OPERATIONS, OPERATOR_OPERATIONS, Operation
+from detent.service.http.policy import TenantOf
+from detent.service.http.problems import PROBLEM_JSON
+from detent.service.schemas import ProblemDetails
 from detent.service.service import WorkflowService
-from detent_litestar import controllers
+from detent_litestar import controllers, operators
 from detent_litestar.bodies import ascii_query, json_body
-from detent_litestar.config import Controllers, TenantOf
-from detent_litestar.errors import PROBLEM_JSON, answer_to_http_error
-from detent_litestar.headers import ETAG_HEADER, LOCATION_HEADER, REPLAYED_HEADER
+from detent_litestar.config import AnyRequest, Controllers
+from detent_litestar.errors import answer_to_http_error
+from detent_litestar.headers import told
 from detent_litestar.views import ModelResponse
-
-ACTION = "workflow_action"
-"""Under this name of `opt` a guard finds what a route does: `read`, `start` or `event`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation."""
+    """One operation of the contract, and who answers it."""
 
-    method: Literal["GET", "POST"]
-    path: str
-    name: str
+    operation: Operation
     handler: Callable[..., Any]
-    action: str
-    summary: str
-    errors: Sequence[int]
-    """The statuses of the errors to expect, beside those of the guards."""
-    answers: Mapping[int, ResponseSpec] | None = None
-    """Further answers that are no errors."""
-    media_type: MediaType = MediaType.JSON
-    headers: Sequence[ResponseHeader] = ()
-    """What the answer tells in headers, for OpenAPI."""
+
+    @property
+    def path(self) -> str:
+        """The path as Litestar spells it; names of events may contain slashes."""
+        typed = self.operation.path.replace("{event}", "{event:path}")
+        return typed.replace("{instance_id}", "{instance_id:str}").replace("{workflow}", "{workflow:str}")
 
 
-_READ = (400, 404, 503)
-_FOUND = ResponseSpec(
-    InstanceView,
-    description="The instance that this idempotency key created before, as it is now; with `Idempotency-Replayed: true`.",
-    generate_examples=False,
-)
-_ACCEPTED = ResponseSpec(
-    TransitionView,
-    description="The event has durable commands: it was accepted, and a worker finishes it.",
-    generate_examples=False,
-)
-_INSTANCE = "/instances/{instance_id:str}"
-
-ROUTES = (
-    Route(
-        "POST", "/instances", "create_instance", controllers.create_instance, "start",
-        "Create an instance", (400, 404, 409, 413, 415, 422, 503), {200: _FOUND},
-        headers=(LOCATION_HEADER, ETAG_HEADER),
-    ),
-    Route(
-        "GET", _INSTANCE, "get_instance", controllers.get_instance, "read", "Get an instance", _READ,
-        headers=(ETAG_HEADER,),
-    ),
-    Route(
-        "GET", f"{_INSTANCE}/events", "get_available_events", controllers.get_available_events, "read",
-        "List the events an instance could take", (*_READ, 409),
-    ),
-    Route(
-        "POST", f"{_INSTANCE}/events/{{event:path}}", "trigger_event", controllers.trigger_event, "event",
-        "Take an event", (400, 404, 409, 413, 415, 422, 503), {202: _ACCEPTED}, headers=(ETAG_HEADER, REPLAYED_HEADER),
-    ),
-    Route("GET", f"{_INSTANCE}/history", "get_history", controllers.get_history, "read", "Read the history", _READ),
-    Route(
-        "GET", f"{_INSTANCE}/diagram", "get_instance_diagram", controllers.get_instance_diagram, "read",
-        "Draw an instance", (*_READ, 409), media_type=MediaType.TEXT,
-    ),
-    Route("GET", "/definitions", "list_definitions", controllers.list_definitions, "read", "List the workflows", ()),
-    Route(
-        "GET", "/definitions/{workflow:str}/diagram", "get_diagram", controllers.get_diagram, "read",
-        "Draw a workflow", (400, 404), media_type=MediaType.TEXT,
-    ),
-)  # fmt: skip
-"""Every operation there is."""
-
-_ERRORS: Mapping[int, str] = {
-    400: "A parameter, the body or a value in it was refused.",
-    401: "It is not known who sends the request.",
-    403: "Who sends the request may not do this.",
-    404: "There is no such workflow or instance.",
-    409: "The instance cannot take this now, is at another version, or a guard refused it; state and context are as before. "
-    "Or the idempotency key was used for another request.",
-    413: "The body is too large.",
-    415: "The body is not declared as JSON.",
-    422: "A command failed and nothing took it; everything was rolled back.",
-    503: "The database cannot be reached, or the workflow cannot run here; nothing was applied.",
-}
+ROUTES = tuple(Route(operation, getattr(controllers, name)) for name, operation in OPERATIONS.items())
+"""Every operation but those for operators only."""
+OPERATOR_ROUTES = tuple(Route(operation, getattr(operators, name)) for name, operation in OPERATOR_OPERATIONS.items())
+"""Those."""
 
 
 def workflow_router(
@@ -118,7 +60,7 @@ def workflow_router(
 
     return Router(
         config.path,
-        route_handlers=[_handler(route, config) for route in ROUTES],
+        route_handlers=[_handler(route, config) for route in (*ROUTES, *(OPERATOR_ROUTES if config.operators else ()))],
         guards=list(config.guards),
         dependencies={
             "service": Provide(bound, sync_to_thread=False),
@@ -135,7 +77,7 @@ def workflow_router(
     )
 
 
-def _tenant_of(request: Request[Any, Any, Any], said_by: TenantOf) -> str:
+def _tenant_of(request: AnyRequest, said_by: TenantOf[AnyRequest]) -> str:
     tenant = said_by(request)
     if tenant is None:
         raise PermissionDeniedException("the request belongs to no tenant")
@@ -143,23 +85,30 @@ def _tenant_of(request: Request[Any, Any, Any], said_by: TenantOf) -> str:
 
 
 def _handler(route: Route, config: Controllers) -> HTTPRouteHandler:
-    prefix = config.operation_id_prefix
-    errors = [*route.errors, *((401, 403) if config.guards or config.tenant else ())]
-    decorate = (post if route.method == "POST" else get)(
+    prefix, operation = config.operation_id_prefix, route.operation
+    errors = [*operation.errors, *((401, 403) if config.guards or config.tenant else ())]
+    posted = [json_body(required=operation.needs_body)] if operation.method == "POST" else []
+    decorate = (post if operation.method == "POST" else get)(
         route.path,
-        guards=[ascii_query, *([json_body(required=route.action == "start")] if route.method == "POST" else [])],
-        opt={ACTION: route.action},
-        name=f"{prefix}:{route.name}",
-        media_type=route.media_type,
-        status_code=201 if route.action == "start" else 200,
-        operation_id=f"{prefix}_{route.name}",
-        summary=route.summary,
-        description=route.handler.__doc__,
-        response_headers=list(route.headers),
-        responses={**{status: _error(status) for status in errors}, **(route.answers or {})},
+        guards=[ascii_query, *posted],
+        opt={ACTION: operation.action},
+        name=f"{prefix}:{operation.name}",
+        media_type=MediaType.TEXT if operation.drawn else MediaType.JSON,
+        status_code=operation.status,
+        operation_id=f"{prefix}_{operation.name}",
+        summary=operation.summary,
+        description=operation.description,
+        response_headers=[told(name) for name in operation.headers],
+        responses={
+            **{status: _error(status) for status in errors},
+            **{
+                status: ResponseSpec(further.view, description=further.description, generate_examples=False)
+                for status, further in operation.answers.items()
+            },
+        },
     )
     return decorate(route.handler)
 
 
 def _error(status: int) -> ResponseSpec:
-    return ResponseSpec(ProblemDetails, media_type=PROBLEM_JSON, description=_ERRORS[status], generate_examples=False)
+    return ResponseSpec(ProblemDetails, media_type=PROBLEM_JSON, description=ERRORS[status], generate_examples=False)

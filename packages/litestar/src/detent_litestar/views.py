@@ -1,14 +1,13 @@
-"""How answers become bytes, and what only the routes show."""
+"""How answers become bytes."""
 
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from litestar import Response
 from litestar.serialization import default_serializer
 from litestar.types import Serializer
-from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
-from detent.definition.model import WorkflowDefinition
+from detent.service.http.answers import Answer
 
 T = TypeVar("T")
 
@@ -20,22 +19,7 @@ class ModelResponse(Response[T]):
         return to_json(content)
 
 
-class DefinitionView(BaseModel):
-    """The newest version of a workflow."""
-
-    name: str
-    version: str
-    initial_state: str
-    states: list[str]
-    description: str | None = Field(description="What the workflow is for, for people.")
-
-    @classmethod
-    def of(cls, definition: WorkflowDefinition) -> Self:
-        """The view of `definition`."""
-        return cls(
-            name=definition.name,
-            version=definition.version,
-            initial_state=definition.initial_state,
-            states=list(definition.states),
-            description=definition.description,
-        )
+def as_response(answer: Answer) -> Response[Any]:
+    """The answer as Litestar sends it."""
+    kind = Response if isinstance(answer.body, str) else ModelResponse
+    return kind(answer.body, status_code=answer.status, headers=dict(answer.headers), media_type=answer.media_type)

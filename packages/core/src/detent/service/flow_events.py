@@ -122,7 +122,8 @@ class FlowObserver(WorkflowObserver):
         flow = self._flow_of(run.workflow, run.definition_version)
         if flow is None or worked.advanced is not Advanced.RETRYING:
             return
-        details: JsonObject = {"attempt": run.attempts, ERROR: run.error}
+        error = run.error and {key: run.error[key] for key in ("code", "message")}
+        details: JsonObject = {"attempt": run.attempts, ERROR: error}
         step = step_of(run.state, flow.steps)
         await self.on_event(FlowEvent(FlowEventType.STEP_RETRY, run.instance_id, 0, run.updated_at, step, details))
 

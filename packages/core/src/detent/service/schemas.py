@@ -1,11 +1,12 @@
 """The JSON that web packages and the CLI speak: separate models for what comes in and what goes out."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from detent.definition.model import WorkflowDefinition
 from detent.runtime.arguments import is_whole
 
 
@@ -34,6 +35,9 @@ class NewInstance(_Incoming):
     """What is needed to create an instance."""
 
     workflow: str = Field(min_length=1, description="The name of the workflow.")
+    entry: str | None = Field(
+        default=None, description="Another state to begin in, by the name the definition gives it."
+    )
     context: dict[str, Any] = Field(default_factory=dict, description="Wins over the initial state's own context.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="Labels that never change.")
     trigger_metadata: dict[str, Any] = Field(default_factory=dict, description="Who and why, for history.")
@@ -145,6 +149,27 @@ class HistoryEntryView(_Outgoing):
     transition_id: UUID
     definition_version: str
     created_at: datetime
+
+
+class DefinitionView(BaseModel):
+    """The newest version of a workflow."""
+
+    name: str
+    version: str
+    initial_state: str
+    states: list[str]
+    description: str | None = Field(description="What the workflow is for, for people.")
+
+    @classmethod
+    def of(cls, definition: WorkflowDefinition) -> Self:
+        """The view of `definition`."""
+        return cls(
+            name=definition.name,
+            version=definition.version,
+            initial_state=definition.initial_state,
+            states=list(definition.states),
+            description=definition.description,
+        )
 
 
 class ProblemDetails(BaseModel):

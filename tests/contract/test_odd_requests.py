@@ -3,13 +3,13 @@
 import json
 from urllib.parse import quote_from_bytes, unquote
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from litestar import Litestar
 
-from detent import WorkflowDefinition
+from detent import MemoryStore, SqliteStore, WorkflowDefinition
 from detent.ids import new_id
-from detent_litestar import AllowAll, Controllers, WorkflowPlugin
+from tests.contract.doors import INSTANCES
 
 TASK = {
     "name": "task",
@@ -122,25 +122,21 @@ def tenant_of(request):
     return request.headers.get("x-tenant", "acme")
 
 
-@settings(max_examples=50)
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request, tmp_path):
+    return MemoryStore(lock_timeout=0.2) if request.param == "memory" else SqliteStore(tmp_path / "detent.db")
+
+
+@settings(max_examples=20)
 @example([("GET", "/instances/MINE", b"\x80", {}, b"")])
 @given(st.lists(REQUEST, min_size=1, max_size=10))
-async def test_no_request_is_the_servers_fault(serve, configured, store, requests):
-    plugin = WorkflowPlugin(
-        configured(
-            store=store,
-            definitions=[WorkflowDefinition.from_dict(TASK)],
-            commands=[],
-            guards=[],
-            controllers=Controllers(policy=AllowAll(), tenant=tenant_of),
-        )
-    )
-    app = Litestar(logging_config=None, plugins=[plugin])
-    async with serve(app):
-        mine = str((await plugin.runtime.create_instance("task", tenant="acme")).id)
+async def test_no_request_is_the_servers_fault(door, store, requests):
+    parts = {"definitions": [WorkflowDefinition.from_dict(TASK)], "commands": [], "guards": []}
+    async with door.serve(store=store, routes={"tenant": tenant_of}, **parts) as client:
+        mine = (await client.post(INSTANCES, json={"workflow": "task"})).json()["id"]
         for method, path, query, headers, body in requests:
             path = f"/workflows{path.replace('MINE', mine)}"
-            status, answered, whole = await ask(app, method, path, query, headers, body)
+            status, answered, whole = await ask(client.app, method, path, query, headers, body)
             assert status < 500, (method, path, query, headers, body, whole)
             if answered.get(b"content-type") == b"application/problem+json":
                 problem = json.loads(whole)

@@ -1,0 +1,192 @@
+"""The runtime of a web application: what the application says of it, where its commands get their objects, how it runs.
+
+Of the web frameworks' packages this is what they have in common; none of it knows a framework.
+"""
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from dishka import AsyncContainer, Provider, Scope, make_async_container
+from dishka.provider import BaseProvider
+
+from detent.clock import Clock
+from detent.definition.model import WorkflowDefinition
+from detent.flows.book import FlowBook
+from detent.integrations.dishka import DishkaInjector, WorkflowProvider, bind_runtime
+from detent.json_values import JsonObject
+from detent.registry.registry import Registry
+from detent.runtime.observers import WorkflowObserver
+from detent.runtime.parts import Settings
+from detent.runtime.retention_policy import RetentionPolicy
+from detent.runtime.runtime import WorkflowRuntime
+from detent.service.flows import FlowService
+from detent.service.service import WorkflowService
+from detent.service.triggers import TriggerService
+from detent.store.protocol import Store
+from detent.workers.config import WorkerConfig
+
+Adopts: TypeAlias = Callable[[JsonObject], bool]
+"""Says of a stored definition whether this process runs it."""
+
+MakesTriggers: TypeAlias = Callable[[WorkflowService], TriggerService]
+"""Makes the triggers' service over the running runtime: `lambda workflows: TriggerService(workflows, book, triggers)`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeConfig:
+    """The workflows of an application, and what of Detent it wants to run in its process."""
+
+    store: Store | None = None
+    """Where instances live. `None` takes the whole runtime from the container, which then starts and stops it."""
+    definitions: Sequence[WorkflowDefinition] = ()
+    """Every workflow, in as many versions as are still in use."""
+    commands: Sequence[Any] = ()
+    """What `@command` marked, or `Registry` objects."""
+    flows: FlowBook | None = None
+    """The flows and their handlers. What the runtime has to know of them is added to what stands above, flows that another
+    process saves are run here too, and handlers of requests get a `FlowService`.
+    """
+    adopts: Adopts | None = None
+    """Told a definition that another process stored, says whether this process runs it; flows need no word of it."""
+    guards: Sequence[Any] = ()
+    """What `@guard` marked: guards of events. Guards of routes stand in `controllers`."""
+    observers: Sequence[WorkflowObserver] = ()
+    """Told after each commit."""
+    subscribers: Sequence[Any] = ()
+    """What `@subscriber` marked: who hears of published messages; a process with a worker delivers."""
+    retention: Sequence[RetentionPolicy] = ()
+    """How long instances and their history are kept; a process with a worker sees to it, once an hour."""
+    clock: Clock | None = None
+    """`None` for the store's own clock."""
+    settings: Settings = field(default_factory=Settings)
+    """Limits and back-offs of the runtime."""
+    container: AsyncContainer | None = None
+    """The application's dishka container. `None` takes the one that `setup_dishka` gave the application, else a private one
+    is made. A container that comes from outside is never closed here.
+    """
+    providers: Sequence[BaseProvider] = ()
+    """What the private container provides to commands and guards."""
+    triggers: MakesTriggers | None = None
+    """Makes the service of triggers, once the runtime runs and before a worker does."""
+    worker: bool | WorkerConfig = False
+    """Whether this process works: advances runs, fires due timeouts, delivers messages, applies retention policies. Without,
+    another must. Any number of processes may.
+    """
+
+    @property
+    def fault(self) -> str | None:
+        """What contradicts itself, or `None`."""
+        parts = (self.definitions, self.commands, self.guards, self.observers, self.subscribers, self.retention)
+        if self.store is None and (any(parts) or self.flows is not None or self.adopts is not None):
+            return (
+                "without `store` the runtime comes from the container, whole; pass `store`, "
+                "or give definitions, commands, flows, guards, observers, subscribers, retention and adopts to the runtime "
+                "that the container makes"
+            )
+        if self.container is not None and self.providers:
+            return "`providers` are for the private container; give them to make_async_container() when passing `container`"
+        return None
+
+    @property
+    def worker_config(self) -> WorkerConfig | None:
+        """How the worker runs, or `None` when none does."""
+        if isinstance(self.worker, WorkerConfig):
+            return self.worker
+        return WorkerConfig() if self.worker else None
+
+    @property
+    def every_definition(self) -> list[WorkflowDefinition]:
+        """The definitions, those of the flows among them."""
+        return [*self.definitions, *(self.flows.definitions if self.flows else ())]
+
+    @property
+    def every_command(self) -> list[Any]:
+        """The commands, those that run the flows among them."""
+        return [*self.commands, *(self.flows.commands if self.flows else ())]
+
+    @property
+    def adopting(self) -> Adopts | None:
+        """Whether a stored definition is run here, by what `adopts` or the flows say; `None` where neither says anything."""
+        said = [adopts for adopts in (self.adopts, self.flows.adopts if self.flows else None) if adopts is not None]
+        return (lambda definition: any(adopts(definition) for adopts in said)) if said else None
+
+
+@asynccontextmanager
+async def container_for(
+    config: RuntimeConfig, of_application: AsyncContainer | None, *further: BaseProvider
+) -> AsyncIterator[AsyncContainer]:
+    """The container that was given, else the one the application was set up with, else a private one.
+
+    Only the private one is closed at the end, and has the `further` providers. The others belong to who made them.
+    """
+    given = config.container or of_application
+    if given is not None:
+        yield given
+        return
+    made = private_container(config, *further)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def private_container(config: RuntimeConfig, *further: BaseProvider) -> AsyncContainer:
+    """A container of the providers in `config`, of the classes among its commands and guards that those do not provide,
+    of the flows' service, and of the workflows' own provider, which comes last unless it is among them.
+    """
+    flows = [] if config.flows is None else [_flows_provider(config.flows)]
+    providers = [*flows, *config.providers, *further]
+    provided = {factory.provides.type_hint for provider in providers for factory in provider.factories}
+    missing = [made for made in _classes(config) if made not in provided]
+    if not any(isinstance(provider, WorkflowProvider) for provider in providers):
+        return make_async_container(*providers, WorkflowProvider(*missing))
+    made_here = Provider(scope=Scope.ACTION)
+    made_here.provide_all(*missing)
+    return make_async_container(made_here, *providers)
+
+
+@asynccontextmanager
+async def running(config: RuntimeConfig, container: AsyncContainer) -> AsyncIterator[WorkflowRuntime]:
+    """The runtime that `config` describes, or without a store, the one that the container owns, starts and stops."""
+    if config.store is None:
+        yield await container.get(WorkflowRuntime)
+        return
+    runtime = WorkflowRuntime(
+        store=config.store,
+        definitions=config.every_definition,
+        commands=config.every_command,
+        guards=config.guards,
+        observers=config.observers,
+        retention=config.retention,
+        subscribers=config.subscribers,
+        adopts=config.adopting,
+        clock=config.clock,
+        injector=DishkaInjector(container),
+        settings=config.settings,
+    )
+    bind_runtime(container, runtime)
+    async with runtime:
+        yield runtime
+
+
+def _flows_provider(book: FlowBook) -> Provider:
+    """Gives a `FlowService` over the `WorkflowService` of the same request or step."""
+
+    def flows(service: WorkflowService) -> FlowService:
+        return FlowService(service, book)
+
+    provider = Provider(scope=Scope.REQUEST)
+    provider.provide(flows)
+    return provider
+
+
+def _classes(config: RuntimeConfig) -> list[type]:
+    """The commands and guards that a container has to make."""
+    registry = Registry()
+    registry.add(config.commands)
+    registry.add(config.guards)
+    targets = [spec.target for spec in registry.commands.values()] + [spec.target for spec in registry.guards.values()]
+    return [target for target in targets if inspect.isclass(target)]

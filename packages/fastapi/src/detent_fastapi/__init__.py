@@ -1,0 +1,32 @@
+"""Detent in a FastAPI application: its runtime, its routes and its injection.
+
+`setup_workflows(app, WorkflowConfig(...))` is all there is to set up; see `WorkflowConfig` for what runs and is mounted on
+request only. Handlers get `Annotated[WorkflowService, Depends(workflows)]`.
+"""
+
+from detent.service.http.policy import AllowAll
+from detent.workers.config import WorkerConfig
+from detent_fastapi.config import Webhooks, WorkflowConfig, WorkflowRoutes
+from detent_fastapi.injection import flows, triggers, within, workflows
+from detent_fastapi.lifespan import Workflows
+from detent_fastapi.routes import workflow_router
+from detent_fastapi.setup import setup_workflows
+from detent_fastapi.turning_away import workflow_action
+from detent_fastapi.webhooks import webhook_router
+
+__all__ = [
+    "AllowAll",
+    "Webhooks",
+    "WorkerConfig",
+    "WorkflowConfig",
+    "WorkflowRoutes",
+    "Workflows",
+    "flows",
+    "setup_workflows",
+    "triggers",
+    "webhook_router",
+    "within",
+    "workflow_action",
+    "workflow_router",
+    "workflows",
+]

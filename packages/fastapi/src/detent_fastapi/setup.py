@@ -1,0 +1,27 @@
+"""The one call that an application makes."""
+
+from fastapi import FastAPI
+
+from detent_fastapi.config import WorkflowConfig
+from detent_fastapi.lifespan import Workflows, attach
+from detent_fastapi.routes import workflow_router
+from detent_fastapi.webhooks import webhook_router
+
+
+def setup_workflows(app: FastAPI, config: WorkflowConfig) -> Workflows:
+    """Workflows in a FastAPI application; called once, before it starts.
+
+    The lifespan of `app` then starts the runtime, inside the application's own: engines that the application opens there are
+    open before, and closed after the worker was drained and the runtime has stopped, with a private container last. Errors
+    of Detent become `application/problem+json`, unless the application has a handler for `DetentError`. Routes and the worker
+    run only when the config asks for them. Handlers get `Annotated[WorkflowService, Depends(workflows)]`, or
+    `FromDishka[WorkflowService]` where dishka serves requests.
+
+    The answer tells of the running `runtime`, `worker` and `triggers`. Raises `ValueError` for a second call on one application.
+    """
+    ours = attach(app, config)
+    if config.routes is not None:
+        app.include_router(workflow_router(config.routes))
+    if config.webhooks is not None:
+        app.include_router(webhook_router(config.webhooks))
+    return ours
