@@ -1,0 +1,77 @@
+"""The first page: how many instances are where, and what waits for somebody."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from starlette.responses import Response
+
+from detent.store.records import Status
+from detent_dashboard.visit import Visit
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class StateCount:
+    """How many instances of a workflow are in one state."""
+
+    state: str
+    by_status: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """In any status."""
+        return sum(self.by_status.values())
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowCount:
+    """One workflow at a glance."""
+
+    name: str
+    states: Sequence[StateCount]
+    due: int
+    """Active ones whose timeout should have fired."""
+    parked: int
+    unavailable: tuple[str, ...]
+    """Why it cannot run in this process; empty when it can."""
+
+    def of(self, status: str) -> int:
+        """How many are in a status."""
+        return sum(state.by_status.get(status, 0) for state in self.states)
+
+
+async def overview(visit: Visit) -> Response:
+    """`GET /`."""
+    await visit.require("read")
+    now, workflows = visit.now, visit.workflows
+    counted = await workflows.count_instances(group_by=("workflow", "state", "status"))
+    due = await workflows.count_instances(group_by="workflow", due=(None, now), status="active")
+    parked = await workflows.count_instances(group_by="workflow", parked=True)
+    names = sorted({*workflows.workflows, *(workflow for workflow, _, _ in counted)})
+    rows = [
+        WorkflowCount(
+            name,
+            _states(name, counted),
+            due.get(name, 0),
+            parked.get(name, 0),
+            tuple(workflows.unavailable.get(name, ())),
+        )
+        for name in names
+    ]
+    since = (now - DAY, None)
+    last_day = {
+        "made": (await workflows.count_instances(created=since))[()],
+        "finished": (await workflows.count_instances(finished=since))[()],
+        "failed": (await workflows.count_instances(finished=since, status="failed"))[()],
+    }
+    return visit.page("overview.html", rows=rows, last_day=last_day, statuses=[status.value for status in Status])
+
+
+def _states(workflow: str, counted: Mapping[tuple[str, str, str], int]) -> Sequence[StateCount]:
+    found: dict[str, dict[str, int]] = {}
+    for (name, state, status), count in counted.items():
+        if name == workflow:
+            found.setdefault(state, {})[str(status)] = count
+    return [StateCount(state, by_status) for state, by_status in sorted(found.items())]
