@@ -59,6 +59,12 @@ def test_a_definition_in_a_module_is_drawn(detent: Detent, module: str, expected
     assert detent("diagram", f"{module}:{attribute}").output == expected
 
 
+def test_a_class_made_of_a_diagram_is_drawn_by_its_definition(detent: Detent, module: str, expected: str) -> None:
+    made = "\nfrom detent.drawn import DrawnWorkflow\nclass Order(DrawnWorkflow[None]):\n    definition = order\n"
+    Path(f"{module}.py").write_text(MODULE + made)
+    assert detent("diagram", f"{module}:Order").output == expected
+
+
 def test_options_reach_the_diagram(detent: Detent) -> None:
     result = detent("diagram", "order.json", "--style", "flowchart", "--direction", "TB")
     assert "flowchart TB" in result.output
@@ -96,7 +102,7 @@ def test_a_diagram_can_be_kept_and_compared(detent: Detent, expected: str) -> No
         ("{module}:ordr", "has no ordr; did you mean 'order'?"),
         ("{module}:", "has no "),
         ("{module}:number", "is a int and not a WorkflowDefinition"),
-        ("{module}:cls", "is WorkflowDefinition and not a WorkflowDefinition"),
+        ("{module}:cls", "is the class WorkflowDefinition and not a WorkflowDefinition"),
         ("{module}:fail", "could not be called without arguments: RuntimeError: no\\x1b[2J luck"),
         ("{module}:needs", "could not be called without arguments: TypeError"),
     ],

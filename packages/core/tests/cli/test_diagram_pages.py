@@ -104,7 +104,7 @@ def test_a_mark_inside_of_a_fence_is_text(detent: Detent) -> None:
     result = detent("diagram", "--check", "docs")
     assert (result.exit_code, result.output) == (
         0,
-        "no diagram is marked: put <!-- detent diagram: SOURCE --> above one\n",
+        "no diagram is marked: put <!-- detent diagram: SOURCE --> above one, or .. detent diagram: SOURCE in a page of rst\n",
     )
 
 
@@ -151,6 +151,40 @@ def test_a_mark_that_cannot_be_drawn_is_told_with_its_place(detent: Detent, mode
     assert kept.read_text() == text
 
 
+def test_json_tells_of_each_diagram_where_it_is_and_how_it_was_found(detent: Detent) -> None:
+    mark = "<!-- detent diagram: order.json -->\n"
+    page(f"{mark}```mermaid\n```\n")
+    detent("diagram", "--write", "docs")
+    page(f"{mark}```mermaid\nold\n```\n{mark}\n<!-- detent diagram: gone.json -->\n", "docs/other.md")
+    result = detent("diagram", "--check", "docs", "--json")
+    answer = json.loads(result.output)
+    assert (result.exit_code, answer["valid"]) == (1, False)
+    current, changed, missing, faulty = answer["diagrams"]
+    assert current == {
+        "page": "docs/orders.md",
+        "line": 1,
+        "diagram": "order.json",
+        "state": "current",
+        "fault": None,
+        "difference": [],
+    }
+    assert (changed["page"], changed["line"], changed["state"]) == ("docs/other.md", 1, "out_of_date")
+    assert changed["difference"][:2] == ["--- docs/other.md as it is", "+++ docs/other.md as drawn"]
+    assert "-old" in changed["difference"]
+    assert (missing["line"], missing["state"]) == (5, "missing")
+    assert (faulty["line"], faulty["state"], faulty["difference"]) == (7, "faulty", [])
+    assert "gone.json cannot be read" in faulty["fault"]
+
+
+def test_json_is_sound_where_all_is_as_drawn_or_was_drawn(detent: Detent) -> None:
+    page(PAGE)
+    written = detent("diagram", "--write", "docs", "--json")
+    assert written.exit_code == 0
+    assert [found["state"] for found in json.loads(written.output)["diagrams"]] == ["out_of_date", "out_of_date"]
+    checked = detent("diagram", "--check", "docs", "--json")
+    assert (checked.exit_code, json.loads(checked.output)["valid"]) == (0, True)
+
+
 def test_line_ends_and_what_looks_like_them_are_kept(detent: Detent) -> None:
     kept = page("a\u2028b\x0bc\r\n<!-- detent diagram: order.json -->\r\n```mermaid\r\n```\r\nno end")
     detent("diagram", "--write", "docs")
@@ -185,6 +219,8 @@ def test_folders_are_searched_without_what_is_hidden_or_installed(detent: Detent
         ("docs", "order.json", "--check"),
         ("order.json", "order.json"),
         ("order.json", "--write"),
+        ("order.json", "--json"),
+        ("order.json", "--json", "--check", "--output", "x"),
     ],
 )
 def test_what_makes_no_sense_is_a_mistake_of_use(detent: Detent, arguments: tuple[str, ...]) -> None:

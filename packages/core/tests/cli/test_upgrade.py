@@ -237,7 +237,10 @@ def test_a_runtime_may_be_an_object_or_what_a_function_returns_or_opens(detent: 
         (("claim", "--runtime", "nothing:here"), "nothing cannot be imported: ModuleNotFoundError"),
         (("claim", "--runtime", "claims:old"), "claims:old is a WorkflowDefinition and not a WorkflowRuntime"),
         (("claim", "--runtime", "claims:entered"), "claims:entered is a list and not a WorkflowRuntime"),
-        (("claim", "--runtime", "claims:FakeClock"), "claims:FakeClock is FakeClock and not a WorkflowRuntime"),
+        (
+            ("claim", "--runtime", "claims:FakeClock"),
+            "claims:FakeClock is the class FakeClock and not a WorkflowRuntime",
+        ),
         (
             ("claim", "--runtime", "claims:broken"),
             "claims:broken could not be called without arguments: RuntimeError: no",

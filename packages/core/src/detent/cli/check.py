@@ -129,7 +129,8 @@ def _print(checked: Checked, most: int) -> None:
     report = checked.report
     click.echo(f"{click.style(one_line(shown_name(report)), bold=True)}: {summary(report)}")
     for problem, place in zip(report.problems, checked.places, strict=True):
-        print_problem(problem, f"{place[0]}:{place[1]} " if place else "")
+        says_so_itself = _TOLD_PLACE.fullmatch(problem.path) is not None
+        print_problem(problem, f"{place[0]}:{place[1]} " if place and not says_so_itself else "")
     if checked.paths is not None:
         told = _paths_told(checked.paths, most)
         more = "more than " if told["more"] else ""

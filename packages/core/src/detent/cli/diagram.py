@@ -8,7 +8,7 @@ import rich_click as click
 
 from detent.cli.drawing import Drawing, drawing_options
 from detent.cli.mermaid_cli import Theme, draw_picture, find_mmdc
-from detent.cli.pages import is_page, keep_pages
+from detent.cli.pages import holds_pages, keep_pages
 from detent.cli.terminal import one_line
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -28,6 +28,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--check", is_flag=True, help="Write nothing; exit code 1 when the pages, or the file of --output, are out of date."
 )
 @click.option("--write", is_flag=True, help="Draw the marked diagrams in the pages again.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Of pages, answer JSON: each marked diagram, and how it was found."
+)
 def diagram(
     sources: tuple[str, ...],
     output: Path | None,
@@ -37,6 +40,7 @@ def diagram(
     mmdc: str | None,
     check: bool,
     write: bool,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Draw a definition or a flow as a Mermaid diagram, or in the language of Graphviz.
@@ -44,14 +48,16 @@ def diagram(
     It is read from a JSON or YAML file, from standard input for `-`, or from a Python `module:attribute`, which is a
     WorkflowDefinition, a Flow, or a function that returns one. Of a flow, --handlers tells where `goto` may lead.
 
-    With --check or --write, pages of Markdown and folders of them are compared or written instead: each block of a diagram
-    below a comment `detent diagram: SOURCE` with the options of this command.
+    With --check or --write, pages of Markdown or reStructuredText and folders of them are compared or written instead: each
+    block of a diagram below a comment `detent diagram: SOURCE` with the options of this command.
     """
     drawing = Drawing.taken_from(options)
-    if any(map(is_page, sources)):
+    if any(map(holds_pages, sources)):
         _refuse_beside_pages(sources, drawing, [output, png, svg])
-        keep_pages(sources, _mode(check, write))
+        keep_pages(sources, _mode(check, write), as_json=as_json)
         return
+    if as_json:
+        raise click.UsageError("--json tells what was found in pages; name pages or folders, and --check or --write")
     _refuse_misuse(sources, drawing, [png, svg], check=check, write=write, output=output)
     program = find_mmdc(mmdc) if png or svg else ""
     text = drawing.of(sources[0])
@@ -72,9 +78,9 @@ def _mode(check: bool, write: bool) -> Literal["check", "write"]:
 
 
 def _refuse_beside_pages(sources: Sequence[str], drawing: Drawing, files: Sequence[Path | None]) -> None:
-    others = [source for source in sources if not is_page(source)]
+    others = [source for source in sources if not holds_pages(source)]
     if others:
-        raise click.UsageError(one_line(f"{others[0]} is no page of Markdown and no folder, as the other SOURCEs are"))
+        raise click.UsageError(one_line(f"{others[0]} is no page and no folder, as the other SOURCEs are"))
     if any(files):
         raise click.UsageError("--output, --png and --svg take a definition or a flow, and no pages")
     if drawing != Drawing():
@@ -93,11 +99,11 @@ def _refuse_misuse(
     output: Path | None,
 ) -> None:
     if len(sources) > 1:
-        raise click.UsageError("one definition or flow is drawn at a time; several SOURCEs are pages of Markdown")
+        raise click.UsageError("one definition or flow is drawn at a time; several SOURCEs are pages")
     if write:
         raise click.UsageError("--write draws the diagrams in pages; a diagram alone is written with --output")
     if check and output is None:
-        raise click.UsageError("--check compares with a file: name it with --output, or name pages of Markdown")
+        raise click.UsageError("--check compares with a file: name it with --output, or name pages")
     if any(pictures) and check:
         raise click.UsageError("a picture cannot be compared: --check is for text")
     if any(pictures) and drawing.format != "mermaid":

@@ -35,7 +35,7 @@ def called(found: Any, source: str) -> Any:
 
 def kind_of(found: Any) -> str:
     """What to call a thing that is not what was wanted."""
-    return found.__name__ if isinstance(found, type) else f"a {type(found).__name__}"
+    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
 
 
 def failure(what: str, error: BaseException) -> str:

@@ -1,19 +1,30 @@
-"""The diagrams in Markdown pages, kept as the definitions are: compared, or drawn again."""
+"""The diagrams in pages of Markdown and reStructuredText, kept as the definitions are: compared, or drawn again."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import rich_click as click
 from click.exceptions import Exit
 
 from detent.cli.drawing import drawn_as_asked
-from detent.cli.marked_blocks import MarkedBlock, marked_blocks, with_blocks
+from detent.cli.marked_blocks import MarkedBlock, with_blocks
+from detent.cli.marked_directives import marked_directives
+from detent.cli.marked_fences import marked_fences
 from detent.cli.terminal import one_line, printable
 
-_ENDINGS = frozenset({".md", ".markdown"})
+State: TypeAlias = Literal["current", "out_of_date", "missing", "faulty"]
+"""How a marked diagram was found: as drawn, different, not there at all, or one that cannot be drawn or written."""
+
+_FINDERS: dict[str, Callable[[str], Iterator[MarkedBlock]]] = {
+    ".md": marked_fences,
+    ".markdown": marked_fences,
+    ".rst": marked_directives,
+}
+"""How the marked diagrams of a page are found, by the end of its name."""
 _NOT_WRITTEN = frozenset({"node_modules", "site-packages", "__pycache__"})
 """Folders whose pages are somebody else's."""
 
@@ -30,33 +41,64 @@ class Kept:
     """Why not."""
 
     @property
-    def is_current(self) -> bool:
-        """Whether the page shows what its mark asks for."""
-        return self.drawn is not None and self.drawn.info == self.block.info and self.drawn.text == self.block.text
+    def state(self) -> State:
+        """How the diagram was found."""
+        if self.drawn is None:
+            return "faulty"
+        if not self.block.exists:
+            return "missing"
+        return "current" if self.drawn.text == self.block.text else "out_of_date"
 
     @property
     def place(self) -> str:
         """The page and the line of the mark."""
         return f"{self.page}:{self.block.mark}"
 
+    def difference(self) -> list[str]:
+        """What would change, as `diff -u` tells it; nothing where it is current, or cannot be drawn."""
+        if self.drawn is None:
+            return []
+        kept, drawn = self.block.text.splitlines(), self.drawn.text.splitlines()
+        return list(unified_diff(kept, drawn, f"{self.page} as it is", f"{self.page} as drawn", lineterm="", n=1))
 
-def is_page(source: str) -> bool:
-    """Whether this is a page of Markdown or a folder of them, and not a definition."""
-    return Path(source).suffix.lower() in _ENDINGS or Path(source).is_dir()
+    def to_dict(self) -> dict[str, Any]:
+        """What was found as JSON values."""
+        return {
+            "page": str(self.page),
+            "line": self.block.mark,
+            "diagram": self.block.words,
+            "state": self.state,
+            "fault": self.fault or None,
+            "difference": self.difference(),
+        }
 
 
-def keep_pages(sources: Sequence[str], mode: Literal["check", "write"]) -> None:
+def is_page(path: Path) -> bool:
+    """Whether this is a page of Markdown or reStructuredText."""
+    return path.suffix.lower() in _FINDERS
+
+
+def holds_pages(source: str) -> bool:
+    """Whether this is a page or a folder of them, and not a definition."""
+    return is_page(Path(source)) or Path(source).is_dir()
+
+
+def keep_pages(sources: Sequence[str], mode: Literal["check", "write"], *, as_json: bool = False) -> None:
     """Compare, or draw again, each marked diagram in pages and folders, and say what was found; exit code 1 for trouble."""
     texts = {page: _read(page) for page in _pages(sources)}
     kept = [found for page, text in texts.items() for found in _found(page, text)]
-    stale = [found for found in kept if not found.is_current]
+    stale = [found for found in kept if found.state != "current"]
     if mode == "write":
         for page, text in texts.items():
             _write(page, text, [found for found in stale if found.page == page])
-    for found in stale:
-        _tell(found, mode)
-    click.echo(_summary(len(kept), stale, mode))
-    if any(found.fault or mode == "check" for found in stale):
+    trouble = any(found.fault or mode == "check" for found in stale)
+    if as_json:
+        click.echo(json.dumps({"valid": not trouble, "diagrams": [found.to_dict() for found in kept]}, indent=2))
+    else:
+        for found in stale:
+            _tell(found, mode)
+        click.echo(_summary(len(kept), stale, mode))
+    if trouble:
         raise Exit(1)
 
 
@@ -72,7 +114,7 @@ def _belongs_to(page: Path, folder: Path) -> bool:
     """Whether a file in the folder is a page that somebody wrote there."""
     above = page.relative_to(folder).parts
     hidden = any(part.startswith(".") or part in _NOT_WRITTEN for part in above)
-    return page.suffix.lower() in _ENDINGS and not hidden and page.is_file()
+    return is_page(page) and not hidden and page.is_file()
 
 
 def _read(page: Path) -> str:
@@ -83,9 +125,9 @@ def _read(page: Path) -> str:
 
 
 def _found(page: Path, text: str) -> Iterator[Kept]:
-    for block in marked_blocks(text.replace("\r\n", "\n")):
-        if not block.closed:
-            yield Kept(page, block, None, "the block after this mark is not closed")
+    for block in _FINDERS[page.suffix.lower()](text.replace("\r\n", "\n")):
+        if block.fault:
+            yield Kept(page, block, None, block.fault)
             continue
         try:
             drawn = drawn_as_asked(block.words)
@@ -118,18 +160,17 @@ def _tell(found: Kept, mode: Literal["check", "write"]) -> None:
     elif mode == "write":
         click.echo(one_line(f"{found.place}: drew {found.block.words}"))
     else:
-        state = "is missing" if found.block.info is None else "is out of date"
+        state = "is missing" if found.state == "missing" else "is out of date"
         click.echo(one_line(f"{found.place}: the diagram of {found.block.words} {state}"))
-        page = str(found.page)
-        kept, drawn = found.block.text.splitlines(), found.drawn.text.splitlines()
-        for line in unified_diff(kept, drawn, f"{page} as it is", f"{page} as drawn", lineterm="", n=1):
+        for line in found.difference():
             click.echo(f"    {printable(line)}")
 
 
 def _summary(number: int, stale: Sequence[Kept], mode: Literal["check", "write"]) -> str:
     diagrams = f"{number} {'diagram' if number == 1 else 'diagrams'}"
     if number == 0:
-        return "no diagram is marked: put <!-- detent diagram: SOURCE --> above one"
+        marks = "<!-- detent diagram: SOURCE --> above one, or .. detent diagram: SOURCE in a page of rst"
+        return f"no diagram is marked: put {marks}"
     if not stale:
         return f"{diagrams}, all as drawn"
     faults = sum(bool(found.fault) for found in stale)

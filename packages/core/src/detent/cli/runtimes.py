@@ -16,6 +16,7 @@ from detent.runtime.runtime import WorkflowRuntime
 T = TypeVar("T")
 
 runtime_option = click.option(
+    "--app",
     "--runtime",
     "source",
     required=True,
@@ -29,23 +30,50 @@ runtime_option = click.option(
 
 def with_runtime(source: str, work: Callable[[WorkflowRuntime], Awaitable[T]]) -> T:
     """What `work` answers, given the runtime, started. What goes wrong is told in a sentence."""
-    if ":" not in source:
-        raise click.ClickException(one_line(f"{source} is no MODULE:ATTRIBUTE, such as shop.workflows:runtime"))
+    return answered(source, lambda: runtime_at(source), work)
+
+
+def answered(
+    told: str,
+    opened: Callable[[], AbstractAsyncContextManager[WorkflowRuntime]],
+    work: Callable[[WorkflowRuntime], Awaitable[T]],
+) -> T:
+    """What `work` answers, given the runtime that `opened` opens and `told` names. What goes wrong is told in a sentence."""
     try:
-        return asyncio.run(_worked(source, work))
-    except DetentError as error:
-        raise click.ClickException(printable(str(error))) from error
+        return asyncio.run(_worked(told, opened, work))
+    except (DetentError, ExceptionGroup) as error:
+        raise _for_people(error) from error
 
 
-async def _worked(source: str, work: Callable[[WorkflowRuntime], Awaitable[T]]) -> T:
+async def _worked(
+    told: str,
+    opened: Callable[[], AbstractAsyncContextManager[WorkflowRuntime]],
+    work: Callable[[WorkflowRuntime], Awaitable[T]],
+) -> T:
     async with AsyncExitStack() as stack:
         try:
-            runtime = await stack.enter_async_context(_opened(source))
-        except (DetentError, click.ClickException):
+            runtime = await stack.enter_async_context(opened())
+        except (DetentError, click.ClickException, ExceptionGroup):
             raise
         except Exception as error:  # starting runs the user's code, which may do anything
-            raise click.ClickException(failure(f"{source} could not be started", error)) from error
+            raise click.ClickException(failure(f"{told} could not be started", error)) from error
         return await work(runtime)
+
+
+def _for_people(error: Exception) -> Exception:
+    """An error of ours as one sentence, and any other as it is; the lifespan of an application wraps both in groups."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return click.ClickException(printable(str(error))) if isinstance(error, DetentError) else error
+
+
+@asynccontextmanager
+async def runtime_at(source: str) -> AsyncIterator[WorkflowRuntime]:
+    """The runtime at `MODULE:ATTRIBUTE`, started. Raises `ClickException` for what is there and is none."""
+    if ":" not in source:
+        raise click.ClickException(one_line(f"{source} is no MODULE:ATTRIBUTE, such as shop.workflows:runtime"))
+    async with _opened(source) as runtime:
+        yield runtime
 
 
 @asynccontextmanager

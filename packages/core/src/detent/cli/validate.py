@@ -90,9 +90,10 @@ def report_on(source: str, handlers: Handlers | None) -> Report:
         return Report(source, None, error.problems)
     except OSError as error:
         return Report(source, None, [Problem("", "unreadable", f"cannot be read: {error.strerror or error}")])
-    if isinstance(read, Flow):
-        return Report(source, read, _flow_problems(read, handlers), handlers_checked=handlers is not None)
-    return Report(source, read, check(read))
+    written = read.written
+    if isinstance(written, Flow):
+        return Report(source, written, _flow_problems(written, handlers), handlers_checked=handlers is not None)
+    return Report(source, written, [*read.warnings, *check(written)])
 
 
 def _flow_problems(flow: Flow, handlers: Handlers | None) -> list[Problem]:

@@ -1,0 +1,124 @@
+"""How a command of operators finds its runtime: the application's own, or one over the database alone."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar
+
+import rich_click as click
+from click import get_current_context
+from click.core import ParameterSource
+
+from detent.cli.runtimes import answered, runtime_at
+from detent.cli.stores import store_at
+from detent.errors import DefinitionInvalid
+from detent.json_values import JsonValue
+from detent.runtime.live_versions import why_not
+from detent.runtime.runtime import WorkflowRuntime
+from detent.service.service import WorkflowService
+
+T = TypeVar("T")
+
+Opened: TypeAlias = Callable[[], AbstractAsyncContextManager[WorkflowRuntime]]
+"""Starts the application's runtime, and stops it at the end."""
+
+_MOUNTED = "detent.cli.operating.opened"
+
+NAME_THE_APPLICATION = "name the application: --app MODULE:RUNTIME, or the variable DETENT_RUNTIME"
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A runtime that a command works with."""
+
+    runtime: WorkflowRuntime
+    database_alone: bool
+    """Whether it knows what is stored and nothing else: no commands, guards, observers or subscribers."""
+
+    @property
+    def now(self) -> datetime:
+        """The runtime's time."""
+        parts = self.runtime.running().parts
+        return parts.present
+
+    def service(self, *, actor: str | None = None, reason: str | None = None) -> WorkflowService:
+        """The verbs, with who acts and why, for history."""
+        said: dict[str, JsonValue] = {"source": "cli"}
+        said |= {} if actor is None else {"actor": actor}
+        said |= {} if reason is None else {"reason": reason}
+        return WorkflowService(self.runtime, trigger_metadata=said)
+
+
+def mount(opened: Opened) -> None:
+    """Let the commands below the current one work with the runtime that `opened` starts: a framework's own command line."""
+    get_current_context().meta[_MOUNTED] = opened
+
+
+def connection_options() -> list[click.Option]:
+    """The options that say which runtime, for where no framework does."""
+    return [
+        click.Option(
+            ["--app", "--runtime"],
+            envvar="DETENT_RUNTIME",
+            show_envvar=True,
+            metavar="MODULE:RUNTIME",
+            expose_value=False,
+            callback=_noted,
+            help="The application's WorkflowRuntime, or a function that returns or opens one.",
+        ),
+        click.Option(
+            ["--database"],
+            envvar="DETENT_DATABASE_URL",
+            show_envvar=True,
+            metavar="URL",
+            expose_value=False,
+            callback=_noted,
+            help="Without an application: postgresql://… or sqlite:///FILE, and what is stored there.",
+        ),
+    ]
+
+
+def connected(work: Callable[[Connected], Awaitable[T]]) -> T:
+    """What `work` answers, given a started runtime. What goes wrong is told in a sentence."""
+    meta = get_current_context().meta
+    if _MOUNTED in meta:
+        return answered("the application", meta[_MOUNTED], lambda runtime: work(Connected(runtime, False)))
+    app, database = meta.get(_key("app")), meta.get(_key("database"))
+    if app and not (database and _said("database") and not _said("app")):
+        return answered(app, lambda: runtime_at(app), lambda runtime: work(Connected(runtime, False)))
+    if not database:
+        raise click.UsageError("which runtime? --app MODULE:RUNTIME or --database URL says so")
+    return answered("the database", lambda: _over(database), lambda runtime: _alone(Connected(runtime, True), work))
+
+
+@asynccontextmanager
+async def _over(url: str) -> AsyncIterator[WorkflowRuntime]:
+    """A runtime over the database at `url` that has nothing registered: versions come from what is stored."""
+    async with WorkflowRuntime(store=store_at(url)) as runtime:
+        yield runtime
+
+
+async def _alone(connected: Connected, work: Callable[[Connected], Awaitable[T]]) -> T:
+    try:
+        return await work(connected)
+    except DefinitionInvalid as error:
+        raise click.ClickException(not_here(error)) from error
+
+
+def not_here(error: DefinitionInvalid) -> str:
+    """Why a stored version cannot run without its application, and what to do."""
+    named = f"workflow {error.workflow!r}" + (f" v{error.version}" if error.version else "")
+    return f"{named} needs what only its application has: {why_not(error)} ({NAME_THE_APPLICATION})"
+
+
+def _noted(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    context.meta[_key(str(parameter.name))] = value
+
+
+def _key(name: str) -> str:
+    return f"{__name__}.{name}"
+
+
+def _said(name: str) -> bool:
+    return get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -1,0 +1,128 @@
+"""An application with claims in a SQLite file, and the `detent` command beside it."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import pytest
+from click.testing import Result
+
+from detent import SqliteStore, WorkflowInstance, WorkflowRuntime
+
+T = TypeVar("T")
+Detent: TypeAlias = Callable[..., Result]
+Claims: TypeAlias = dict[str, str]
+"""Ids by customer."""
+Application: TypeAlias = Callable[[], WorkflowRuntime]
+
+CLAIMS = """
+from detent import Fail, Refuse, SqliteStore, WorkflowDefinition, WorkflowRuntime, command, guard
+
+claim = WorkflowDefinition.from_dict({
+    "name": "claim", "initial_state": "open",
+    "states": {
+        "open": {"events": {
+            "decide": {"target": "decided", "guard": "complete", "payload": {"type": "object"}},
+            "lapse": {"target": "lapsed", "timeout": "30d"},
+            "charge": {"target": "decided", "commands": ["charge"]},
+            "route": {"target": "decided", "error": "lapsed", "commands": ["charge"]},
+        }},
+        "decided": {"events": {"pay": {"target": "paid"}}},
+        "paid": {},
+        "lapsed": {"outcome": "failure"},
+    },
+})
+door = WorkflowDefinition.from_dict({
+    "name": "door", "initial_state": "shut",
+    "states": {"shut": {"events": {"open": {"target": "open"}}}, "open": {"events": {"shut": {"target": "shut"}}}},
+})
+news = WorkflowDefinition.from_dict({
+    "name": "news", "initial_state": "new", "publish": "news",
+    "states": {"new": {"events": {"print": {"target": "out"}}}, "out": {}},
+})
+gone = WorkflowDefinition.from_dict({
+    "name": "gone", "initial_state": "new",
+    "states": {"new": {"events": {"go": {"target": "out", "commands": ["go"]}}}, "out": {}},
+})
+
+@guard("complete")
+def complete(ctx: object) -> bool | Refuse:
+    return True if ctx.context.get("papers") else Refuse("papers are missing \\x1b[2J")
+
+@command("charge")
+async def charge(ctx: object) -> Fail:
+    return Fail("declined", "the bank said no")
+
+@command("go", durable=True, retry="never")
+async def go(ctx: object) -> Fail:
+    return Fail("blocked", "the way is blocked")
+
+def runtime():
+    return WorkflowRuntime(
+        store=SqliteStore("claims.db"), definitions=[claim, door, news, gone], guards=[complete], commands=[charge, go]
+    )
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable names a runtime."""
+    monkeypatch.delenv("DETENT_RUNTIME", raising=False)
+    monkeypatch.delenv("DETENT_DATABASE_URL", raising=False)
+
+
+@pytest.fixture
+def application(detent: Detent) -> Iterator[Application]:
+    """Makes the application's runtime, which `claims:runtime` names."""
+    sys.modules.pop("claims", None)
+    Path("claims.py").write_text(CLAIMS)
+    names: dict[str, Any] = {}
+    exec(CLAIMS, names)  # noqa: S102 - the module that commands import, for the test itself
+    yield names["runtime"]
+    sys.modules.pop("claims", None)
+
+
+@pytest.fixture
+def claims(application: Application, monkeypatch: pytest.MonkeyPatch) -> Claims:
+    """Claims of anna, ben and eve, whose papers are complete; `DETENT_RUNTIME` names their application."""
+
+    async def make(runtime: WorkflowRuntime) -> Claims:
+        made = {}
+        for customer in ("anna", "ben", "eve"):
+            context = {"papers": 3} if customer == "eve" else {}
+            created = await runtime.create_instance("claim", metadata={"customer": customer}, context=context)
+            made[customer] = str(created.id)
+        return made
+
+    monkeypatch.setenv("DETENT_RUNTIME", "claims:runtime")
+    return _within(application, make)
+
+
+def _within(application: Application, work: Callable[[WorkflowRuntime], Awaitable[T]]) -> T:
+    async def worked() -> T:
+        async with application() as runtime:
+            return await work(runtime)
+
+    return asyncio.run(worked())
+
+
+@pytest.fixture
+def within(application: Application) -> Callable[[Callable[[WorkflowRuntime], Awaitable[Any]]], Any]:
+    """Gives what a function answers that is given the application's runtime, running."""
+    return lambda work: _within(application, work)
+
+
+@pytest.fixture
+def stored() -> Callable[[str], WorkflowInstance]:
+    """The instance of an id as it is in the file."""
+
+    def load(instance: str) -> WorkflowInstance:
+        async def loaded() -> WorkflowInstance:
+            async with WorkflowRuntime(store=SqliteStore("claims.db")) as runtime:
+                return await runtime.get_instance(instance)
+
+        return asyncio.run(loaded())
+
+    return load

@@ -1,0 +1,107 @@
+"""The commands of operators over PostgreSQL: by the database alone, as `DETENT_DATABASE_URL` names it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import URL
+
+from detent import WorkflowDefinition, WorkflowRuntime
+from detent.cli.main import main
+from detent_pg import PgStore
+from detent_pg.schema import schema_version
+from tests.databases import database_beside
+
+DOOR = WorkflowDefinition.from_dict(
+    {
+        "name": "door",
+        "initial_state": "shut",
+        "states": {
+            "shut": {"events": {"open": {"target": "open"}}},
+            "open": {"events": {"shut": {"target": "shut", "timeout": "1h"}, "remove": {"target": "removed"}}},
+            "removed": {},
+        },
+    }
+)
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Two doors in a database of their own, and the command line beside it."""
+
+    url: str
+    ids: list[UUID]
+
+    async def run(self, *arguments: str) -> Result:
+        """Calls `detent`, which runs an event loop of its own."""
+        env = {"DETENT_DATABASE_URL": self.url, "DETENT_RUNTIME": None, "COLUMNS": "120"}
+        return await asyncio.to_thread(CliRunner().invoke, main, arguments, env=env)
+
+    async def ask(self, *arguments: str) -> Any:
+        """The JSON that it answers."""
+        result = await self.run(*arguments, "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+
+@pytest.fixture
+async def doors(postgres_url: URL) -> AsyncIterator[Doors]:
+    async with database_beside(postgres_url) as url:
+        store = PgStore.from_url(url)
+        await store.upgrade()
+        async with WorkflowRuntime(store=store, definitions=[DOOR]) as runtime:
+            ids = [(await runtime.create_instance("door", metadata={"room": room})).id for room in (1, 2)]
+        yield Doors(url, ids)
+
+
+async def test_operators_find(doors: Doors) -> None:
+    [found] = (await doors.ask("list", "--metadata", "room=2"))["instances"]
+    assert found["id"] == str(doors.ids[1])
+    page = await doors.ask("list", "--limit", "1")
+    assert [each["id"] for each in (await doors.ask("list", "--cursor", page["cursor"]))["instances"]] == [
+        str(doors.ids[0])
+    ]
+    assert (await doors.ask("parked"))["instances"] == []
+    assert (await doors.ask("runs"))["runs"] == []
+    [definition] = (await doors.ask("definitions"))["definitions"]
+    assert (definition["workflow"], definition["live"], definition["registered"]) == ("door", 2, False)
+
+
+async def test_operators_look(doors: Doors) -> None:
+    one = str(doors.ids[0])
+    assert (await doors.ask("show", one))["problems"] == []
+    assert [entry["event"] for entry in (await doors.ask("history", one))["entries"]] == ["$created"]
+    assert [event["name"] for event in (await doors.ask("events", one))["events"]] == ["open"]
+
+
+async def test_operators_trigger_and_send(doors: Doors) -> None:
+    one, two = map(str, doors.ids)
+    assert (await doors.ask("trigger", one, "open"))["instance"]["state"] == "open"
+    assert (await doors.ask("send", two, "shut"))["instance_id"] == two
+
+
+async def test_operators_move(doors: Doors) -> None:
+    ids = sorted(map(str, doors.ids))
+    assert (await doors.ask("pause", "--workflow", "door", "--yes"))["changed"] == ids
+    assert (await doors.ask("resume", *ids, "--yes"))["changed"] == ids
+    assert (await doors.ask("force", ids[0], "--to", "removed", "--yes"))["changed"] == [ids[0]]
+    assert (await doors.ask("cancel", "--state", "shut", "--yes", "--reason", "gone"))["changed"] == [ids[1]]
+
+
+async def test_the_doctor_tells_schema_and_clocks(doors: Doors) -> None:
+    found = {each["check"]: each for each in (await doors.ask("doctor"))["findings"]}
+    assert found["database"]["detail"].startswith("answers: PostgreSQL")
+    assert found["database"]["detail"].endswith(f", schema version {schema_version}")
+    assert found["clocks"]["status"] == "ok"
+
+
+async def test_the_doctor_says_what_to_do_about_an_empty_database(postgres_url: URL) -> None:
+    async with database_beside(postgres_url) as url:
+        result = await Doors(url, []).run("doctor")
+    assert result.exit_code == 1
+    assert "detent db upgrade" in result.stdout
