@@ -6,7 +6,7 @@ RUN := $(UV) run --locked
 
 # One PostgreSQL database per worker; WORKERS=0 runs in one process (for pdb, or to read prints).
 WORKERS ?= 2
-# Which package's tests: core, pg, litestar, handlers, redis; empty for all.
+# Which package's tests: core, pg, litestar, fastapi, handlers, redis, dashboard; empty for all.
 PKG ?=
 # Anything more for the command: make test ARGS="-k timeout", make demo ARGS=--check
 ARGS ?=
@@ -28,8 +28,8 @@ dev: $(UV) ## Start the example application and restart it whenever a source fil
 test: $(UV) ## Run all tests (PKG=core: one package; WORKERS=0: one process; ARGS=...: more for pytest)
 	$(RUN) pytest -n $(WORKERS) $(if $(PKG),packages/$(PKG)/tests) $(ARGS)
 
-nightly: $(UV) ## Run the tests that draw their examples with 2,000 of them instead of 100
-	$(RUN) pytest -n $(WORKERS) --hypothesis-profile=nightly tests/test_side_by_side.py tests/test_durable_side_by_side.py packages/core/tests/definition $(ARGS)
+nightly: $(UV) ## Run the tests that draw their examples with 2,000 of them instead of 100, the reader's with 50,000 instead of 2,500
+	$(RUN) pytest -n $(WORKERS) --hypothesis-profile=nightly tests/test_side_by_side.py tests/test_durable_side_by_side.py tests/mermaid packages/core/tests/definition packages/core/tests/notation $(ARGS)
 
 chaos: $(UV) ## Kill workers, crash the server and cut connections, and count what is left (minutes); then a herd of timeouts, and latency
 	$(RUN) python -m tests.chaos.chaos $(ARGS)

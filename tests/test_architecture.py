@@ -30,7 +30,7 @@ def test_the_road_is_at_most_a_dozen_files_and_visits_none_twice():
 
 
 def test_every_other_file_that_the_page_names_exists():
-    sources = [ROOT / "packages" / package / "src" for package in ("core", "pg", "litestar")]
+    sources = [ROOT / "packages" / package / "src" for package in ("core", "pg", "litestar", "fastapi")]
     folders = [*sources, ROOT, sources[0] / "detent"]
     named = re.findall(r"`([\w/]+\.py)`", PAGE)
     missing = [name for name in named if "/" in name and not any((folder / name).is_file() for folder in folders)]

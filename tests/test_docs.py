@@ -109,14 +109,10 @@ def page_of(path: Path) -> Page:
 
 
 PAGES = [page_of(path) for path in sorted(DOCS.glob("*.md"))]
-WRITTEN = {
-    Path(block.title).stem for page in PAGES for block in page.blocks if block.title and block.language == "python"
-}
-"""The modules that pages write and may import."""
 
 
 @pytest.fixture(autouse=True)
-def process_as_before() -> Iterator[None]:
+def process_as_before(tmp_path: Path) -> Iterator[None]:
     """Pages may set up logging and import what they have written; here both end with the page."""
     loggers = [logging.getLogger(name) for name in (None, "litestar")]
     before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
@@ -127,13 +123,21 @@ def process_as_before() -> Iterator[None]:
         logger.setLevel(level)
         logger.propagate = propagate
     sys.path[:] = path
-    for name in WRITTEN:
-        sys.modules.pop(name, None)
+    _forget_modules(tmp_path)
+
+
+def _forget_modules(folder: Path) -> None:
+    """Let what was imported from a folder be imported anew."""
+    found = [name for name, module in sys.modules.items() if str(folder) in (getattr(module, "__file__", None) or "")]
+    for name in found:
+        del sys.modules[name]
 
 
 @pytest.fixture
 def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The names of a module in which the blocks of a page run, in an empty folder."""
+    # Those of other tests have the names of examples, too.
+    _forget_modules(tmp_path.parent)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     module = ModuleType("page")

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from detent.json_values import JsonObject
 from detent.store.copies import copy_instance, copy_run
 from detent.store.memory_query import run_is_wanted, run_matches
-from detent.store.memory_run_steps import checkpointed, claimable_since, claimed, extended, released
+from detent.store.memory_run_steps import checkpointed, claimable_since, claimed, extended, in_claim_order, released
 from detent.store.records import Status
 from detent.store.run_records import (
     Checkpoint,
@@ -133,14 +133,14 @@ class JournalRuns:
 
 def _whose_turn_it_is(rows: Rows, claim: RunClaim, now: datetime) -> list[Run]:
     turns = [
-        (-run.priority, since, run.id)
+        run
         for run in rows.runs.values()
         if (since := claimable_since(run)) is not None
         and since <= now
         and run_is_wanted(run, claim)
         and rows.instances[run.instance_id].status is Status.ACTIVE
     ]
-    return [rows.runs[run_id] for _, _, run_id in sorted(turns)]
+    return in_claim_order(turns, claim.strategy)
 
 
 def _room(rows: Rows, claim: RunClaim, now: datetime) -> int:
