@@ -1,20 +1,15 @@
 """What is added to an application, and what starts and stops with it."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
-from dishka import AsyncContainer
 from dishka.integrations.fastapi import FastapiProvider
 from dishka.integrations.starlette import ContainerMiddleware
 from fastapi import FastAPI
 
 from detent.errors import DetentError, NotStarted
-from detent.integrations.hosting import container_for, running
-from detent.runtime.runtime import WorkflowRuntime
-from detent.service.service import WorkflowService
-from detent.service.triggers import TriggerService
-from detent.workers.worker import Worker
+from detent.integrations.hosting import Hosted
 from detent_fastapi.config import WorkflowConfig
 from detent_fastapi.errors import answer_to_error
 
@@ -23,39 +18,8 @@ CONTAINER = "dishka_container"
 _SETUP = "detent_workflows"
 
 
-class Workflows:
+class Workflows(Hosted[WorkflowConfig]):
     """The workflows of one application, while it runs; `setup_workflows` makes it."""
-
-    def __init__(self, config: WorkflowConfig) -> None:
-        self._config = config
-        self._runtime: WorkflowRuntime | None = None
-        self._container: AsyncContainer | None = None
-        self._worker: Worker | None = None
-        self._triggers: TriggerService | None = None
-
-    @property
-    def config(self) -> WorkflowConfig:
-        """What the application said."""
-        return self._config
-
-    @property
-    def runtime(self) -> WorkflowRuntime:
-        """The running runtime. Raises `NotStarted` outside the application's lifespan."""
-        if self._runtime is None:
-            raise NotStarted
-        return self._runtime
-
-    @property
-    def worker(self) -> Worker | None:
-        """The worker of this process, if one runs; its `health()` is for the application's `/healthz`."""
-        return self._worker
-
-    @property
-    def triggers(self) -> TriggerService:
-        """The service of triggers. Raises `NotStarted` outside the application's lifespan, and where the config makes none."""
-        if self._triggers is None:
-            raise NotStarted
-        return self._triggers
 
     def serves(self, app: FastAPI) -> bool:
         """Whether requests of `app` get their objects from the container that commands get theirs from."""
@@ -64,32 +28,21 @@ class Workflows:
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """Run the runtime, and the worker where it is wanted, for as long as the application runs."""
-        async with AsyncExitStack() as stack:
-            of_requests = [FastapiProvider()] if self._config.setup_dishka else []
-            container = await stack.enter_async_context(
-                container_for(self._config, getattr(app.state, CONTAINER, None), *of_requests)
-            )
-            runtime = await stack.enter_async_context(running(self._config, container))
-            await self._begin_triggers(runtime)
-            if wanted := self._config.worker_config:
-                self._worker = await stack.enter_async_context(wanted.worker(runtime))
-            if self._config.setup_dishka and not hasattr(app.state, CONTAINER):
+        of_requests = [FastapiProvider()] if self._config.setup_dishka else []
+        async with self.hosting(
+            getattr(app.state, CONTAINER, None),
+            *of_requests,
+            webhooks=self._config.webhooks is not None,
+            worked_for=self._config.worker_config is not None,
+        ) as container:
+            lends = self._config.setup_dishka and not hasattr(app.state, CONTAINER)
+            if lends:
                 setattr(app.state, CONTAINER, container)
-                stack.callback(delattr, app.state, CONTAINER)
-            self._runtime, self._container = runtime, container
             try:
                 yield
             finally:
-                self._runtime = self._container = self._worker = self._triggers = None
-
-    async def _begin_triggers(self, runtime: WorkflowRuntime) -> None:
-        """Make their service before a worker fires them, and warn of those that cannot fire here."""
-        if self._config.triggers is None:
-            return
-        self._triggers = self._config.triggers(WorkflowService(runtime))
-        if self._config.webhooks is not None:
-            self._triggers.open_door("http")
-        await self._triggers.check(worker=self._config.worker_config is not None)
+                if lends:
+                    delattr(app.state, CONTAINER)
 
 
 def attach(app: FastAPI, config: WorkflowConfig) -> Workflows:

@@ -2,12 +2,11 @@
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, Self
 
 from click import Group
-from dishka import AsyncContainer
 from dishka.integrations.litestar import LitestarProvider
 from litestar import Litestar
 from litestar.config.app import AppConfig
@@ -17,16 +16,14 @@ from litestar.exceptions import HTTPException, ImproperlyConfiguredException
 from litestar.plugins import CLIPlugin, InitPlugin
 from litestar.types import AnyCallable, Scope
 
-from detent.errors import DetentError, NotStarted
-from detent.integrations.hosting import container_for, running
+from detent.errors import DetentError
+from detent.integrations.hosting import Hosted
 from detent.runtime.handle import WorkflowHandle
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.flows import FlowService
 from detent.service.service import WorkflowService
-from detent.service.triggers import TriggerService
 from detent.store.records import WorkflowInstance
 from detent.workers.config import WorkerConfig
-from detent.workers.worker import Worker
 from detent_litestar.commands import add_commands
 from detent_litestar.config import WorkflowConfig
 from detent_litestar.errors import answer_to_error
@@ -39,7 +36,7 @@ logger = logging.getLogger("detent.litestar")
 _TYPES = (WorkflowService, FlowService, WorkflowRuntime, WorkflowHandle, WorkflowInstance)
 
 
-class WorkflowPlugin(InitPlugin, CLIPlugin):
+class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
     """Workflows in a Litestar application: `Litestar(plugins=[WorkflowPlugin(WorkflowConfig(...))])`.
 
     Handlers get a `WorkflowService` as `workflows: NamedDependency[WorkflowService]`, or as `FromDishka[WorkflowService]`
@@ -53,40 +50,12 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
     __slots__ = ("_config", "_container", "_from_outside", "_runtime", "_triggers", "_worker")
 
     def __init__(self, config: WorkflowConfig) -> None:
-        self._config = config
-        self._runtime: WorkflowRuntime | None = None
-        self._container: AsyncContainer | None = None
-        self._worker: Worker | None = None
-        self._triggers: TriggerService | None = None
+        super().__init__(config)
         self._from_outside = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """The plugin itself: Litestar copies routes with their dependencies, and ours are bound to what is running here."""
         return self
-
-    @property
-    def config(self) -> WorkflowConfig:
-        """What the application said."""
-        return self._config
-
-    @property
-    def runtime(self) -> WorkflowRuntime:
-        """The running runtime. Raises `NotStarted` outside the application's lifespan."""
-        if self._runtime is None:
-            raise NotStarted
-        return self._runtime
-
-    @property
-    def worker(self) -> Worker | None:
-        """The worker of this process, if one runs; `plugin.worker.health()` is for the application's `/healthz`."""
-        return self._worker
-
-    @property
-    def triggers(self) -> TriggerService:
-        """The service of triggers. Raises `NotStarted` outside the application's lifespan, and where the config makes none."""
-        if self._triggers is None:
-            raise NotStarted
-        return self._triggers
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Add the dependencies, the answers to errors, the routes where they are wanted, and the lifespan."""
@@ -123,22 +92,16 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
         """Run the runtime, and the worker where it is wanted, for as long as the application runs."""
         _check_order(app)
         self._warn_of_open_routes()
-        async with AsyncExitStack() as stack:
-            of_requests = [LitestarProvider()] if self._config.setup_dishka else []
-            container = await stack.enter_async_context(
-                container_for(self._config, app.state.get(CONTAINER), *of_requests)
-            )
-            runtime = await stack.enter_async_context(running(self._config, container))
-            await self._begin_triggers(runtime)
-            if wanted := self._config.worker_config:
-                self._worker = await stack.enter_async_context(wanted.worker(runtime))
-            if self._config.setup_dishka:
-                stack.enter_context(injected_requests(app, container))
-            self._runtime, self._container = runtime, container
-            try:
+        of_requests = [LitestarProvider()] if self._config.setup_dishka else []
+        async with self.hosting(
+            app.state.get(CONTAINER),
+            *of_requests,
+            webhooks=self._config.webhooks is not None,
+            # A task from outside may be a worker itself.
+            worked_for=None if self._from_outside else self._config.worker_config is not None,
+        ) as container:
+            with injected_requests(app, container) if self._config.setup_dishka else nullcontext():
                 yield
-            finally:
-                self._runtime = self._container = self._worker = self._triggers = None
 
     @asynccontextmanager
     async def without_worker(self, app: Litestar) -> AsyncIterator[WorkflowRuntime]:
@@ -169,16 +132,6 @@ class WorkflowPlugin(InitPlugin, CLIPlugin):
                 return FlowService(await self.provide_service(scope), book)
 
             _add_dependency(app_config, "flows_dependency_key", self._config.flows_dependency_key, provide_flows)
-
-    async def _begin_triggers(self, runtime: WorkflowRuntime) -> None:
-        """Make their service before a worker fires them, and warn of those that cannot fire here."""
-        if self._config.triggers is None:
-            return
-        self._triggers = self._config.triggers(WorkflowService(runtime))
-        if self._config.webhooks is not None:
-            self._triggers.open_door("http")
-        # A task from outside may be a worker itself.
-        await self._triggers.check(worker=None if self._from_outside else self._config.worker_config is not None)
 
     def _warn_of_open_routes(self) -> None:
         controllers = self._config.controllers

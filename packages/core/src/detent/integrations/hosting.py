@@ -5,15 +5,16 @@ Of the web frameworks' packages this is what they have in common; none of it kno
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from dishka import AsyncContainer, Provider, Scope, make_async_container
 from dishka.provider import BaseProvider
 
 from detent.clock import Clock
 from detent.definition.model import WorkflowDefinition
+from detent.errors import NotStarted
 from detent.flows.book import FlowBook
 from detent.integrations.dishka import DishkaInjector, WorkflowProvider, bind_runtime
 from detent.json_values import JsonObject
@@ -27,6 +28,7 @@ from detent.service.service import WorkflowService
 from detent.service.triggers import TriggerService
 from detent.store.protocol import Store
 from detent.workers.config import WorkerConfig
+from detent.workers.worker import Worker
 
 Adopts: TypeAlias = Callable[[JsonObject], bool]
 """Says of a stored definition whether this process runs it."""
@@ -114,6 +116,9 @@ class RuntimeConfig:
         return (lambda definition: any(adopts(definition) for adopts in said)) if said else None
 
 
+C = TypeVar("C", bound=RuntimeConfig)
+
+
 @asynccontextmanager
 async def container_for(
     config: RuntimeConfig, of_application: AsyncContainer | None, *further: BaseProvider
@@ -170,6 +175,66 @@ async def running(config: RuntimeConfig, container: AsyncContainer) -> AsyncIter
     bind_runtime(container, runtime)
     async with runtime:
         yield runtime
+
+
+class Hosted(Generic[C]):
+    """The workflows of one application while it runs: what the packages of web frameworks inherit their lifespan from."""
+
+    def __init__(self, config: C) -> None:
+        self._config = config
+        self._runtime: WorkflowRuntime | None = None
+        self._container: AsyncContainer | None = None
+        self._worker: Worker | None = None
+        self._triggers: TriggerService | None = None
+
+    @property
+    def config(self) -> C:
+        """What the application said."""
+        return self._config
+
+    @property
+    def runtime(self) -> WorkflowRuntime:
+        """The running runtime. Raises `NotStarted` outside the application's lifespan."""
+        if self._runtime is None:
+            raise NotStarted
+        return self._runtime
+
+    @property
+    def worker(self) -> Worker | None:
+        """The worker of this process, if one runs; its `health()` is for the application's `/healthz`."""
+        return self._worker
+
+    @property
+    def triggers(self) -> TriggerService:
+        """The service of triggers. Raises `NotStarted` outside the application's lifespan, and where the config makes none."""
+        if self._triggers is None:
+            raise NotStarted
+        return self._triggers
+
+    @asynccontextmanager
+    async def hosting(
+        self, of_application: AsyncContainer | None, *further: BaseProvider, webhooks: bool, worked_for: bool | None
+    ) -> AsyncIterator[AsyncContainer]:
+        """Run the runtime, and the worker where it is wanted, until the end; answers the container that commands are served from.
+
+        `webhooks` says whether triggers have their door, `worked_for` whether a worker fires them; `None` where nobody knows.
+        """
+        async with AsyncExitStack() as stack:
+            container = await stack.enter_async_context(container_for(self._config, of_application, *further))
+            runtime = await stack.enter_async_context(running(self._config, container))
+            if self._config.triggers is not None:
+                # Made before a worker fires them, and warned of where they cannot fire here.
+                self._triggers = self._config.triggers(WorkflowService(runtime))
+                if webhooks:
+                    self._triggers.open_door("http")
+                await self._triggers.check(worker=worked_for)
+            if wanted := self._config.worker_config:
+                self._worker = await stack.enter_async_context(wanted.worker(runtime))
+            self._runtime, self._container = runtime, container
+            try:
+                yield container
+            finally:
+                self._runtime = self._container = self._worker = self._triggers = None
 
 
 def _flows_provider(book: FlowBook) -> Provider:
