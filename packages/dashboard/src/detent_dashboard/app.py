@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from detent.errors import DetentError, InvalidValue
+from detent.service.http.policy import AllowAll
 from detent_dashboard.files import files
 from detent_dashboard.forgery import Tokens
 from detent_dashboard.headers import SafeHeaders
@@ -28,7 +29,7 @@ from detent_dashboard.pages.parked import parked, retry_parked
 from detent_dashboard.pages.search import search
 from detent_dashboard.pages.upgrade import upgrade
 from detent_dashboard.pages.work import work
-from detent_dashboard.policy import Acting, AllowAll, Policy, TenantOf
+from detent_dashboard.policy import Acting, Policy, TenantOf
 from detent_dashboard.refusals import Refusal, not_there, status_of
 from detent_dashboard.visit import Answered, Visit
 

@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from detent.runtime.runtime import WorkflowRuntime
+from detent.service.http.policy import AllowAll
 from detent.service.service import WorkflowService
 from detent.store.records import WorkflowInstance
 from detent_dashboard.forgery import Tokens
-from detent_dashboard.policy import Acting, Action, AllowAll, Policy, TenantOf
+from detent_dashboard.policy import Acting, Action, Policy, TenantOf
 from detent_dashboard.refusals import not_allowed
 
 Source: TypeAlias = WorkflowRuntime | WorkflowService | Callable[[], WorkflowRuntime | WorkflowService]

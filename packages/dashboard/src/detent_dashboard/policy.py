@@ -1,13 +1,13 @@
 """Who may see and do what; without a policy there is no dashboard."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from detent.json_values import JsonValue
+from detent.service.http.policy import AllowAll
 from detent.store.records import WorkflowInstance
 
 Action: TypeAlias = Literal["read", "start", "event", "operate"]
@@ -25,14 +25,6 @@ Acting: TypeAlias = Callable[[Request], Mapping[str, JsonValue]]
 
 TenantOf: TypeAlias = Callable[[Request], str | Awaitable[str | None] | None]
 """Says whose instances a request may see and touch; `None` for nobody's."""
-
-
-@dataclass(frozen=True, slots=True)
-class AllowAll:
-    """The policy that lets everybody do everything whom the application's own middleware lets through.
-
-    It has to be written out, and a warning is logged for it.
-    """
 
 
 Policy: TypeAlias = Authorize | AllowAll

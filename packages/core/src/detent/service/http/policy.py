@@ -20,7 +20,7 @@ TenantOf: TypeAlias = Callable[[R], str | None]
 
 @dataclass(frozen=True, slots=True)
 class AllowAll:
-    """The policy that lets everybody use the routes whom the application's own guards and middleware let through.
+    """The policy that lets everybody use a door whom the application's own guards and middleware let through.
 
     It has to be written out, and each start logs a warning.
     """
