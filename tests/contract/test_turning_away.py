@@ -24,7 +24,10 @@ def of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, told["code"]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/msgpack", ""])
+@pytest.mark.parametrize(
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/msgpack", ""],
+)
 async def test_json_under_another_name_is_415(door, kind):
     """A form on a foreign page can send these without asking first."""
     headers = {"Content-Type": kind} if kind else {}
@@ -64,12 +67,20 @@ async def test_json_with_a_charset_is_json(door):
         pytest.param(b'{"workflow": ""}', id="workflow is empty"),
         pytest.param(b'{"context": {}}', id="no workflow"),
         pytest.param(b'{"workflow": "order", "state": "paid"}', id="unknown field"),
+        pytest.param(b'{"workflow": "order", "context": {"a": %s}}' % (b"9" * 400), id="400 digits"),
+        pytest.param(
+            b'{"workflow": "order", "context": {"a": %s1%s}}' % (b"[" * 900, b"]" * 900), id="nested 900 deep"
+        ),
+        pytest.param(b'{"workflow": "order", "context": []}', id="context is a list"),
+        pytest.param(b'{"workflow": "order", "version": 9}', id="field of the server"),
     ],
 )
 async def test_a_body_that_cannot_be_taken_is_400(door, body):
     async with door.serve() as client:
         answer = await client.post(INSTANCES, content=body, headers=JSON)
-    assert of(answer)[0] == 400
+    assert of(answer)[0] == 400, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == 400
 
 
 async def test_what_is_invalid_is_named_where_it_was_sent(door):
@@ -104,6 +115,7 @@ async def test_a_payload_that_breaks_its_model_is_400_and_says_where(door):
     async with door.serve() as client:
         answer = await client.post(f"{await create(client)}/events/pay", json={"payload": {"amount": "much"}})
     assert of(answer) == (400, "invalid_value")
+    assert "\n" not in answer.json()["detail"]
     assert answer.json()["problems"]
 
 

@@ -83,13 +83,16 @@ async def test_every_refusal_has_its_status_and_code(hooked):
     signature = {"scheme": "github", "secret": "github"}
     async with hooked(
         HttpTrigger(name="off", flow="keep", enabled=False),
+        HttpTrigger(name="held", flow="keep"),
         HttpTrigger(name="signed", flow="keep", signature=signature),
         HttpTrigger(name="small", flow="keep"),
         CronTrigger(name="nightly", flow="keep", expression="0 3 * * *"),
-    ) as (client, _):
+    ) as (client, triggers):
+        await triggers.pause("held")
         asked = {
             "none": b"{}",
             "off": b"{}",
+            "held": b"{}",
             "signed": b"{}",
             "small": b'"%s"' % (b"x" * 20_000),
             "nightly": b"{}",
@@ -100,10 +103,12 @@ async def test_every_refusal_has_its_status_and_code(hooked):
     assert {name: (answer.status_code, answer.json()["code"]) for name, answer in found.items()} == {
         "none": (404, "unknown_trigger"),
         "off": (403, "trigger_disabled"),
+        "held": (503, "trigger_paused"),
         "signed": (401, "signature_refused"),
         "small": (413, "context_too_large"),
         "nightly": (400, "trigger_not_http"),
     }
+    assert found["held"].headers["retry-after"] == "60"
     assert let_in.status_code == 201
 
 
