@@ -1,6 +1,6 @@
 """What handlers get by `Depends`."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -42,25 +42,27 @@ async def triggers(connection: HTTPConnection) -> TriggerService:
     return setup_of(connection.app).triggers
 
 
-def within(transaction: Callable[..., Any]) -> Dependency:
-    """The dependency for a service inside a transaction of the handler's.
+def within(session: Callable[..., Any]) -> Dependency:
+    """The dependency for a service inside the handler's session, which is committed when the handler has ended.
 
-    `Annotated[WorkflowService, within(session)]`, where `session` is a dependency that commits when the handler has ended:
+    `Annotated[WorkflowService, within(session)]`, where `session` is a dependency of the application's, such as
+    `alchemy.provide_async_session()` of advanced-alchemy, or:
 
         async def session():
-            async with AsyncSession(engine) as session, session.begin():
+            async with AsyncSession(engine) as session:
                 yield session
 
-    It is entered with `scope="function"`, so that the commit comes before the response leaves: a client that read `200` has
-    it, and a commit that fails is an error to the client. A handler that also asks for the session itself says
-    `Depends(session, scope="function")`, and gets the same one.
+    It is left with `scope="function"`, so that the commit comes before the response leaves: a client that read `200` has
+    it, and a commit that fails is an error to the client. A handler that raises rolls back. One that also asks for the session
+    itself says `Depends(session, scope="function")`, and gets the same one.
     """
 
     async def joined(
         service: Annotated[WorkflowService, Depends(workflows)],
-        lent: Annotated[Any, Depends(transaction, scope="function")],
-    ) -> WorkflowService:
-        return service.within(lent)
+        lent: Annotated[Any, Depends(session, scope="function")],
+    ) -> AsyncIterator[WorkflowService]:
+        async with service.transaction(lent):
+            yield service.within(lent)
 
     dependency: Dependency = Depends(joined, scope="function")
     return dependency

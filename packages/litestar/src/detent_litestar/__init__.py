@@ -6,6 +6,7 @@ runs and is mounted on request only.
 
 from detent.service.http.policy import AllowAll
 from detent.workers.config import WorkerConfig
+from detent_litestar.alchemy import within
 from detent_litestar.config import Controllers, Webhooks, WorkflowConfig
 from detent_litestar.plugin import WorkflowPlugin
 
@@ -16,4 +17,5 @@ __all__ = [
     "WorkerConfig",
     "WorkflowConfig",
     "WorkflowPlugin",
+    "within",
 ]

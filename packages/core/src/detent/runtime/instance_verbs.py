@@ -177,9 +177,11 @@ class InstanceVerbs(Verbs):
         return await self.running().firing.sweep(limit, self.tenant)
 
     def transaction(self, connection: object) -> AbstractAsyncContextManager[None]:
-        """Commit a bare connection at the end of the block, and only then tell observers of the steps joined to it.
+        """Commit a lent connection at the end of the block, and only then tell observers of the steps joined to it.
 
-        An `AsyncSession` can tell when it committed and needs none of this; an `AsyncConnection` cannot.
+        A block that raises rolls back. Where PostgreSQL has refused a statement inside and nobody minded, so that it would answer
+        COMMIT with a silent rollback, this raises; and a COMMIT whose answer was lost is looked up. An `AsyncSession` may be
+        committed in any other way too; a bare `AsyncConnection` cannot tell when it was.
         """
         return self.running().parts.store.lend(connection)
 
