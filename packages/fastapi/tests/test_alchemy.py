@@ -137,6 +137,19 @@ def app(config: SQLAlchemyAsyncConfig) -> FastAPI:
         await visits.create({"name": name})
         await joined.create_instance("visit")
 
+    async def begun() -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(config.get_engine()) as session, session.begin():
+            yield session
+
+    @app.post("/begun/{name}", status_code=201)
+    async def visit_in_a_transaction(
+        name: str,
+        session: Annotated[AsyncSession, Depends(begun, scope="function")],
+        joined: Annotated[WorkflowService, within(begun)],
+    ) -> None:
+        session.add(Visit(name=name))
+        await joined.create_instance("visit")
+
     @app.post("/block/{name}", status_code=201)
     async def visit_in_a_block(
         name: str,
@@ -174,7 +187,7 @@ async def grown(config: SQLAlchemyAsyncConfig, client: httpx.AsyncClient, path: 
     return answer.status_code, (more_visits - visits, more_instances - instances)
 
 
-@pytest.mark.parametrize("path", ["/joined/ada", "/service/ada", "/block/ada"])
+@pytest.mark.parametrize("path", ["/joined/ada", "/begun/ada", "/service/ada", "/block/ada"])
 async def test_row_and_instance_are_one_commit_before_the_answer_and_its_failure_an_error(app, config, path):
     async with serving(app) as client:
         assert await grown(config, client, path) == (201, (1, 1))

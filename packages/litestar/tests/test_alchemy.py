@@ -13,7 +13,7 @@ from advanced_alchemy.extensions.litestar.providers import create_service_depend
 from advanced_alchemy.repository import SQLAlchemyAsyncRepository
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
 from litestar import Litestar, Request, Response, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.params import FromPath
 from sqlalchemy import URL, UniqueConstraint, func, select, text
@@ -70,6 +70,16 @@ async def sell_and_fail(
     raise InvalidValue("name", "is not liked")
 
 
+async def picky(joined: NamedDependency[WorkflowService]) -> None:
+    await joined.create_instance("sale")
+    raise InvalidValue("name", "is not liked")
+
+
+@post("/picky", dependencies={"joined": within(), "picked": Provide(picky)})
+async def sell_to_nobody(picked: NamedDependency[None]) -> None:
+    raise AssertionError("a dependency has failed")
+
+
 @post("/swallowed/{name:str}", dependencies={"joined": within()})
 async def sell_and_swallow(
     name: FromPath[str], db_session: NamedDependency[AsyncSession], joined: NamedDependency[WorkflowService]
@@ -122,7 +132,16 @@ def conflict(_: Request[Any, Any, Any], error: IntegrityError) -> Response[str]:
     return Response("conflict", status_code=409)
 
 
-HANDLERS = [sell, sell_and_fail, sell_and_swallow, sell_and_commit, sell_by_service, sell_in_a_block, sell_and_trust]
+HANDLERS = [
+    sell,
+    sell_and_fail,
+    sell_to_nobody,
+    sell_and_swallow,
+    sell_and_commit,
+    sell_by_service,
+    sell_in_a_block,
+    sell_and_trust,
+]
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +214,7 @@ async def test_a_commit_that_fails_is_an_error_to_the_client_and_leaves_nothing(
     assert len(told.created) == 1
 
 
-@pytest.mark.parametrize(("path", "status"), [("/refused/ada", 400), ("/swallowed/ada", 500)])
+@pytest.mark.parametrize(("path", "status"), [("/refused/ada", 400), ("/picky", 400), ("/swallowed/ada", 500)])
 async def test_what_goes_wrong_in_the_handler_leaves_nothing(serve, shop, alchemy, path, status):
     async with serve(shop) as client:
         assert await grown(alchemy, client, path) == (status, (0, 0))
