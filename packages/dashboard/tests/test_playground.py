@@ -54,8 +54,8 @@ async def test_an_instance_is_made_moved_and_lapses_when_the_clock_is_moved():
 
 
 async def test_it_shows_what_each_step_changed_in_the_context():
-    decided = {"context": {"answer": "yes"}, "events": {}}
-    async with playing({**DURABLE, "states": {**DURABLE["states"], "decided": decided}}) as browser:
+    states: Any = DURABLE["states"]
+    async with playing({**DURABLE, "states": {**states, "decided": {"context": {"answer": "yes"}}}}) as browser:
         await browser.get("/definition?workflow=claim")
         await browser.send("/definition?workflow=claim")
         assert "/answer added &#34;yes&#34;" in words(await browser.event("decide"))

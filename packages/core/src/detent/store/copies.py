@@ -123,7 +123,7 @@ def _copy_command(command: CommandRecord) -> CommandRecord:
 
 
 def _copy_context_change(change: ContextChange) -> ContextChange:
-    return replace(change, value=copy_value(change.value), was=copy_value(change.was))
+    return ContextChange(change.op, change.path, copy_value(change.value), copy_value(change.was), change.omitted)
 
 
 def _copy_optional(value: JsonObject | None) -> JsonObject | None:

@@ -44,19 +44,20 @@ def test_history_tells_what_happened_and_who_did_it(detent: Detent, claims: Clai
 def test_history_names_the_paths_that_changed_where_that_is_recorded(detent: Detent):
     note = WorkflowDefinition.from_dict({"name": "note", "initial_state": "open", "states": {"open": {}}})
 
-    async def patched(patch: dict[str, int], **settings: bool) -> str:
+    async def patched(patch: dict[str, int], settings: Settings) -> str:
         store, definitions = SqliteStore("claims.db"), [note]
-        async with WorkflowRuntime(store=store, definitions=definitions, settings=Settings(**settings)) as runtime:
+        async with WorkflowRuntime(store=store, definitions=definitions, settings=settings) as runtime:
             made = await runtime.create_instance("note", context={"a": 1, "b": 1})
             await runtime.patch_context(made.id, patch, remove=["b"])
             return str(made.id)
 
-    recorded = asyncio.run(patched(dict.fromkeys("acdefg", 2), record_changes=True))
+    recorded = asyncio.run(patched(dict.fromkeys("acdefg", 2), Settings(record_changes=True)))
     heading, newest, created = detent("history", recorded, *DATABASE).stdout.splitlines()
     assert heading.endswith("CHANGED")
     assert newest.endswith("/a -/b +/c +/d +/e and 2 more")
     assert created.endswith("success")
-    assert "CHANGED" not in detent("history", asyncio.run(patched({"a": 2})), *DATABASE).stdout
+    unrecorded = asyncio.run(patched({"a": 2}, Settings()))
+    assert "CHANGED" not in detent("history", unrecorded, *DATABASE).stdout
 
 
 def test_events_are_told_with_what_their_guards_say(detent: Detent, claims: Claims):
