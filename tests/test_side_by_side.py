@@ -131,7 +131,12 @@ WHICH = st.integers(0, 3)
 RETRY = Retry(attempts=2, initial=timedelta(minutes=5), jitter=0)
 """Without chance, so that both sides back off alike."""
 STEADY = Settings(
-    timeout_retry=replace(RETRY, attempts=3), run_retry=RETRY, inbox_retry=RETRY, outbox_retry=RETRY, max_crashes=2
+    timeout_retry=replace(RETRY, attempts=3),
+    run_retry=RETRY,
+    inbox_retry=RETRY,
+    outbox_retry=RETRY,
+    max_crashes=2,
+    record_changes=True,
 )
 
 

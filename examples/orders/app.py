@@ -14,7 +14,7 @@ from litestar.exceptions import PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, JSONBody
 
-from detent import Clock, WorkflowInstance, WorkflowService
+from detent import Clock, Settings, WorkflowInstance, WorkflowService
 from detent_litestar import Controllers, WorkerConfig, WorkflowConfig, WorkflowPlugin
 from examples.orders.commands import SendOrderToWarehouse, notify_customer
 from examples.orders.gateway import CustomerGateway, RecordingGateway
@@ -138,6 +138,8 @@ def create_app(
         controllers=Controllers(guards=[this_machine_only]),
         worker=WorkerConfig(poll=sweep_every) if sweep_every else False,
         clock=clock,
+        # History shows what each step changed. These customers are made up: real ones may demand to be forgotten.
+        settings=Settings(record_changes=True),
     )
     return Litestar(
         route_handlers=[place_order, show_order, pay_order, list_shipments, set_warehouse],

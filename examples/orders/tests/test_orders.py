@@ -95,6 +95,13 @@ async def test_history_says_that_the_bank_paid(app: Litestar):
     assert (latest["event"], latest["trigger_metadata"]) == ("PaymentReceived", {"actor": "bank"})
 
 
+async def test_history_says_what_each_step_changed_in_the_context(app: Litestar):
+    async with shop_inside(app) as shop:
+        latest = (await shop.history(await paid_order(shop)))[0]
+    told = [(change["path"], change["was"], change["value"]) for change in latest["changes"]]
+    assert told == [("/payment_status", "pending", "paid")]
+
+
 async def test_a_cancelled_order_takes_no_payment(app: Litestar):
     async with shop_inside(app) as shop:
         order_id = str((await shop.place("Grace Hopper", "Arlington, Virginia"))["id"])

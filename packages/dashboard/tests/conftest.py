@@ -151,7 +151,11 @@ Open = Callable[..., AbstractAsyncContextManager[Dashboard]]
 def open_dashboard() -> Open:
     @asynccontextmanager
     async def opened(
-        *definitions: dict[str, Any], commands: Iterable[Any] = (), store: Store | None = None, **options: Any
+        *definitions: dict[str, Any],
+        commands: Iterable[Any] = (),
+        store: Store | None = None,
+        record_changes: bool = False,
+        **options: Any,
     ) -> AsyncIterator[Dashboard]:
         clock = FakeClock()
         made = WorkflowRuntime(
@@ -160,7 +164,9 @@ def open_dashboard() -> Open:
             commands=[charge, crash, *commands],
             guards=[in_stock],
             clock=clock,
-            settings=Settings(timeout_retry=Retry(attempts=1, initial=timedelta(minutes=1))),
+            settings=Settings(
+                timeout_retry=Retry(attempts=1, initial=timedelta(minutes=1)), record_changes=record_changes
+            ),
         )
         async with made:
             app = dashboard(made, **{"policy": AllowAll(), **options})

@@ -53,6 +53,14 @@ async def test_an_instance_is_made_moved_and_lapses_when_the_clock_is_moved():
         assert "The clock was moved." in text
 
 
+async def test_it_shows_what_each_step_changed_in_the_context():
+    states: Any = DURABLE["states"]
+    async with playing({**DURABLE, "states": {**states, "decided": {"context": {"answer": "yes"}}}}) as browser:
+        await browser.get("/definition?workflow=claim")
+        await browser.send("/definition?workflow=claim")
+        assert "/answer added &#34;yes&#34;" in words(await browser.event("decide"))
+
+
 async def test_a_button_moves_the_clock_by_what_it_says():
     async with playing(DURABLE) as browser:
         before = words(await browser.get("/"))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,8 @@ from sqlalchemy import URL, text
 
 from detent.errors import InvalidValue, StoreError, StoreOutdated
 from detent.store.query import InstanceQuery, Order
-from detent.testing.store_contract.samples import advance, created, loaded, removal
+from detent.store.records import ContextChange
+from detent.testing.store_contract.samples import advance, created, loaded, removal, step
 from detent_pg import PgStore, make_engine, metadata_for, migrate, schema_sql, schema_version
 from detent_pg.cli import db
 from detent_pg.engine import Connections
@@ -353,6 +355,33 @@ async def test_what_version_4_stored_is_whole_in_the_newest_and_the_other_way_ro
     await store.close()
 
 
+async def test_what_version_5_stored_is_whole_in_the_newest_and_the_other_way_round(empty: URL) -> None:
+    store = PgStore.from_url(empty)
+    for number in range(1, 6):
+        await stepped(store, number)
+    columns = "id, workflow, definition_version, state, status, version, context, metadata, timers, due_at, entered_at"
+    places = f"detent_instances ({columns}, created_at, updated_at)"
+    await ran(store, OLD["instances"].replace("detent_instances", places), OLD["history"], OLD["receipts"])
+    before, old_schema = await contents(store), await catalog(store, "public")
+
+    assert await store.upgrade() == [6]
+    [first, *_] = await store.find(InstanceQuery(), order=Order("id"), limit=10)
+    [old] = await store.history(first.id, limit=10)
+    assert (old.event, old.changes) == ("$created", None)
+    changes = (ContextChange("add", "/a", value=1),)
+    recorded = step(first)
+    entry = replace(recorded.entries[0], changes=changes)
+    await store.apply(first.id, lambda *_: (replace(recorded, entries=(entry,)), None))
+    [newest] = await store.history(first.id, limit=1)
+    assert newest.changes == changes
+    await ran(store, f"DELETE FROM detent_history WHERE sequence = {newest.sequence}")
+    assert await migrate.downgrade(Connections(store.engine), store.names, to=5) == [6]
+
+    assert (await contents(store))["history"] == before["history"]
+    assert await catalog(store, "public") == old_schema
+    await store.close()
+
+
 async def test_a_process_of_version_1_goes_on_creating_in_the_newest(empty: URL) -> None:
     store = PgStore.from_url(empty)
     await store.upgrade()
@@ -383,12 +412,20 @@ class TestCommands:
 
         assert await self.run("status", "--url", url, "--json") == (
             1,
-            '{"version": 0, "needed": 5, "pending": ["0001_instances", "0002_finding_and_archive", "0003_durable", '
-            '"0004_history_by_itself", "0005_values"]}\n',
+            '{"version": 0, "needed": 6, "pending": ["0001_instances", "0002_finding_and_archive", "0003_durable", '
+            '"0004_history_by_itself", "0005_values", "0006_context_changes"]}\n',
         )
-        assert await self.run("upgrade", "--url", url) == (0, "applied 1, 2, 3, 4, 5; the schema has version 5\n")
-        assert await self.run("upgrade", DETENT_DATABASE_URL=url) == (0, "nothing to do; the schema has version 5\n")
-        assert await self.run("status", DETENT_DATABASE_URL=url) == (0, "the schema has version 5; this code needs 5\n")
+        assert await self.run("upgrade", "--url", url) == (0, "applied 1, 2, 3, 4, 5, 6; the schema has version 6\n")
+        assert await self.run("upgrade", DETENT_DATABASE_URL=url) == (0, "nothing to do; the schema has version 6\n")
+        assert await self.run("status", DETENT_DATABASE_URL=url) == (0, "the schema has version 6; this code needs 6\n")
+
+    async def test_upgrade_takes_a_database_of_version_5_the_one_step_further(self, empty: URL) -> None:
+        url, store = empty.render_as_string(hide_password=False), PgStore.from_url(empty)
+        for number in range(1, 6):
+            await stepped(store, number)
+        await store.close()
+
+        assert await self.run("upgrade", "--url", url) == (0, "applied 6; the schema has version 6\n")
 
     async def test_sql_needs_no_database(self) -> None:
         code, up = await self.run("sql", "--schema", "side", "--prefix", "")

@@ -73,7 +73,16 @@ from detent.store.memory_transaction import MemoryTransaction
 from detent.store.messages import Delivery, DeliveryStatus, InboxMessage
 from detent.store.protocol import Store
 from detent.store.query import Span
-from detent.store.records import ArchiveEntry, CommandRecord, HistoryEntry, Outcome, Status, Timer, WorkflowInstance
+from detent.store.records import (
+    ArchiveEntry,
+    CommandRecord,
+    ContextChange,
+    HistoryEntry,
+    Outcome,
+    Status,
+    Timer,
+    WorkflowInstance,
+)
 from detent.store.run_records import Run, RunStatus
 from detent.store.sqlite import SqliteStore
 from detent.store.sqlite_connection import SqliteConnection
@@ -100,6 +109,7 @@ __all__ = [
     "CommandOptions",
     "CommandRecord",
     "CommandRef",
+    "ContextChange",
     "CreateItem",
     "DefinitionInvalid",
     "Delivery",

@@ -22,6 +22,7 @@ from detent.errors import InvalidValue
         ({"command_timeout": timedelta(-1)}, "longer than nothing"),
         ({"command_timeout": 5}, "pass a timedelta"),
         ({"drain": timedelta(seconds=-1)}, "longer than nothing"),
+        ({"record_changes": "yes"}, "pass True or False"),
         ({"lease": timedelta(milliseconds=99)}, "pass 0.1s or longer"),
     ],
 )

@@ -25,11 +25,11 @@ from detent.store import sqlite_schema
 from detent.store.health import Health
 from detent.store.protocol import Store
 from detent.store.query import InstanceQuery, Order, Position, Span
-from detent.store.records import LIVE, Status, Timer
+from detent.store.records import LIVE, ContextChange, Status, Timer
 from detent.store.sqlite import SqliteStore
 from detent.store.sqlite_connection import SqliteConnection
 from detent.store.sqlite_query import count_instances, find_instances, teach_containment
-from detent.store.sqlite_records import INSTANCE_COLUMNS, from_instance
+from detent.store.sqlite_records import ENTRY_COLUMNS, INSTANCE_COLUMNS, Row, from_entry, from_instance
 from detent.store.sqlite_schema import STEPS, upgrade
 from detent.testing.store_contract import StoreContract, StoreKit
 from detent.testing.store_contract.samples import (
@@ -239,6 +239,27 @@ async def test_a_file_from_before_values_is_upgraded_and_keeps_them(path: Path, 
     async with opened(SqliteStore(path)) as store:
         assert await store.load(live.id) == live
         assert await store.values.load(live.id, ["a"]) == {"a": {"large": True}}
+
+
+async def test_a_file_from_before_recorded_changes_is_upgraded(path: Path, monkeypatch: pytest.MonkeyPatch):
+    change = creation()
+    with closing(plain(path)) as connection, monkeypatch.context() as older_release:
+        older_release.setattr(sqlite_schema, "STEPS", STEPS[:4])
+        upgrade(connection)
+        insert(connection, "instances", INSTANCE_COLUMNS, from_instance(change.instance))
+        older_columns = ENTRY_COLUMNS.removesuffix(", changes\n")
+        insert(connection, "history", older_columns, from_entry(change.entries[0])[:-1])
+
+    async with opened(SqliteStore(path)) as store:
+        recorded = step(change.instance)
+        entry = replace(recorded.entries[0], changes=(ContextChange("add", "/a", value=1),))
+        await store.apply(change.instance.id, lambda *_: (replace(recorded, entries=(entry,)), None))
+        assert list(await store.history(change.instance.id, limit=2)) == [entry, change.entries[0]]
+
+
+def insert(connection: sqlite3.Connection, table: str, columns: str, row: Row) -> None:
+    marks = ", ".join("?" * len(row))
+    connection.execute(f"INSERT INTO detent_{table} ({columns}) VALUES ({marks})", row)
 
 
 async def test_a_value_waits_for_the_writer_no_longer_than_a_step_and_is_read_meanwhile(path: Path):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -17,6 +18,7 @@ from detent.errors import InvalidValue
 from detent.testing.clock import FakeClock
 from detent.testing.harness import WorkflowHarness
 from detent.testing.misuse import HarnessMisused
+from detent.testing.steady import steady_settings
 from detent_dashboard.app import dashboard
 
 
@@ -69,7 +71,8 @@ async def playground_of(
     definitions: Sequence[WorkflowDefinition], *, mermaid: Path | None = None
 ) -> AsyncIterator[ASGIApp]:
     """The application, for as long as the block lasts. Raises `DefinitionInvalid` for what cannot run."""
-    harness = WorkflowHarness(definitions, clock=FakeClock(SystemClock().now().replace(microsecond=0)))
+    clock = FakeClock(SystemClock().now().replace(microsecond=0))
+    harness = WorkflowHarness(definitions, clock=clock, settings=replace(steady_settings(), record_changes=True))
     async with harness:
         toy = Playground(harness, definitions)
         yield dashboard(

@@ -19,6 +19,12 @@ def pretty(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False, default=str)
 
 
+def brief(value: object) -> str:
+    """JSON on one line, cut off where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}…"
+
+
 def lasting(value: timedelta) -> str:
     """A length of time in its two largest units: `2 d 3 h`."""
     seconds = int(abs(value).total_seconds())
@@ -32,6 +38,7 @@ def lasting(value: timedelta) -> str:
     return f"{said} ago" if value < timedelta(0) else said
 
 
+_BRIEF = 160
 _ENVIRONMENT = Environment(
     loader=PackageLoader("detent_dashboard"),
     autoescape=True,
@@ -39,7 +46,7 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(instant=instant, pretty=pretty, lasting=lasting)
+_ENVIRONMENT.filters.update(instant=instant, pretty=pretty, brief=brief, lasting=lasting)
 
 
 def rendered(template: str, values: Mapping[str, Any], *, status: int = 200) -> Response:

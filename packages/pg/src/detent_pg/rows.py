@@ -13,6 +13,7 @@ from detent.store.change import Change, PutReceipt, Removal
 from detent.store.records import (
     ArchiveEntry,
     CommandRecord,
+    ContextChange,
     DefinitionSnapshot,
     HistoryEntry,
     Outcome,
@@ -234,6 +235,7 @@ ENTRY = (
     "transition_id",
     "definition_version",
     "created_at",
+    "changes",
 )
 """The columns of a history entry."""
 
@@ -255,6 +257,7 @@ def entry_values(entry: HistoryEntry) -> tuple[object, ...]:
         entry.transition_id,
         entry.definition_version,
         entry.created_at,
+        None if entry.changes is None else encode([change.to_json() for change in entry.changes]),
     )
 
 
@@ -275,7 +278,12 @@ def entry_of(row: Row) -> HistoryEntry:
         transition_id=row["transition_id"],
         definition_version=row["definition_version"],
         created_at=row["created_at"],
+        changes=_changes_of(row["changes"]),
     )
+
+
+def _changes_of(text: str | None) -> tuple[ContextChange, ...] | None:
+    return None if text is None else tuple(ContextChange(**value) for value in decode(text))
 
 
 def _commands_of(text: str) -> tuple[CommandRecord, ...]:

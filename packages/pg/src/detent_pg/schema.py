@@ -31,7 +31,7 @@ from detent_pg import durable
 from detent_pg.columns import exact, json, moment, one_of, owner, text
 from detent_pg.names import Names
 
-schema_version = 5
+schema_version = 6
 """The number of the last migration: the schema that this code needs."""
 
 LIVE = (Status.ACTIVE, Status.PAUSED)
@@ -174,6 +174,7 @@ def _history(metadata: MetaData, prefix: str) -> Table:
         Column("transition_id", Uuid, nullable=False, comment="The same on all entries of one commit"),
         text("definition_version", "Version of the definition that decided"),
         moment("created_at", "When it happened"),
+        json("changes", "What changed in the context; null where that was not recorded", nullable=True),
         one_of("outcome", Outcome),
         CheckConstraint("sequence >= 1", name="sequence"),
         comment="One row per thing that happened to an instance; never changed once written",

@@ -49,7 +49,7 @@ class Creation:
             return await create()
 
     async def _fast(self, order: CreationOrder) -> WorkflowInstance:
-        draft = order.draft(self._parts.present, self._parts.settings.keep_receipts)
+        draft = order.draft(self._parts.present, self._parts.settings)
         step = creation_step(draft, max_chain=self._parts.settings.max_chain, write_first=False)
         run_in_place(step, self._parts.calls, order.attempt)
         existing = await self._parts.store.create(
@@ -67,7 +67,7 @@ class Creation:
                 return await self._perform(order, unit)
 
     async def _perform(self, order: CreationOrder, unit: Unit) -> WorkflowInstance:
-        draft = order.draft(unit.now, self._parts.settings.keep_receipts)
+        draft = order.draft(unit.now, self._parts.settings)
         transition = Transition(draft.instance.id, draft.machine.workflow, unit.connection)
         step = creation_step(draft, max_chain=self._parts.settings.max_chain, write_first=order.needs_lock)
         with step_of(self._parts, draft.instance.id):

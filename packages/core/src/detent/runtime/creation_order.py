@@ -10,6 +10,7 @@ from detent.runtime.attempt import Attempt, new_attempt
 from detent.runtime.caller import Caller
 from detent.runtime.draft import Draft, unborn
 from detent.runtime.event_names import CREATED
+from detent.runtime.parts import Settings
 from detent.runtime.receipts import Idempotency
 from detent.store.change import PutReceipt
 from detent.store.records import ParentLink
@@ -49,13 +50,14 @@ class CreationOrder:
         """Whether commands run at the entry of the first state."""
         return self.machine.locked.entry(self.state)
 
-    def draft(self, now: datetime, keep_receipts: timedelta) -> Draft:
+    def draft(self, now: datetime, settings: Settings) -> Draft:
         """A fresh draft of the instance, with the receipt of its key."""
         self.attempt.restart()
         instance_id = self.attempt.instance_id
         effects: tuple[PutReceipt, ...] = ()
         if self.idempotency is not None:
-            effects = (PutReceipt(self.idempotency.receipt(instance_id, {}, now, self._keep_key or keep_receipts)),)
+            keep = self._keep_key or settings.keep_receipts
+            effects = (PutReceipt(self.idempotency.receipt(instance_id, {}, now, keep)),)
         instance = unborn(
             self.machine,
             instance_id,
@@ -67,4 +69,4 @@ class CreationOrder:
             parent_id=self.parent_id,
             parent_link=self.parent_link,
         )
-        return Draft(self.machine, instance, self.attempt, now, effects)
+        return Draft(self.machine, instance, self.attempt, now, effects, record_changes=settings.record_changes)

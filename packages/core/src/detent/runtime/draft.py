@@ -14,12 +14,14 @@ from detent.registry.message import Message
 from detent.registry.registry import DEFAULT_QUEUE
 from detent.runtime import timers
 from detent.runtime.attempt import Attempt
+from detent.runtime.context_changes import changes_between
 from detent.runtime.event_names import CREATED, ON_ENTER
 from detent.runtime.written_context import WrittenContext
 from detent.store.change import AddRun, Change, Effect, MoveRun
 from detent.store.records import (
     FINISHED,
     CommandRecord,
+    ContextChange,
     HistoryEntry,
     Outcome,
     ParentLink,
@@ -50,6 +52,8 @@ class Draft:
         attempt: Attempt,
         now: datetime,
         effects: tuple[Effect, ...] = (),
+        *,
+        record_changes: bool = False,
     ) -> None:
         self.machine = machine
         self.attempt = attempt
@@ -66,6 +70,8 @@ class Draft:
         self.outcome = Outcome.SUCCESS
         self.reason: str | None = None
         self._written: WrittenContext | None = None
+        self._noted = instance.context if record_changes else None
+        """The context as of the entry noted last; `None` where history does not keep what changes in it."""
         self.messages: list[Message] = []
         """What commands have published."""
         self.lease: Lease | None = None
@@ -343,8 +349,13 @@ class Draft:
                 attempt.transition_id,
                 instance.definition_version,
                 self.now,
+                None if self._noted is None else self._changes_since(self._noted),
             )
         )
+
+    def _changes_since(self, noted: JsonObject) -> tuple[ContextChange, ...]:
+        self._noted = self.instance.context
+        return changes_between(noted, self.instance.context)
 
 
 def next_command(command: CommandStep | None) -> NextCommand:

@@ -236,7 +236,7 @@ class Execution:
         attempt.require_version(record)
         intent.admit(machine, record)
         attempt.span.began(workflow=machine.workflow, from_state=record.state)
-        return Draft(machine, record, attempt, now)
+        return Draft(machine, record, attempt, now, record_changes=self._parts.settings.record_changes)
 
     def run_in_place(self, draft: Draft, intent: Intent) -> None:
         """Decide a step that asks nothing but guards which can be asked in place."""
@@ -259,10 +259,12 @@ class Execution:
         """Leave a `failed` entry after the rollback, if the attempt got as far as a guard or a command. Best effort."""
         if not _leaves_a_trace(attempt, error):
             return
-        retry = self._parts.settings.timeout_retry
+        settings = self._parts.settings
 
         def decide(record: WorkflowInstance, _receipt: Receipt | None, now: datetime) -> tuple[Change, Change]:
-            change = failure_change(record, attempt, error, now, retry)
+            change = failure_change(
+                record, attempt, error, now, settings.timeout_retry, record_changes=settings.record_changes
+            )
             return change, change
 
         def committed(change: Change) -> None:
@@ -279,7 +281,15 @@ class Execution:
             )
 
     async def _write_failure(self, unit: Unit, attempt: Attempt, error: Exception) -> None:
-        change = failure_change(locked_record(unit), attempt, error, unit.now, self._parts.settings.timeout_retry)
+        settings = self._parts.settings
+        change = failure_change(
+            locked_record(unit),
+            attempt,
+            error,
+            unit.now,
+            settings.timeout_retry,
+            record_changes=settings.record_changes,
+        )
         await unit.write(change)
         unit.after_commit(lambda: self._parts.committed(change, attempt.took))
 

@@ -11,7 +11,13 @@ from detent.store.records import Outcome, WorkflowInstance
 
 
 def failure_change(
-    record: WorkflowInstance, attempt: Attempt, error: BaseException, now: datetime, timer_retry: Retry
+    record: WorkflowInstance,
+    attempt: Attempt,
+    error: BaseException,
+    now: datetime,
+    timer_retry: Retry,
+    *,
+    record_changes: bool,
 ) -> Change:
     """The change that notes a failed attempt: one entry, and for a timer its next deadline; all else as before."""
     facts = error_facts(error, attempt.raised_in if error is attempt.raised else None)
@@ -26,6 +32,7 @@ def failure_change(
         now=now,
         transition_id=attempt.transition_id,
         trigger_metadata=attempt.trigger_metadata,
+        record_changes=record_changes,
         outcome=Outcome.FAILED,
         commands=tuple(attempt.ran),
         reason=facts["message"],

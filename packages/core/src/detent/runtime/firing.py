@@ -135,7 +135,7 @@ class Firing:
         if isinstance(error, UnknownVersion | DefinitionInvalid | WorkflowUnavailable):
             # Another process may be able to run that version: it is never parked for want of it here.
             retry = replace(retry, attempts=sys.maxsize)
-        change = failure_change(record, attempt, error, now, retry)
+        change = failure_change(record, attempt, error, now, retry, record_changes=self._parts.settings.record_changes)
         return change, _Note(_Fired.FAILED, change.instance, change.entries, change.effects, attempt)
 
     async def _fire_alone(self, instance_id: UUID) -> _Note | None:

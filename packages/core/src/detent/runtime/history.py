@@ -6,6 +6,7 @@ from uuid import UUID
 
 from detent.errors import DetentError
 from detent.json_values import JsonObject, JsonValue
+from detent.runtime.context_changes import changes_between
 from detent.store.change import Change
 from detent.store.records import CommandRecord, HistoryEntry, Outcome, WorkflowInstance
 
@@ -51,6 +52,7 @@ def noted(
     now: datetime,
     transition_id: UUID,
     trigger_metadata: JsonObject,
+    record_changes: bool,
     outcome: Outcome = Outcome.SUCCESS,
     commands: tuple[CommandRecord, ...] = (),
     reason: str | None = None,
@@ -58,7 +60,9 @@ def noted(
     payload: JsonValue = None,
     definition_version: str | None = None,
 ) -> Change:
-    """The change that leads from one record to another by a single entry."""
+    """The change that leads from one record to another by a single entry, which keeps what changed in the context where
+    `record_changes` asks for it.
+    """
     written = replace(after, version=before.version + 1, updated_at=now, created=False)
     entry = HistoryEntry(
         instance_id=before.id,
@@ -75,5 +79,6 @@ def noted(
         transition_id=transition_id,
         definition_version=definition_version or written.definition_version,
         created_at=now,
+        changes=changes_between(before.context, written.context) if record_changes else None,
     )
     return Change(written, before.version, transition_id, (entry,))

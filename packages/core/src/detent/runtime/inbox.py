@@ -231,7 +231,14 @@ class Inbox:
                 record = locked_record(unit)
                 change = Change(record, record.version, new_id(), ())
                 if attempt is not None and attempt.reached:
-                    change = failure_change(record, attempt, error, unit.now, settings.timeout_retry)
+                    change = failure_change(
+                        record,
+                        attempt,
+                        error,
+                        unit.now,
+                        settings.timeout_retry,
+                        record_changes=settings.record_changes,
+                    )
                     took = attempt.took
                     unit.after_commit(lambda: self._parts.committed(change, took))
                 await unit.write(replace(change, effects=(*change.effects, PutBack(later))))

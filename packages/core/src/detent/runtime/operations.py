@@ -285,6 +285,7 @@ class Operations:
             now=now,
             transition_id=attempt.transition_id,
             trigger_metadata=attempt.trigger_metadata,
+            record_changes=self._parts.settings.record_changes,
             reason=operation.reason,
             payload=attempt.payload,
         )

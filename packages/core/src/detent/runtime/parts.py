@@ -88,6 +88,12 @@ class Settings:
     logs it, and has runs that cannot go on here wait for an operator, where the others leave them to other processes.
     """
 
+    record_changes: bool = False
+    """Whether each history entry keeps what changed in the context since the one before: paths, and the values before and
+    after. Off unless asked for: history is never changed, so what is personal stays there until the history goes, and each
+    step compares and writes more. What a process commits is recorded as its own settings say.
+    """
+
     def __post_init__(self) -> None:
         if self.unresolvable not in get_args(Unresolvable):
             hint = did_you_mean(str(self.unresolvable), get_args(Unresolvable))
@@ -105,6 +111,8 @@ def _check(name: str, kind: Any, value: object) -> None:
         raise InvalidValue(
             name, f"is {reprlib.repr(value)}", hint="pass Retry(attempts=5, initial=timedelta(seconds=1))"
         )
+    if kind is bool and not isinstance(value, bool):
+        raise InvalidValue(name, f"is {reprlib.repr(value)}", hint="pass True or False")
     least = int(name not in _MAY_BE_NOTHING)
     if kind is int and (not isinstance(value, int) or isinstance(value, bool) or value < least):
         raise InvalidValue(name, f"is {reprlib.repr(value)}", hint=f"pass a whole number from {least}")

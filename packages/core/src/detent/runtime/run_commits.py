@@ -214,7 +214,7 @@ class RunCommits:
         """Let the run wait for an operator, with the reason in history. One whose instance does not know it ends here."""
 
         async def commit(unit: Unit, run: Run, record: WorkflowInstance) -> None:
-            change = _parked(run, record, unit, error)
+            change = _parked(run, record, unit, error, record_changes=self._parts.settings.record_changes)
             await unit.write(change)
             unit.after_commit(lambda: self._parts.committed(change, held.took))
 
@@ -289,7 +289,7 @@ def _reason(run: Run, error: Exception) -> str:
     return f"{reason}; it was {doing}, because {failure_told(failed)}"
 
 
-def _parked(run: Run, record: WorkflowInstance, unit: Unit, error: Exception) -> Change:
+def _parked(run: Run, record: WorkflowInstance, unit: Unit, error: Exception, *, record_changes: bool) -> Change:
     # The traceback is for who looks at the run: history goes to more people.
     reason, facts = _reason(run, error), facts_with_traceback(error)
     if record.run_id != run.id:
@@ -302,6 +302,7 @@ def _parked(run: Run, record: WorkflowInstance, unit: Unit, error: Exception) ->
         now=unit.now,
         transition_id=run.id,
         trigger_metadata=run.trigger_metadata,
+        record_changes=record_changes,
         outcome=Outcome.FAILED,
         reason=reason,
         error=facts_of(error),

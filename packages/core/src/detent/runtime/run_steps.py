@@ -28,7 +28,8 @@ def led(
     Raises `Diverged` and `InstanceMoved`.
     """
     require_unmoved(run, record, machine)
-    draft = Draft(machine, record, attempt_of(run), now or parts.present)
+    record_changes = parts.settings.record_changes
+    draft = Draft(machine, record, attempt_of(run), now or parts.present, record_changes=record_changes)
     step = run_step(draft, run, max_chain=parts.settings.max_chain)
     return step, Replay(run.journal).lead(step)
 

@@ -133,6 +133,16 @@ class EventView(_Outgoing):
     description: str | None
 
 
+class ContextChangeView(_Outgoing):
+    """One value of a context that a step put there, replaced or took out."""
+
+    op: str = Field(description="add, replace or remove.")
+    path: str = Field(description="Where, as a JSON pointer (RFC 6901); empty for the whole context.")
+    value: Any = Field(description="What is there since; null where it was removed.")
+    was: Any = Field(description="What was there before; null where it was added.")
+    omitted: bool = Field(description="Whether the values are left out, because the entry would have become too large.")
+
+
 class HistoryEntryView(_Outgoing):
     """One thing that happened to an instance."""
 
@@ -149,6 +159,10 @@ class HistoryEntryView(_Outgoing):
     transition_id: UUID
     definition_version: str
     created_at: datetime
+    changes: list[ContextChangeView] | None = Field(
+        default=None,
+        description="What changed in the context since the entry before; null where that was not recorded.",
+    )
 
 
 class DefinitionView(BaseModel):

@@ -7,6 +7,7 @@ from detent.store.messages import Delivery, InboxMessage
 from detent.store.records import (
     ArchiveEntry,
     CommandRecord,
+    ContextChange,
     DefinitionSnapshot,
     HistoryEntry,
     Receipt,
@@ -58,6 +59,7 @@ def copy_entry(entry: HistoryEntry) -> HistoryEntry:
         entry.transition_id,
         entry.definition_version,
         entry.created_at,
+        None if entry.changes is None else tuple([_copy_context_change(change) for change in entry.changes]),
     )
 
 
@@ -118,6 +120,10 @@ def copy_snapshot(snapshot: DefinitionSnapshot) -> DefinitionSnapshot:
 
 def _copy_command(command: CommandRecord) -> CommandRecord:
     return replace(command, data=copy_value(command.data))
+
+
+def _copy_context_change(change: ContextChange) -> ContextChange:
+    return ContextChange(change.op, change.path, copy_value(change.value), copy_value(change.was), change.omitted)
 
 
 def _copy_optional(value: JsonObject | None) -> JsonObject | None:

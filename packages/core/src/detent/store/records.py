@@ -131,6 +131,32 @@ class CommandRecord:
     """The command that this one undid, because a later one failed."""
 
 
+@dataclass(frozen=True, slots=True)
+class ContextChange:
+    """One value of a context that a step put there, replaced or took out, as history keeps it."""
+
+    op: Literal["add", "replace", "remove"]
+    path: str
+    """Where, as a JSON pointer (RFC 6901): `/order/total`; empty for the whole context."""
+    value: JsonValue = None
+    """What is there since; nothing where it was removed."""
+    was: JsonValue = None
+    """What was there before; nothing where it was added."""
+    omitted: bool = False
+    """Whether the values are left out, because the entry would have become too large."""
+
+    def to_json(self) -> JsonObject:
+        """As it is kept: without what an `op` does not have, so that what is absent is told from null."""
+        told: JsonObject = {"op": self.op, "path": self.path}
+        if self.omitted:
+            return {**told, "omitted": True}
+        if self.op != "remove":
+            told["value"] = self.value
+        if self.op != "add":
+            told["was"] = self.was
+        return told
+
+
 @quickly_made
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
@@ -159,6 +185,8 @@ class HistoryEntry:
     """The same on all entries of one commit."""
     definition_version: str
     created_at: datetime
+    changes: tuple[ContextChange, ...] | None = None
+    """What changed in the context since the entry before; `None` where that was not recorded."""
 
 
 @quickly_made

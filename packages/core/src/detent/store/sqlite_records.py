@@ -11,6 +11,7 @@ from detent.json_values import JsonValue
 from detent.store.records import (
     ArchiveEntry,
     CommandRecord,
+    ContextChange,
     DefinitionSnapshot,
     HistoryEntry,
     Outcome,
@@ -39,7 +40,7 @@ INSTANCE_COLUMNS = """
 """The columns of an instance, in the order in which they are written and read. By their names it would take twice as long."""
 ENTRY_COLUMNS = """
     instance_id, sequence, event, from_state, to_state, outcome, commands, reason, error, payload, trigger_metadata,
-    transition_id, definition_version, created_at
+    transition_id, definition_version, created_at, changes
 """
 """The columns of a history entry, in the order in which they are written."""
 
@@ -159,6 +160,7 @@ def from_entry(entry: HistoryEntry) -> Row:
         str(entry.transition_id),
         entry.definition_version,
         instant_text(entry.created_at),
+        None if entry.changes is None else json_text([change.to_json() for change in entry.changes]),
     )
 
 
@@ -179,7 +181,12 @@ def to_entry(row: sqlite3.Row) -> HistoryEntry:
         transition_id=UUID(row["transition_id"]),
         definition_version=row["definition_version"],
         created_at=datetime.fromisoformat(row["created_at"]),
+        changes=_to_changes(row["changes"]),
     )
+
+
+def _to_changes(text: str | None) -> tuple[ContextChange, ...] | None:
+    return None if text is None else tuple(ContextChange(**fields) for fields in from_json(text))
 
 
 def _from_command(command: CommandRecord) -> dict[str, JsonValue]:

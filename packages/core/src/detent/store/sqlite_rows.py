@@ -62,7 +62,7 @@ LIMIT ?
 """
 _INSERT_ENTRY = f"""
 INSERT INTO detent_history ({ENTRY_COLUMNS})
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """  # noqa: S608
 _RECEIPT = "SELECT * FROM detent_receipts WHERE tenant = ? AND scope = ? AND key = ? AND expires_at > ?"
 _DEFINITION = "SELECT * FROM detent_definitions WHERE workflow = ? AND version = ?"

@@ -147,7 +147,15 @@ _VALUES = (
     """,
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (_TABLES, _FINDING_AND_ARCHIVE, RUNS_AND_MESSAGES, _VALUES)
+_CONTEXT_CHANGES = ("ALTER TABLE detent_history ADD COLUMN changes TEXT",)
+
+STEPS: tuple[tuple[str, ...], ...] = (
+    _TABLES,
+    _FINDING_AND_ARCHIVE,
+    RUNS_AND_MESSAGES,
+    _VALUES,
+    _CONTEXT_CHANGES,
+)
 """What leads from each version to the next: step 1 makes version 1. A step that was released is never edited."""
 
 

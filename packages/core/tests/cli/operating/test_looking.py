@@ -1,5 +1,6 @@
 """`detent show`, `history`, `events`: one instance."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -7,7 +8,7 @@ from typing import Any, TypeAlias
 import pytest
 from click.testing import Result
 
-from detent import WorkflowInstance, WorkflowRuntime
+from detent import Settings, SqliteStore, WorkflowDefinition, WorkflowInstance, WorkflowRuntime
 
 Detent: TypeAlias = Callable[..., Result]
 Claims: TypeAlias = dict[str, str]
@@ -38,6 +39,25 @@ def test_history_tells_what_happened_and_who_did_it(detent: Detent, claims: Clai
     assert view["entries"][0]["trigger_metadata"] == {"source": "cli", "actor": "ana"}
     assert view["before"] == 2
     assert json.loads(detent("history", claims["anna"], "--before", "2", "--json").stdout)["before"] is None
+
+
+def test_history_names_the_paths_that_changed_where_that_is_recorded(detent: Detent):
+    note = WorkflowDefinition.from_dict({"name": "note", "initial_state": "open", "states": {"open": {}}})
+
+    async def patched(patch: dict[str, int], settings: Settings) -> str:
+        store, definitions = SqliteStore("claims.db"), [note]
+        async with WorkflowRuntime(store=store, definitions=definitions, settings=settings) as runtime:
+            made = await runtime.create_instance("note", context={"a": 1, "b": 1})
+            await runtime.patch_context(made.id, patch, remove=["b"])
+            return str(made.id)
+
+    recorded = asyncio.run(patched(dict.fromkeys("acdefg", 2), Settings(record_changes=True)))
+    heading, newest, created = detent("history", recorded, *DATABASE).stdout.splitlines()
+    assert heading.endswith("CHANGED")
+    assert newest.endswith("/a -/b +/c +/d +/e and 2 more")
+    assert created.endswith("success")
+    unrecorded = asyncio.run(patched({"a": 2}, Settings()))
+    assert "CHANGED" not in detent("history", unrecorded, *DATABASE).stdout
 
 
 def test_events_are_told_with_what_their_guards_say(detent: Detent, claims: Claims):

@@ -14,6 +14,9 @@ from detent.service.operator_schemas import EventListView, ExplainedView, Histor
 from detent.service.schemas import EventView, HistoryEntryView, InstanceView
 from detent.store.records import HistoryEntry
 
+_SIGNS = {"add": "+", "replace": "", "remove": "-"}
+_PATHS = 5
+"""How many changed paths a row of the history names."""
 _INSTANCE = click.argument("instance", metavar="ID", type=click.UUID)
 
 
@@ -50,11 +53,7 @@ def history(instance: UUID, limit: int, before: int | None, as_json: bool) -> No
     if as_json:
         show_json(HistoryView(entries=[HistoryEntryView.model_validate(entry) for entry in entries], before=more))
         return
-    rows = [
-        (entry.sequence, entry.created_at, entry.event, _way(entry), entry.outcome.value, _told(entry))
-        for entry in entries
-    ]
-    show_table(("#", "WHEN", "EVENT", "STATE", "OUTCOME", "BY AND WHY"), rows, nothing="no entry is left")
+    _show_entries(entries)
     if more is not None:
         say(f"there are more: --before {more}")
 
@@ -107,6 +106,26 @@ def _show(explained: Explanation) -> None:
     click.echo()
     for sentence in explained.sentences:
         say(sentence)
+
+
+def _show_entries(entries: Sequence[HistoryEntry]) -> None:
+    columns: tuple[str, ...] = ("#", "WHEN", "EVENT", "STATE", "OUTCOME", "BY AND WHY")
+    rows: list[tuple[object, ...]] = [
+        (entry.sequence, entry.created_at, entry.event, _way(entry), entry.outcome.value, _told(entry))
+        for entry in entries
+    ]
+    if any(entry.changes for entry in entries):
+        columns = (*columns, "CHANGED")
+        rows = [(*row, _changed(entry)) for row, entry in zip(rows, entries, strict=True)]
+    show_table(columns, rows, nothing="no entry is left")
+
+
+def _changed(entry: HistoryEntry) -> str:
+    """The paths that changed, with a sign before what was added or removed."""
+    changes = entry.changes or ()
+    paths = [_SIGNS[change.op] + (change.path or "too many paths to tell") for change in changes[:_PATHS]]
+    left = len(changes) - len(paths)
+    return " ".join([*paths, f"and {left} more"] if left else paths)
 
 
 def _way(entry: HistoryEntry) -> str:

@@ -7,7 +7,7 @@ import pytest
 from detent.ids import new_id
 from detent.json_values import JsonValue
 from detent.store.change import Change
-from detent.store.records import CommandRecord, Outcome
+from detent.store.records import CommandRecord, ContextChange, Outcome
 from detent.testing.store_contract.kit import StoreKit
 from detent.testing.store_contract.samples import (
     DAY,
@@ -76,6 +76,35 @@ class HistoryContract:
         assert entry == change.entries[0]
         assert type(entry.payload) is type(entry.commands[0].data) is type(value)
 
+    @pytest.mark.parametrize("value", JSON_KINDS.values(), ids=JSON_KINDS.keys())
+    async def test_what_changed_in_the_context_comes_back(self, kit: StoreKit, value: JsonValue) -> None:
+        change = _with_entry(
+            changes=(
+                ContextChange("add", "/a", value=value),
+                ContextChange("replace", "/b~1c", value=value, was={"n": [1, None]}),
+                ContextChange("remove", "/", was=value),
+                ContextChange("replace", "", omitted=True),
+            )
+        )
+        await kit.store.create(change)
+
+        [entry] = await kit.store.history(change.instance.id, limit=1)
+
+        assert entry == change.entries[0]
+        assert entry.changes is not None
+        assert type(entry.changes[0].value) is type(entry.changes[2].was) is type(value)
+
+    async def test_nothing_recorded_is_told_from_nothing_changed(self, kit: StoreKit) -> None:
+        record = await created(kit.store, _with_entry(changes=None))
+        change = step(record, entries=2)
+        unchanged, another = change.entries
+        async with kit.store.transaction(record.id) as unit:
+            await unit.write(replace(change, entries=(replace(unchanged, changes=()), another)))
+
+        entries = await kit.store.history(record.id, limit=3)
+
+        assert [entry.changes for entry in entries] == [None, (), None]
+
     async def test_entries_are_read_newest_first(self, kit: StoreKit) -> None:
         record = await created(kit.store)
         for _ in range(4):
@@ -113,14 +142,18 @@ class HistoryContract:
         assert await sequences(kit.store, other.id) == [3, 2, 1]
 
     async def test_editing_what_was_read_does_not_reach_the_store(self, kit: StoreKit) -> None:
-        change = _with_entry(payload={"list": [1]})
+        changes = (ContextChange("replace", "/a", value=[1], was=[1]),)
+        change = _with_entry(payload={"list": [1]}, changes=changes)
         await kit.store.create(change)
         [entry] = await kit.store.history(change.instance.id, limit=1)
 
         entry.payload["list"].append(2)
+        assert entry.changes is not None
+        entry.changes[0].value.append(2)
+        entry.changes[0].was.append(2)
 
         [again] = await kit.store.history(change.instance.id, limit=1)
-        assert again.payload == {"list": [1]}
+        assert (again.payload, again.changes) == ({"list": [1]}, changes)
 
 
 def _with_entry(**fields: JsonValue) -> Change:
