@@ -23,7 +23,6 @@ from detent.notation.mermaid import Diagram, Style
 from detent.notation.symbols import SymbolsName
 from detent.retry import Retry
 from detent.runtime.finding_verbs import Names, names_of
-from detent.service.http.operating import NEWEST_FIRST
 from detent.service.http.operating_views import InstancePageView
 from detent.service.schemas import DefinitionView, InstanceView
 
@@ -116,7 +115,7 @@ class WorkflowClient:
     async def find_instances(
         self,
         *,
-        order: str = NEWEST_FIRST,
+        order: str = "-created_at",
         limit: int = 50,
         cursor: str | None = None,
         workflow: Names | None = None,
