@@ -7,8 +7,10 @@ from typing import Any, Literal, TypeAlias
 from benchmarks.given import Given
 from benchmarks.reading import Reading
 
-Figure: TypeAlias = Literal["rate", "p50", "time"]
-"""Which figure of a reading is compared with that of what was measured beside it; `time` is seconds per operation."""
+Figure: TypeAlias = Literal["rate", "p50", "time", "latency"]
+"""Which figure of a reading is compared with that of what was measured beside it; `time` is seconds per operation, `latency` is
+p50 and, by itself, p99.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from benchmarks.cases.idle import IDLE
 from benchmarks.cases.imports import IMPORTS
 from benchmarks.cases.local import MEMORY, MEMORY_CREATION, SQLITE
 from benchmarks.cases.one_instance import ONE_INSTANCE
+from benchmarks.cases.over_http import OVER_HTTP
 from benchmarks.cases.reads import HISTORY, LISTS
 from benchmarks.cases.size import SIZES
 from benchmarks.cases.timers import TIMERS
@@ -26,6 +27,7 @@ CASES: tuple[Case, ...] = (
     FLOW,
     TIMERS,
     IDLE,
+    *OVER_HTTP,
     HISTORY,
     *LISTS,
     *SIZES,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-OURS = ("detent", "detent-pg", "pydantic", "transitions", "sqlalchemy", "asyncpg")
+OURS = ("detent", "detent-pg", "pydantic", "transitions", "sqlalchemy", "asyncpg", "litestar", "fastapi", "uvicorn")
 """The packages whose versions matter to our figures."""
 
 

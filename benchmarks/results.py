@@ -104,6 +104,8 @@ def _ratios(row: Row, ours: Row | None) -> dict[str, Ratio]:
     for reading in row.readings:
         for name, other in reading.beside.items():
             found.setdefault(name, []).append(_divided(row.entry, reading, other))
+            if row.entry.compares == "latency":
+                found.setdefault(f"{name}-p99", []).append(_known(reading.p99) / _known(other.p99))
     for reading, our in zip(row.readings, ours.readings if ours else [], strict=False):
         if reading.rate and our.rate:
             found.setdefault("detent", []).append(our.rate / reading.rate)
@@ -112,7 +114,7 @@ def _ratios(row: Row, ours: Row | None) -> dict[str, Ratio]:
 
 
 def _divided(entry: Entry, reading: Reading, other: Reading) -> float:
-    if entry.compares == "p50":
+    if entry.compares in ("p50", "latency"):
         return _known(reading.p50) / _known(other.p50)
     if entry.compares == "time":
         return _known(other.rate) / _known(reading.rate)

@@ -7,7 +7,13 @@ from benchmarks.results import Results, Row
 from benchmarks.targets import TARGETS, Target
 
 DASH = "-"
-NAMES = {"plain": "row-locked", "floor": "two statements", "empty": "empty"}
+NAMES = {
+    "plain": "row-locked",
+    "floor": "two statements",
+    "empty": "empty",
+    "bare": "bare handler",
+    "bare-p99": "at p99",
+}
 """What the page calls what was measured beside a case."""
 
 
@@ -78,7 +84,7 @@ def _ours(row: Row) -> list[str]:
         cpu(found),
         number(found.peak_mb, ",.0f"),
         number(found.kept_bytes, ",.0f"),
-        ", ".join(f"{ratio(row, name)} {NAMES.get(name, name)}" for name in found.beside),
+        ", ".join(f"{ratio(row, name)} {NAMES.get(name, name)}" for name in row.ratios if name != "pgbench"),
     ]
 
 

@@ -16,6 +16,7 @@ from benchmarks.targets import TARGETS, Target
 
 EVENT = Entry("event-64", "event, 64 tasks", "events", postgres=True)
 IDLE = Entry("idle", "one event at a time", "events", postgres=True, compares="p50")
+HTTP = Entry("http", "event over HTTP", "events", postgres=True, yardstick=False, compares="latency")
 SIZE = Entry("size-large", "full tables", "events", postgres=True, big=True, compares="time")
 PEER = Entry("dbos-events", "DBOS: messages", "events", postgres=True, peer="dbos", against="event-64")
 
@@ -63,6 +64,13 @@ def test_what_is_measured_beside_is_compared_by_the_figure_that_the_case_names()
     compare_all([idle, size])
     assert idle.ratios["floor"] == Ratio((1.5,), less_is_better=True)
     assert size.ratios["empty"] == Ratio((1.25,), less_is_better=True)
+
+
+def test_latencies_are_compared_in_the_middle_and_at_the_end():
+    row = Row(HTTP, [Reading(rate=1, p50=3.0, p99=40.0, beside={"bare": Reading(rate=9, p50=2.0, p99=20.0)})])
+    text = report(results(row))
+    assert row.ratios == {"bare": Ratio((1.5,), less_is_better=True), "bare-p99": Ratio((2.0,), less_is_better=True)}
+    assert "1.50 x bare handler, 2.00 x at p99 |" in text
 
 
 def test_a_peer_is_compared_with_ours_of_the_same_round():

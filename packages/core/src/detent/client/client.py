@@ -3,32 +3,39 @@
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 from uuid import UUID
 
 import httpx
+from pydantic import TypeAdapter
 
 from detent.client.handle import RemoteHandle
-from detent.client.sending import KEY, Sender
-from detent.errors import NotStarted
+from detent.client.pages import InstancePage
+from detent.client.sending import Sender
+from detent.client.timing import Timing
+from detent.errors import InvalidValue, NotStarted
 from detent.ids import new_id
 from detent.json_values import JsonObject
 from detent.notation.mermaid import Diagram, Style
 from detent.notation.symbols import SymbolsName
 from detent.retry import Retry
-from detent.service.schemas import InstanceView
+from detent.runtime.finding_verbs import Names, names_of
+from detent.service.http.operating_views import InstancePageView
+from detent.service.schemas import DefinitionView, InstanceView
 
+_DEFINITIONS = TypeAdapter(list[DefinitionView])
 _RETRY = Retry(attempts=3, initial=timedelta(seconds=0.2), maximum=timedelta(seconds=5))
 
 
 class WorkflowClient:
     """The workflows of an application, over the routes that it has mounted: `WorkflowClient("https://shop.example/workflows")`.
 
-    Use it as an async context manager. Requests that got no answer, or a 502, 503 or 504, are sent again as `retry` says; what
-    changes something is sent under an idempotency key, so that it happens once. `headers` go with every request, such as who
-    sends it. An `http` client of the caller's is used as it is, and left open; its base URL is where the routes are.
+    Use it as an async context manager. Requests that got no answer, or a 502, 503 or 504, are sent again as `retry` says, as far
+    as that cannot do anything twice. `headers` go with every request, such as who sends it. An `http` client of the caller's is
+    used as it is, and left open; its base URL is where the routes are. `timing` lets time pass, for tests.
     """
 
     def __init__(
@@ -39,12 +46,14 @@ class WorkflowClient:
         timeout: float | httpx.Timeout = 10.0,
         retry: Retry = _RETRY,
         http: httpx.AsyncClient | None = None,
+        timing: Timing | None = None,
     ) -> None:
         self._given = http
         self._base_url = base_url
         self._headers = dict(headers or {})
         self._timeout = timeout
         self._retry = retry
+        self._timing = timing or Timing()
         self._sender: Sender | None = None
         self._around = AsyncExitStack()
 
@@ -53,7 +62,7 @@ class WorkflowClient:
         if http is None:
             made = httpx.AsyncClient(base_url=self._base_url, headers=self._headers, timeout=self._timeout)
             http = await self._around.enter_async_context(made)
-        self._sender = Sender(http, self._retry)
+        self._sender = Sender(http, self._retry, self._timing)
         return self
 
     async def __aexit__(
@@ -81,7 +90,7 @@ class WorkflowClient:
     ) -> InstanceView:
         """A new instance, or the one that this key made before; without a key it is sent under one of its own.
 
-        Raises `UnknownWorkflow`, `InvalidValue`, `IdempotencyConflict`, `AnswerRefused` and `ServerUnreachable`.
+        Raises `UnknownWorkflow`, `InvalidValue`, `CommandFailed`, `IdempotencyConflict`, `AnswerRefused` and `ServerUnreachable`.
         """
         body: JsonObject = {
             "workflow": workflow,
@@ -92,7 +101,7 @@ class WorkflowClient:
         if entry is not None:
             body["entry"] = entry
         key = idempotency_key or str(new_id())
-        answer = await self.sender.send("POST", "instances", body=body, headers={KEY: key})
+        answer = await self.sender.send("POST", "instances", body=body, key=key)
         return InstanceView.model_validate_json(answer.content)
 
     def get_handle(self, instance: UUID | str | InstanceView) -> RemoteHandle:
@@ -103,7 +112,54 @@ class WorkflowClient:
         found = instance.id if isinstance(instance, InstanceView) else instance
         return RemoteHandle(self, found if isinstance(found, UUID) else UUID(found))
 
+    async def find_instances(
+        self,
+        *,
+        order: str = "-created_at",
+        limit: int = 50,
+        cursor: str | None = None,
+        workflow: Names | None = None,
+        version: Names | None = None,
+        states: Names | None = None,
+        status: Names | None = None,
+        parent: UUID | str | InstanceView | None = None,
+    ) -> InstancePage:
+        """Up to `limit` (1 to 100) instances for which all conditions hold, and by `async for` those of the pages after.
+
+        `order` and the conditions are those of `WorkflowService.find_instances`. The server has to mount the routes with
+        `operators=True`. Raises `InvalidValue` and `AnswerRefused`.
+        """
+        where = _names(workflow=workflow, version=version, state=states, status=status)
+        if parent is not None:
+            where["parent"] = str(parent.id if isinstance(parent, InstanceView) else parent)
+        return await self._page("instances", {"order": order, "limit": limit} | where, cursor)
+
+    async def find_parked(
+        self, *, limit: int = 50, cursor: str | None = None, workflow: Names | None = None
+    ) -> InstancePage:
+        """Instances that wait for an operator, the longest waiting first; pages are as of `find_instances`."""
+        return await self._page("parked", {"limit": limit} | _names(workflow=workflow), cursor)
+
+    async def list_definitions(self) -> list[DefinitionView]:
+        """The registered workflows, each in its newest version."""
+        return _DEFINITIONS.validate_json((await self.sender.send("GET", "definitions")).content)
+
     async def to_mermaid(self, workflow: str, *, style: Style = "state", symbols: SymbolsName = "unicode") -> Diagram:
         """The diagram of the newest version of a workflow. Raises `UnknownWorkflow`."""
         path = f"definitions/{quote(workflow, safe='')}/diagram"
         return Diagram((await self.sender.send("GET", path, params={"style": style, "symbols": symbols})).text)
+
+    async def _page(self, path: str, where: dict[str, Any], cursor: str | None) -> InstancePage:
+        asked = where if cursor is None else where | {"cursor": cursor}
+        found = InstancePageView.model_validate_json((await self.sender.send("GET", path, params=asked)).content)
+        return InstancePage(tuple(found.instances), found.cursor, partial(self._page, path, where))
+
+
+def _names(**conditions: Names | None) -> dict[str, Any]:
+    """The conditions that were given, as parameters of a query. Raises `InvalidValue`."""
+    given = {name: names_of(names, name) for name, names in conditions.items() if names is not None}
+    for name, names in given.items():
+        if not names:
+            # In a query it would be no condition at all.
+            raise InvalidValue(name, "must be a text or a list of texts, and holds none")
+    return given
