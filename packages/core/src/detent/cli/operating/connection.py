@@ -17,11 +17,14 @@ from detent.json_values import JsonValue
 from detent.runtime.live_versions import why_not
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.service import WorkflowService
+from detent.store.protocol import Store
 
 T = TypeVar("T")
 
 Opened: TypeAlias = Callable[[], AbstractAsyncContextManager[WorkflowRuntime]]
 """Starts the application's runtime, and stops it at the end."""
+Over: TypeAlias = Callable[[Store], AbstractAsyncContextManager[WorkflowRuntime]]
+"""Starts a runtime over a store alone."""
 
 _MOUNTED = "detent.cli.operating.opened"
 
@@ -48,6 +51,11 @@ class Connected:
         said |= {} if actor is None else {"actor": actor}
         said |= {} if reason is None else {"reason": reason}
         return WorkflowService(self.runtime, trigger_metadata=said)
+
+    def of_tenant(self, tenant: str | None) -> WorkflowService:
+        """The verbs, for one tenant if one is named."""
+        service = self.service()
+        return service if tenant is None else service.for_tenant(tenant)
 
 
 def mount(opened: Opened) -> None:
@@ -79,8 +87,18 @@ def connection_options() -> list[click.Option]:
     ]
 
 
-def connected(work: Callable[[Connected], Awaitable[T]]) -> T:
-    """What `work` answers, given a started runtime. What goes wrong is told in a sentence."""
+@asynccontextmanager
+async def bare(store: Store) -> AsyncIterator[WorkflowRuntime]:
+    """A runtime that has nothing registered: versions come from what is stored."""
+    async with WorkflowRuntime(store=store) as runtime:
+        yield runtime
+
+
+def connected(work: Callable[[Connected], Awaitable[T]], *, over: Over = bare) -> T:
+    """What `work` answers, given a started runtime; `over` makes the one over a database alone.
+
+    What goes wrong is told in a sentence.
+    """
     meta = get_current_context().meta
     if _MOUNTED in meta:
         return answered("the application", meta[_MOUNTED], lambda runtime: work(Connected(runtime, False)))
@@ -89,14 +107,9 @@ def connected(work: Callable[[Connected], Awaitable[T]]) -> T:
         return answered(app, lambda: runtime_at(app), lambda runtime: work(Connected(runtime, False)))
     if not database:
         raise click.UsageError("which runtime? --app MODULE:RUNTIME or --database URL says so")
-    return answered("the database", lambda: _over(database), lambda runtime: _alone(Connected(runtime, True), work))
-
-
-@asynccontextmanager
-async def _over(url: str) -> AsyncIterator[WorkflowRuntime]:
-    """A runtime over the database at `url` that has nothing registered: versions come from what is stored."""
-    async with WorkflowRuntime(store=store_at(url)) as runtime:
-        yield runtime
+    return answered(
+        "the database", lambda: over(store_at(database)), lambda runtime: _alone(Connected(runtime, True), work)
+    )
 
 
 async def _alone(connected: Connected, work: Callable[[Connected], Awaitable[T]]) -> T:
