@@ -127,6 +127,27 @@ async def test_operators_switch_a_trigger_by_the_database_alone(doors: Doors) ->
     assert (found["name"], found["kind"], found["timezone"]) == ("nightly", "cron", "UTC")
 
 
+async def test_tables_elsewhere_are_reached_by_schema_and_prefix(postgres_url: URL) -> None:
+    async with database_beside(postgres_url) as url:
+        elsewhere, places = Doors(url, []), ("--schema", "shop", "--prefix", "wf_")
+        assert (await elsewhere.ask("db", "upgrade", *places))["version"] == schema_version
+        async with WorkflowRuntime(
+            store=PgStore.from_url(url, schema="shop", prefix="wf_"), definitions=[DOOR]
+        ) as runtime:
+            made = await runtime.create_instance("door")
+        assert [each["id"] for each in (await elsewhere.ask("list", *places))["instances"]] == [str(made.id)]
+        without = await elsewhere.run("list")
+    assert (without.exit_code, "detent db upgrade" in without.stderr) == (1, True)
+
+
+async def test_the_bench_leaves_what_it_found(doors: Doors) -> None:
+    asked = await doors.run("bench", "--instances", "20")
+    assert (asked.exit_code, "the database holds 2 instances" in asked.stderr) == (1, True)
+    view = await doors.ask("bench", "--instances", "20", "--concurrency", "5", "--yes")
+    assert [(each["verb"], each["count"]) for each in view["measures"]] == [("create", 20), ("trigger", 20)]
+    assert (view["removed"], len((await doors.ask("list"))["instances"])) == (20, 2)
+
+
 async def test_the_doctor_tells_schema_and_clocks(doors: Doors) -> None:
     found = {each["check"]: each for each in (await doors.ask("doctor"))["findings"]}
     assert found["database"]["detail"].startswith("answers: PostgreSQL")

@@ -114,8 +114,8 @@ def without_triggers():
 @pytest.fixture(autouse=True)
 def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable names a runtime."""
-    monkeypatch.delenv("DETENT_RUNTIME", raising=False)
-    monkeypatch.delenv("DETENT_DATABASE_URL", raising=False)
+    for name in ("DETENT_RUNTIME", "DETENT_DATABASE_URL", "DETENT_DATABASE_SCHEMA", "DETENT_DATABASE_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import copy
 
 import rich_click as click
 
+from detent.cli.operating.bench import bench
 from detent.cli.operating.connection import connection_options
 from detent.cli.operating.deliveries import deliveries
 from detent.cli.operating.doctor import doctor
@@ -36,6 +37,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     messages,
     deliveries,
     doctor,
+    bench,
 )
 
 

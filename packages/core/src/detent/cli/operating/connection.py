@@ -84,6 +84,24 @@ def connection_options() -> list[click.Option]:
             callback=_noted,
             help="Without an application: postgresql://… or sqlite:///FILE, and what is stored there.",
         ),
+        click.Option(
+            ["--schema"],
+            envvar="DETENT_DATABASE_SCHEMA",
+            show_envvar=True,
+            metavar="NAME",
+            expose_value=False,
+            callback=_noted,
+            help="With --database: the schema of the tables, if they have one of their own.",
+        ),
+        click.Option(
+            ["--prefix"],
+            envvar="DETENT_DATABASE_PREFIX",
+            show_envvar=True,
+            metavar="TEXT",
+            expose_value=False,
+            callback=_noted,
+            help="With --database: what the names of the tables begin with, if not detent_.",
+        ),
     ]
 
 
@@ -107,8 +125,11 @@ def connected(work: Callable[[Connected], Awaitable[T]], *, over: Over = bare) -
         return answered(app, lambda: runtime_at(app), lambda runtime: work(Connected(runtime, False)))
     if not database:
         raise click.UsageError("which runtime? --app MODULE:RUNTIME or --database URL says so")
+    places = {name: meta.get(_key(name)) for name in ("schema", "prefix")}
     return answered(
-        "the database", lambda: over(store_at(database)), lambda runtime: _alone(Connected(runtime, True), work)
+        "the database",
+        lambda: over(store_at(database, **places)),
+        lambda runtime: _alone(Connected(runtime, True), work),
     )
 
 
