@@ -39,7 +39,8 @@ def store_at(url: str, *, schema: str | None = None, prefix: str | None = None) 
         raise click.ClickException("the database is no URL, such as postgresql://user:password@host/database")
     scheme = scheme.partition("+")[0]
     if scheme != "sqlite":
-        return _offered(_ALSO.get(scheme, scheme), url, places)
+        offered: Store = _offered(_ALSO.get(scheme, scheme), url, places)
+        return offered
     if places:
         raise click.ClickException(f"the tables of a SQLite file have one name: leave --{' and --'.join(places)} away")
     return _sqlite(rest)

@@ -18,6 +18,7 @@ from detent.runtime.live_versions import why_not
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.service import WorkflowService
 from detent.store.protocol import Store
+from detent.workers.config import WorkerConfig
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ Opened: TypeAlias = Callable[[], AbstractAsyncContextManager[WorkflowRuntime]]
 Over: TypeAlias = Callable[[Store], AbstractAsyncContextManager[WorkflowRuntime]]
 """Starts a runtime over a store alone."""
 
-_MOUNTED = "detent.cli.operating.opened"
+_MOUNTED = "detent.cli.operating.mounted"
 
 NAME_THE_APPLICATION = "name the application: --app MODULE:RUNTIME, or the variable DETENT_RUNTIME"
 
@@ -58,9 +59,27 @@ class Connected:
         return service if tenant is None else service.for_tenant(tenant)
 
 
-def mount(opened: Opened) -> None:
-    """Let the commands below the current one work with the runtime that `opened` starts: a framework's own command line."""
-    get_current_context().meta[_MOUNTED] = opened
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """What a framework's own command line says of its application."""
+
+    opened: Opened
+    working: Callable[[], WorkerConfig]
+    """How its worker runs unless options say otherwise."""
+
+
+def mount(opened: Opened, *, working: Callable[[], WorkerConfig] = WorkerConfig) -> None:
+    """Let the commands below the current one work with the runtime that `opened` starts: a framework's own command line.
+
+    Neither is called before a command needs it, and not at all for `--help`.
+    """
+    get_current_context().meta[_MOUNTED] = Mounted(opened, working)
+
+
+def mounted() -> Mounted | None:
+    """What the framework said, if there is one."""
+    found: Mounted | None = get_current_context().meta.get(_MOUNTED)
+    return found
 
 
 def connection_options() -> list[click.Option]:
@@ -117,9 +136,9 @@ def connected(work: Callable[[Connected], Awaitable[T]], *, over: Over = bare) -
 
     What goes wrong is told in a sentence.
     """
-    meta = get_current_context().meta
-    if _MOUNTED in meta:
-        return answered("the application", meta[_MOUNTED], lambda runtime: work(Connected(runtime, False)))
+    framework, meta = mounted(), get_current_context().meta
+    if framework is not None:
+        return answered("the application", framework.opened, lambda runtime: work(Connected(runtime, False)))
     app, database = meta.get(_key("app")), meta.get(_key("database"))
     if app and not (database and _said("database") and not _said("app")):
         return answered(app, lambda: runtime_at(app), lambda runtime: work(Connected(runtime, False)))
