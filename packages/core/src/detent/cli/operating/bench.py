@@ -11,7 +11,7 @@ import rich_click as click
 from detent.cli.operating.bench_report import BenchView, MeasureView, measured
 from detent.cli.operating.connection import Connected, connected
 from detent.cli.operating.output import json_option, say, show_json, show_table
-from detent.cli.operating.progress import progress
+from detent.cli.progress import progress
 from detent.cli.terminal import one_line
 from detent.definition.event import Event
 from detent.definition.model import WorkflowDefinition

@@ -136,20 +136,22 @@ def connected(work: Callable[[Connected], Awaitable[T]], *, over: Over = bare) -
 
     What goes wrong is told in a sentence.
     """
-    framework, meta = mounted(), get_current_context().meta
+    context, framework = get_current_context(), mounted()
     if framework is not None:
         return answered("the application", framework.opened, lambda runtime: work(Connected(runtime, False)))
-    app, database = meta.get(_key("app")), meta.get(_key("database"))
-    if app and not (database and _said("database") and not _said("app")):
+    app = _app(context)
+    if app is not None:
         return answered(app, lambda: runtime_at(app), lambda runtime: work(Connected(runtime, False)))
-    if not database:
+    if not _noted_in(context, "database"):
         raise click.UsageError("which runtime? --app MODULE:RUNTIME or --database URL says so")
-    places = {name: meta.get(_key(name)) for name in ("schema", "prefix")}
     return answered(
-        "the database",
-        lambda: over(store_at(database, **places)),
-        lambda runtime: _alone(Connected(runtime, True), work),
+        "the database", lambda: over(_store(context)), lambda runtime: _alone(Connected(runtime, True), work)
     )
+
+
+def database_of(context: click.Context) -> Store | None:
+    """The store that a command of this context works with, not yet opened, where that is a database alone."""
+    return _store(context) if _app(context) is None and _noted_in(context, "database") else None
 
 
 async def _alone(connected: Connected, work: Callable[[Connected], Awaitable[T]]) -> T:
@@ -165,13 +167,29 @@ def not_here(error: DefinitionInvalid) -> str:
     return f"{named} needs what only its application has: {why_not(error)} ({NAME_THE_APPLICATION})"
 
 
+def _app(context: click.Context) -> str | None:
+    """The application that is named, unless the command itself names a database and only a variable the application."""
+    app = _noted_in(context, "app")
+    return None if _noted_in(context, "database") and _said(context, "database") and not _said(context, "app") else app
+
+
+def _store(context: click.Context) -> Store:
+    places = {name: _noted_in(context, name) for name in ("schema", "prefix")}
+    return store_at(_noted_in(context, "database") or "", **places)
+
+
 def _noted(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     context.meta[_key(str(parameter.name))] = value
+
+
+def _noted_in(context: click.Context, name: str) -> str | None:
+    found: str | None = context.meta.get(_key(name))
+    return found
 
 
 def _key(name: str) -> str:
     return f"{__name__}.{name}"
 
 
-def _said(name: str) -> bool:
-    return get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+def _said(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE

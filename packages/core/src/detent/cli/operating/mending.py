@@ -10,7 +10,7 @@ from click.exceptions import Exit
 
 from detent.cli.operating.connection import Connected, connected
 from detent.cli.operating.output import json_option, say, show_json, show_table
-from detent.cli.operating.progress import progress
+from detent.cli.progress import progress
 from detent.cli.terminal import one_line
 from detent.service.operator_schemas import MendedView
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import rich_click as click
 
+from detent.cli.operating.completion import event_names
 from detent.cli.operating.connection import Connected, connected
 from detent.cli.operating.mending import Asked, Find, asking, mend
 from detent.cli.operating.output import ago, json_option, say, show_json, show_table
@@ -14,7 +15,7 @@ from detent.service.operator_schemas import MessageListView, MessageView
 from detent.store.messages import InboxMessage
 
 _INSTANCE = click.option("--instance", type=click.UUID, metavar="ID", help="To this instance.")
-_EVENT = click.option("--event", metavar="NAME", help="Of this event.")
+_EVENT = click.option("--event", metavar="NAME", shell_complete=event_names, help="Of this event.")
 _TENANT = click.option("--tenant", metavar="NAME", help="Of this tenant.")
 _ALL = click.option("--all", "every", is_flag=True, help="All that are dead.")
 

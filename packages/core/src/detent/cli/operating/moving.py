@@ -8,13 +8,14 @@ from uuid import UUID
 import rich_click as click
 from click.exceptions import Exit
 
+from detent.cli.operating.completion import state_names
 from detent.cli.operating.connection import NAME_THE_APPLICATION, Connected, connected
 from detent.cli.operating.filters import filtering, where_of
 from detent.cli.operating.hearers import require_hearers
 from detent.cli.operating.json_values import JsonValueType
 from detent.cli.operating.output import json_option, say, show_json, show_table
-from detent.cli.operating.progress import progress
 from detent.cli.operating.selection import Selection, select
+from detent.cli.progress import progress
 from detent.cli.terminal import one_line
 from detent.errors import DefinitionInvalid
 from detent.json_values import JsonObject
@@ -92,7 +93,9 @@ def resume(**given: Any) -> None:
 
 @click.command()
 @_asking
-@click.option("--to", "state", required=True, metavar="STATE", help="The state that is entered.")
+@click.option(
+    "--to", "state", required=True, metavar="STATE", shell_complete=state_names, help="The state that is entered."
+)
 @click.option("--context", type=JsonValueType(), metavar="JSON", help="Written to the context: JSON, @FILE, or -.")
 def force(state: str, context: JsonObject | None, **given: Any) -> None:
     """Put instances into a state, whatever their definition allows; no guard is asked."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import rich_click as click
 
+from detent.cli.operating.completion import trigger_names
 from detent.cli.operating.connection import Connected
 from detent.cli.operating.json_values import JsonValueType
 from detent.cli.operating.output import ago, in_json, instant, json_option, say, show_fields, show_json, show_table
@@ -31,7 +32,7 @@ from detent.service.trigger_firing import Fired
 from detent.service.trigger_log import Invocation
 from detent.service.triggers import TriggerService
 
-_NAME = click.argument("name", metavar="NAME")
+_NAME = click.argument("name", metavar="NAME", shell_complete=trigger_names)
 _TENANT = click.option("--tenant", metavar="NAME", help="Whose trigger it is.")
 _SWITCHING = (
     _NAME,
