@@ -47,7 +47,8 @@ def test_they_are_listed_with_when_they_fire(schedules: Callable[..., Any], plac
 def test_people_see_when_and_in_which_state(detent: Detent, schedules: Callable[..., Any]):
     detent("schedules", "disable", "nightly")
     lines = detent("schedules", "list").stdout.splitlines()
-    assert lines[0].split() == ["NAME", "FIRES", "STATE", "LAST", "NEXT", "FAILURES"]
+    assert lines[0].split() == ["NAME", "FIRES", "STATE", "LAST", "NEXT", "FAILURES", "TENANT"]
+    assert [line.split()[-1] for line in lines if line.startswith("called")] == ["enabled", "acme"]
     assert [line.split() for line in lines if line.startswith("nightly")] == [
         ["nightly", "0", "3", "*", "*", "*", "Europe/Berlin", "disabled"]
     ]

@@ -57,7 +57,7 @@ def bench(instances: int, concurrency: int, yes: bool, as_json: bool) -> None:
         show_json(view)
         return
     rows = [
-        (each.verb, each.count, f"{each.per_second:,.0f}/s", f"{each.p50_ms:g} ms", f"{each.p99_ms:g} ms")
+        (each.verb, each.count, f"{each.per_second:,.0f}/s", f"{each.p50_ms:.2f} ms", f"{each.p99_ms:.2f} ms")
         for each in view.measures
     ]
     show_table(("VERB", "CALLS", "THROUGHPUT", "P50", "P99"), rows, nothing="nothing was measured")

@@ -67,7 +67,7 @@ def of_backlog(backlog: Backlog, now: datetime, program: str) -> Iterator[Findin
         backlog.inbox_dead,
         "message",
         "was given up",
-        f"{program} messages list --dead, then {program} messages revive ID or discard ID",
+        f"{program} messages list --dead, then {program} messages revive ID",
     )
     yield _counted(
         "dead deliveries",

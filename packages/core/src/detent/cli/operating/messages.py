@@ -65,7 +65,7 @@ def list_messages(
         )
         for each in found
     ]
-    show_table(("ID", "INSTANCE", "EVENT", "STATE", "SENT", "TRIES", "WHY"), rows, nothing="no message was found")
+    show_table(("ID", "TO", "EVENT", "STATE", "SENT", "TRIES", "WHY"), rows, nothing="no message was found")
     if more is not None:
         say(f"there may be more: --after {more}")
 

@@ -72,7 +72,7 @@ def list_schedules(tenant: str | None, as_json: bool, **wanted: str | None) -> N
     if as_json:
         show_json(ScheduleListView(schedules=found))
         return
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             each.name,
             when_told(each),
@@ -83,7 +83,12 @@ def list_schedules(tenant: str | None, as_json: bool, **wanted: str | None) -> N
         )
         for each in found
     ]
-    show_table(("NAME", "FIRES", "STATE", "LAST", "NEXT", "FAILURES"), rows, nothing="no trigger was found")
+    columns = ["NAME", "FIRES", "STATE", "LAST", "NEXT", "FAILURES"]
+    if any(each.tenant for each in found):
+        # Names are of one tenant, so that only both tell one from another.
+        columns.append("TENANT")
+        rows = [(*row, each.tenant) for row, each in zip(rows, found, strict=True)]
+    show_table(columns, rows, nothing="no trigger was found")
 
 
 @schedules.command()
