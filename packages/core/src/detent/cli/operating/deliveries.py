@@ -9,7 +9,7 @@ import rich_click as click
 
 from detent.cli.operating.connection import Connected, connected
 from detent.cli.operating.mending import Asked, asking, mend
-from detent.cli.operating.output import ago, json_option, say, show_json, show_table
+from detent.cli.operating.output import ago, json_option, say_whole, show_json, show_table
 from detent.service.operator_schemas import DeliveryListView, DeliveryView
 from detent.store.messages import Delivery, DeliveryStatus
 
@@ -67,7 +67,7 @@ def list_deliveries(
     ]
     show_table(("ID", "SUBSCRIBER", "TOPIC", "STATE", "WRITTEN", "TRIES", "WHY"), rows, nothing="no delivery was found")
     if more is not None:
-        say(f"there may be more: --after {more}")
+        say_whole(f"there may be more: --after {more}")
 
 
 @deliveries.command()

@@ -10,7 +10,7 @@ import rich_click as click
 from detent.cli.operating.completion import event_names
 from detent.cli.operating.connection import Connected, connected
 from detent.cli.operating.mending import Asked, Find, asking, mend
-from detent.cli.operating.output import ago, json_option, say, show_json, show_table
+from detent.cli.operating.output import ago, json_option, say_whole, show_json, show_table
 from detent.service.operator_schemas import MessageListView, MessageView
 from detent.store.messages import InboxMessage
 
@@ -67,7 +67,7 @@ def list_messages(
     ]
     show_table(("ID", "TO", "EVENT", "STATE", "SENT", "TRIES", "WHY"), rows, nothing="no message was found")
     if more is not None:
-        say(f"there may be more: --after {more}")
+        say_whole(f"there may be more: --after {more}")
 
 
 @messages.command()

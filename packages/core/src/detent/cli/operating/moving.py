@@ -13,7 +13,7 @@ from detent.cli.operating.connection import NAME_THE_APPLICATION, Connected, con
 from detent.cli.operating.filters import filtering, where_of
 from detent.cli.operating.hearers import require_hearers
 from detent.cli.operating.json_values import JsonValueType
-from detent.cli.operating.output import json_option, say, show_json, show_table
+from detent.cli.operating.output import json_option, say, say_whole, show_json, show_table
 from detent.cli.operating.selection import Selection, select
 from detent.cli.progress import progress
 from detent.cli.terminal import one_line
@@ -196,4 +196,4 @@ def _show(view: BulkView) -> None:
         counts = (f"{len(view.changed)} {done}", f"{len(view.unchanged)} so already", f"{len(view.failed)} failed")
         say(f"{view.verb}: {', '.join(counts)}")
     if view.cursor is not None:
-        say(f"there are more: --cursor {view.cursor}")
+        say_whole(f"there are more: --cursor {view.cursor}")

@@ -54,7 +54,7 @@ _WHOLE = frozenset(
     }
 )
 _LARGEST_UNIT = re.compile(r"\d+[a-z]+")
-_FOLDED = 16
+_FOLDED = 12
 """How wide a column stays that may be folded, if it was."""
 _UNBOUNDED = 240
 """How wide a table may be where no terminal bounds it: programs like a line for each row."""
@@ -121,6 +121,11 @@ def say(sentence: str) -> None:
         width = max(20, get_terminal_size().columns)
         told = fill(told, width, break_long_words=False, break_on_hyphens=False)
     click.echo(told)
+
+
+def say_whole(sentence: str) -> None:
+    """Print a sentence on one line, however long: it ends with what is to be copied."""
+    click.echo(one_line(sentence))
 
 
 def instant(moment: datetime | None) -> str:

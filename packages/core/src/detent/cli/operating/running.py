@@ -7,7 +7,7 @@ import rich_click as click
 
 from detent.cli.operating.completion import state_names, workflow_names
 from detent.cli.operating.connection import Connected, connected
-from detent.cli.operating.output import json_option, say, show_json, show_table
+from detent.cli.operating.output import json_option, say_whole, show_json, show_table
 from detent.service.operator_schemas import RunListView, RunView
 from detent.store.run_records import Run, RunStatus
 
@@ -78,7 +78,7 @@ def runs(
         ("RUN", "WORKFLOW", "EVENT", "STATUS", "NEXT", "TRIES", "PROGRESS OR WHY"), rows, nothing="no run was found"
     )
     if more is not None:
-        say(f"there may be more: --after {more}")
+        say_whole(f"there may be more: --after {more}")
 
 
 def _told(run: Run) -> str:

@@ -9,7 +9,17 @@ import rich_click as click
 from detent.cli.operating.completion import trigger_names
 from detent.cli.operating.connection import Connected
 from detent.cli.operating.json_values import JsonValueType
-from detent.cli.operating.output import ago, in_json, instant, json_option, say, show_fields, show_json, show_table
+from detent.cli.operating.output import (
+    ago,
+    in_json,
+    instant,
+    json_option,
+    say,
+    say_whole,
+    show_fields,
+    show_json,
+    show_table,
+)
 from detent.cli.operating.triggers import (
     over_triggers,
     require_application,
@@ -149,7 +159,7 @@ def history(name: str, limit: int, before: int | None, tenant: str | None, as_js
     rows = [(each.sequence, each.at, each.source, each.status, _told(each)) for each in found]
     show_table(("#", "WHEN", "SOURCE", "STATUS", "EXECUTIONS OR WHY"), rows, nothing="it was never invoked")
     if more is not None:
-        say(f"there may be more: --before {more}")
+        say_whole(f"there may be more: --before {more}")
 
 
 def _switching(command: Callable[..., None]) -> Callable[..., None]:
