@@ -124,4 +124,4 @@ def test_worker_works_until_it_is_told_to_stop(run, store, configured):
     assert result.exit_code == 0, result.output
     started, stopped = result.stdout.splitlines()
     assert started.endswith("started: runs, timeouts, inbox, outbox, retention")
-    assert stopped.endswith("stopped")
+    assert stopped.endswith("stopped: runs, timeouts, inbox, outbox, retention")

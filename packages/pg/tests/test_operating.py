@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import URL
 
-from detent import WorkflowDefinition, WorkflowRuntime
+from detent import TriggerBook, TriggerService, WorkflowDefinition, WorkflowRuntime, WorkflowService
 from detent.cli.main import main
+from detent.flows import Flow, FlowBook, HandlerContext, Step, Success, handler, success
+from detent.triggers import CronTrigger
 from detent_pg import PgStore
 from detent_pg.schema import schema_version
 from tests.databases import database_beside
@@ -28,6 +30,11 @@ DOOR = WorkflowDefinition.from_dict(
         },
     }
 )
+
+
+@handler("write", targets=False)
+async def write(ctx: HandlerContext) -> Success:
+    return success()
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,54 @@ async def test_operators_move(doors: Doors) -> None:
     assert (await doors.ask("resume", *ids, "--yes"))["changed"] == ids
     assert (await doors.ask("force", ids[0], "--to", "removed", "--yes"))["changed"] == [ids[0]]
     assert (await doors.ask("cancel", "--state", "shut", "--yes", "--reason", "gone"))["changed"] == [ids[1]]
+
+
+async def test_operators_mend_messages(doors: Doors) -> None:
+    sent = [(await doors.ask("send", str(door), "shut"))["id"] for door in doors.ids]
+    page = await doors.ask("messages", "list", "--not-dead", "--limit", "1")
+    rest = await doors.ask("messages", "list", "--after", str(page["after"]))
+    assert [each["id"] for each in [*page["messages"], *rest["messages"]]] == sent
+    assert (await doors.ask("messages", "revive", "--all"))["changed"] == []
+    assert (await doors.ask("messages", "discard", *sent, "--yes"))["changed"] == sent
+    assert (await doors.ask("deliveries", "list"))["deliveries"] == []
+
+
+async def test_operators_switch_a_trigger_by_the_database_alone(doors: Doors) -> None:
+    assert (await doors.ask("schedules", "list"))["schedules"] == []
+    flow = Flow("report", initial_step_id="write", steps={"write": Step("write")})
+    book, triggers = FlowBook(flows=[flow], handlers=[write]), TriggerBook()
+    async with WorkflowRuntime(
+        store=PgStore.from_url(doors.url),
+        definitions=[*book.definitions, *triggers.definitions],
+        commands=[*book.commands, *triggers.commands],
+    ) as runtime:
+        service = TriggerService(WorkflowService(runtime), book, triggers)
+        await service.register(CronTrigger(name="nightly", flow="report", expression="0 3 * * *"))
+    switched = [(await doors.ask("schedules", verb, "nightly"))["state"] for verb in ("disable", "enable", "pause")]
+    assert switched == ["disabled", "enabled", "paused"]
+    [found] = (await doors.ask("schedules", "list", "--state", "paused"))["schedules"]
+    assert (found["name"], found["kind"], found["timezone"]) == ("nightly", "cron", "UTC")
+
+
+async def test_tables_elsewhere_are_reached_by_schema_and_prefix(postgres_url: URL) -> None:
+    async with database_beside(postgres_url) as url:
+        elsewhere, places = Doors(url, []), ("--schema", "shop", "--prefix", "wf_")
+        assert (await elsewhere.ask("db", "upgrade", *places))["version"] == schema_version
+        async with WorkflowRuntime(
+            store=PgStore.from_url(url, schema="shop", prefix="wf_"), definitions=[DOOR]
+        ) as runtime:
+            made = await runtime.create_instance("door")
+        assert [each["id"] for each in (await elsewhere.ask("list", *places))["instances"]] == [str(made.id)]
+        without = await elsewhere.run("list")
+    assert (without.exit_code, "detent db upgrade" in without.stderr) == (1, True)
+
+
+async def test_the_bench_leaves_what_it_found(doors: Doors) -> None:
+    asked = await doors.run("bench", "--instances", "20")
+    assert (asked.exit_code, "the database holds 2 instances" in asked.stderr) == (1, True)
+    view = await doors.ask("bench", "--instances", "20", "--concurrency", "5", "--yes")
+    assert [(each["verb"], each["count"]) for each in view["measures"]] == [("create", 20), ("trigger", 20)]
+    assert (view["removed"], len((await doors.ask("list"))["instances"])) == (20, 2)
 
 
 async def test_the_doctor_tells_schema_and_clocks(doors: Doors) -> None:

@@ -227,3 +227,8 @@ def test_a_flow_is_told_what_validate_says(detent: Detent) -> None:
     assert result.exit_code == 1
     assert "steps.ask.on_resume: there is no step 'book'" in result.output
     assert "simple path" not in result.output
+
+
+def test_json_is_asked_for_as_of_all_commands(detent: Detent) -> None:
+    assert detent("check", "order.json", "--json").stdout == detent("check", "order.json", "--format", "json").stdout
+    assert detent("check", "order.json", "--json", "--format", "sarif").exit_code == 2

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from dishka.integrations.fastapi import FastapiProvider
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 
 from detent.errors import DetentError, NotStarted
 from detent.integrations.hosting import Hosted
+from detent.runtime.runtime import WorkflowRuntime
 from detent_fastapi.config import WorkflowConfig
 from detent_fastapi.errors import answer_to_error
 
@@ -20,6 +22,10 @@ _SETUP = "detent_workflows"
 
 class Workflows(Hosted[WorkflowConfig]):
     """The workflows of one application, while it runs; `setup_workflows` makes it."""
+
+    def __init__(self, config: WorkflowConfig) -> None:
+        super().__init__(config)
+        self._from_outside = False
 
     def serves(self, app: FastAPI) -> bool:
         """Whether requests of `app` get their objects from the container that commands get theirs from."""
@@ -33,7 +39,8 @@ class Workflows(Hosted[WorkflowConfig]):
             getattr(app.state, CONTAINER, None),
             *of_requests,
             webhooks=self._config.webhooks is not None,
-            worked_for=self._config.worker_config is not None,
+            # A task from outside may be a worker itself.
+            worked_for=None if self._from_outside else self._config.worker_config is not None,
         ) as container:
             lends = self._config.setup_dishka and not hasattr(app.state, CONTAINER)
             if lends:
@@ -43,6 +50,14 @@ class Workflows(Hosted[WorkflowConfig]):
             finally:
                 if lends:
                     delattr(app.state, CONTAINER)
+
+    @asynccontextmanager
+    async def without_worker(self, app: FastAPI) -> AsyncIterator[WorkflowRuntime]:
+        """The runtime for a task from outside, such as a command: `app` is started around it, without a worker from now on."""
+        self._config = replace(self._config, worker=False)
+        self._from_outside = True
+        async with app.router.lifespan_context(app):
+            yield self.runtime
 
 
 def attach(app: FastAPI, config: WorkflowConfig) -> Workflows:

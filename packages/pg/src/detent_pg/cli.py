@@ -36,8 +36,22 @@ class SchemaStatus:
 def _placed(command: Callable[..., None]) -> Callable[..., None]:
     """With the options that say where the tables are."""
     for option in (
-        click.option("--schema", help="Schema of their own; by default the first of the search path."),
-        click.option("--prefix", default="detent_", show_default=True, help="What the names of the tables start with."),
+        click.option(
+            "--schema",
+            envvar="DETENT_DATABASE_SCHEMA",
+            show_envvar=True,
+            metavar="NAME",
+            help="Schema of their own; by default the first of the search path.",
+        ),
+        click.option(
+            "--prefix",
+            envvar="DETENT_DATABASE_PREFIX",
+            show_envvar=True,
+            default="detent_",
+            show_default=True,
+            metavar="TEXT",
+            help="What the names of the tables start with.",
+        ),
     ):
         command = option(command)
     return command
@@ -46,7 +60,9 @@ def _placed(command: Callable[..., None]) -> Callable[..., None]:
 def _connected(command: Callable[..., None]) -> Callable[..., None]:
     """With the options that say which database."""
     url = click.option(
+        "--database",
         "--url",
+        "url",
         envvar="DETENT_DATABASE_URL",
         required=True,
         show_envvar=True,

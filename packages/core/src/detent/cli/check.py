@@ -62,12 +62,19 @@ class Checked:
 @click.option(
     "--format", "told_as", type=click.Choice(get_args(Format)), default="text", show_default=True, help="How to tell."
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--paths", "most", type=click.IntRange(0), default=10, show_default=True, help="How many paths to list.")
 @click.option("--ignore", metavar="CODE", multiple=True, help="Leave out warnings and notes of this code; repeatable.")
 @handlers_option
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
 def check(
-    files: tuple[str, ...], told_as: Format, most: int, ignore: tuple[str, ...], handlers: str | None, strict: bool
+    files: tuple[str, ...],
+    told_as: Format,
+    as_json: bool,
+    most: int,
+    ignore: tuple[str, ...],
+    handlers: str | None,
+    strict: bool,
 ) -> None:
     """Look at everything that could happen in definitions, in JSON or YAML files; `-` reads standard input.
 
@@ -75,12 +82,14 @@ def check(
     targets that are never taken or overlap, timeouts at one instant, and the simple paths to an end. Of flows it says what
     `validate` does. Exit code 1 when there is an error.
     """
+    if as_json and told_as == "sarif":
+        raise click.UsageError("--json and --format sarif are two documents; ask for one")
     known = handlers_at(handlers)
     checked = [_checked(source, known, frozenset(ignore)) for source in files]
     valid = all(each.report.is_valid(strict=strict) for each in checked)
     if told_as == "sarif":
         click.echo(json.dumps(sarif_log(finding for each in checked for finding in each.findings()), indent=2))
-    elif told_as == "json":
+    elif as_json or told_as == "json":
         told = [each.to_dict(strict=strict, most=most) for each in checked]
         click.echo(json.dumps({"valid": valid, "files": told}, indent=2))
     else:

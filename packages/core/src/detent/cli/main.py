@@ -14,7 +14,7 @@ from detent.cli.worker import worker
 
 
 @click.group("detent", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.command_panel("Instances", commands=[str(command.name) for command in operator_commands(mounted=False)])
+@click.command_panel("Operating", commands=[str(command.name) for command in operator_commands(mounted=False)])
 @click.version_option(package_name="detent", message="detent %(version)s")
 def main() -> None:
     """Durable workflows and state machines for Python web applications."""

@@ -1,6 +1,7 @@
 """The store that a database's URL names: SQLite here, and what other packages offer by entry points in `detent.stores`."""
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,24 +16,34 @@ from detent.store.protocol import Store
 from detent.store.sqlite import SqliteStore
 
 ENTRY_POINT_GROUP = "detent.stores"
-"""The entry point group in which packages say what makes a store of a URL, under the URL's scheme."""
+"""The entry point group in which packages say what makes a store of a URL, under the URL's scheme.
+
+It is called with the URL, and with `schema` and `prefix` by name where the user said these.
+"""
 
 _INSTANCES = "detent_instances"
 _ALSO = {"postgres": "postgresql"}
 _PACKAGES = {"postgresql": "detent-pg"}
 
 
-def store_at(url: str) -> Store:
+def store_at(url: str, *, schema: str | None = None, prefix: str | None = None) -> Store:
     """A store in the database at `url`, not yet opened: `sqlite:///file`, or `postgresql://…` with `detent-pg` installed.
 
-    Raises `ClickException` for anything else, and for a SQLite file that is not there: looking at it would make it. What it
-    says never quotes the URL, which may hold a password.
+    `schema` and `prefix` say where its tables are, unless they have their usual names. Raises `ClickException` for anything
+    else, and for a SQLite file that is not there: looking at it would make it. What it says never quotes the URL, which may
+    hold a password.
     """
+    places = {name: said for name, said in (("schema", schema), ("prefix", prefix)) if said is not None}
     scheme, separator, rest = url.partition("://")
     if not separator:
         raise click.ClickException("the database is no URL, such as postgresql://user:password@host/database")
     scheme = scheme.partition("+")[0]
-    return _sqlite(rest) if scheme == "sqlite" else _offered(_ALSO.get(scheme, scheme), url)
+    if scheme != "sqlite":
+        offered: Store = _offered(_ALSO.get(scheme, scheme), url, places)
+        return offered
+    if places:
+        raise click.ClickException(f"the tables of a SQLite file have one name: leave --{' and --'.join(places)} away")
+    return _sqlite(rest)
 
 
 def _sqlite(rest: str) -> SqliteStore:
@@ -55,7 +66,7 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _offered(scheme: str, url: str) -> Any:
+def _offered(scheme: str, url: str, places: Mapping[str, str]) -> Any:
     found = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}.get(scheme)
     if found is None:
         package = _PACKAGES.get(scheme)
@@ -66,7 +77,7 @@ def _offered(scheme: str, url: str) -> Any:
     except Exception as error:  # a package may fail in any way while it is imported
         raise click.ClickException(failure(f"{found.value} cannot be loaded", error)) from error
     try:
-        return made(url)
+        return made(url, **places)
     except DetentError:
         raise
     except Exception as error:  # whatever reads the URL may quote it

@@ -8,6 +8,7 @@ import rich_click as click
 from click.exceptions import Exit
 
 from detent.cli.modules import attribute_at
+from detent.cli.progress import progress, rows_are_seen
 from detent.cli.runtimes import runtime_option, with_runtime
 from detent.cli.terminal import one_line, printable
 from detent.cli.upgrade_output import Counts, Document, Table
@@ -173,8 +174,10 @@ async def _told(ask: Ask, asked: Asked, *, planned: bool) -> Counts:
     """Deal with all pages and print what became of each instance, also when it ends early."""
     output = Document(planned) if asked.as_json else Table(planned)
     try:
-        async for report in _pages(ask, asked):
-            output.add(report)
+        with progress("plan" if planned else "upgrade", None, quiet=not asked.as_json and rows_are_seen()) as advance:
+            async for report in _pages(ask, asked):
+                output.add(report)
+                advance(len(report.upgraded) + len(report.skipped) + len(report.failed))
     finally:
         output.end()
     return output.counts

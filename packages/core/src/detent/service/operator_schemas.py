@@ -50,6 +50,172 @@ class MessageView(_View):
     created_at: datetime
     available_at: datetime
     expires_at: datetime | None
+    attempts: int = Field(description="How often it was refused or failed.")
+    dead_at: datetime | None = Field(description="Since when it waits for an operator.")
+    reason: str | None = Field(description="Why it was not taken so far.")
+    key: str | None = Field(description="The idempotency key under which the event is taken.")
+    tenant: str
+    number: int = Field(description="Its place in the order of arrival.")
+
+
+class MessageListView(_View):
+    """Some of the messages to instances, in the order of their arrival."""
+
+    messages: list[MessageView]
+    after: int | None = Field(description="The last one's number, for the next page; null when this is the last.")
+
+
+class DeliveryView(_View):
+    """One published message on its way to one subscriber."""
+
+    id: UUID
+    message_id: UUID
+    subscriber: str
+    instance_id: UUID
+    workflow: str
+    topic: str
+    key: str | None
+    payload: Any
+    headers: dict[str, Any]
+    status: Literal["pending", "delivered", "dead"]
+    attempts: int
+    error: dict[str, Any] | None = Field(description="code and message of the last attempt that failed.")
+    created_at: datetime
+    available_at: datetime
+    finished_at: datetime | None = Field(description="When it was delivered or given up.")
+    tenant: str
+    number: int = Field(description="Its place in the order of writing.")
+
+
+class DeliveryListView(_View):
+    """Some of the deliveries to subscribers, in the order they were written."""
+
+    deliveries: list[DeliveryView]
+    after: int | None = Field(description="The last one's number, for the next page; null when this is the last.")
+
+
+class MendedView(_View):
+    """What was done to messages or deliveries."""
+
+    verb: Literal["revive", "discard", "replay"]
+    dry_run: bool
+    changed: list[UUID] = Field(description="Those it was done to; those it would be tried on, in a dry run.")
+    unchanged: list[UUID] = Field(description="Those that are not there, or not in a state to have it done.")
+
+
+class ScheduleView(_View):
+    """One trigger, and how often it was invoked."""
+
+    id: UUID
+    name: str
+    kind: Literal["cron", "http", "event"]
+    flow: str
+    flow_version: str | None = Field(description="Null for the newest.")
+    expression: str | None = Field(description="Of a cron trigger: its cron expression.")
+    timezone: str | None = Field(description="Of a cron trigger: where its expression is read.")
+    topics: list[str] = Field(description="Of an event trigger: what it hears of.")
+    state: Literal["enabled", "disabled", "paused", "deleted"]
+    parked: str | None = Field(description="Why its schedule waits for an operator, if it does.")
+    last_at: datetime | None = Field(description="When it was last invoked.")
+    next_at: datetime | None = Field(description="When it fires by itself; null where it does not.")
+    invocations: int
+    failures: int = Field(description="How many of them started nothing though they should have.")
+    executions: int = Field(description="How many executions it started.")
+    tenant: str
+    created_at: datetime
+
+
+class ScheduleListView(_View):
+    """Triggers, by name."""
+
+    schedules: list[ScheduleView]
+
+
+class ScheduleDetailView(ScheduleView):
+    """One trigger as it was written."""
+
+    by_status: dict[str, int] = Field(description="Its invocations, by what came of them.")
+    written: dict[str, Any]
+
+
+class InputErrorView(_View):
+    """What is wrong with one place of a call's body."""
+
+    path: str
+    message: str
+    keyword: str
+
+
+class InvocationView(_View):
+    """One time that a trigger was fired, or called in vain."""
+
+    sequence: int
+    at: datetime
+    status: str
+    source: str | None
+    executions: list[UUID]
+    scheduled_at: list[datetime]
+    key: str | None
+    body: Any
+    errors: list[InputErrorView]
+    error: dict[str, Any] | None
+
+
+class ScheduleHistoryView(_View):
+    """Some of the invocations of a trigger, the newest first."""
+
+    invocations: list[InvocationView]
+    before: int | None = Field(description="Where the next page begins; null when this is the last.")
+
+
+class FiredView(_View):
+    """What came of a firing."""
+
+    execution_id: UUID
+    created: bool = Field(description="Whether it was started now; under a key that is known it was started before.")
+
+
+class TokenView(_View):
+    """What is known of a resume token, which is not the token itself."""
+
+    hash: str = Field(description="SHA-256 of the token, in hex.")
+    execution_id: UUID
+    step_id: str = Field(description="The step that it resumes.")
+    state: Literal["pending", "used", "revoked", "expired"]
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+    metadata: dict[str, Any]
+
+
+class TokenListView(_View):
+    """The resume tokens that an execution keeps, the oldest first."""
+
+    tokens: list[TokenView]
+
+
+class NewTokenView(TokenView):
+    """A resume token that was just made."""
+
+    token: str = Field(description="The token itself, told this once.")
+
+
+class JudgedTokenView(_View):
+    """Whether a token could resume its execution now."""
+
+    valid: bool
+    reason: str | None = Field(description="Why not: unknown, used, revoked, expired or for another step.")
+    token: TokenView | None = Field(description="What is known of it.")
+
+
+class ExecutionView(_View):
+    """Where an execution of a flow stands."""
+
+    id: UUID
+    flow_id: str
+    flow_version: str
+    status: str
+    current_step: str | None
 
 
 class RunView(_View):

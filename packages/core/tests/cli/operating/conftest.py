@@ -65,12 +65,57 @@ def runtime():
     )
 """
 
+OFFICE = """
+from datetime import timedelta
+from contextlib import asynccontextmanager
+from detent import Event, SqliteStore, State, TriggerBook, TriggerService, WorkflowDefinition, WorkflowRuntime
+from detent import WorkflowService, command, subscriber
+from detent.flows import Flow, FlowBook, Result, Step, handler, success, wait
+from detent.triggers import CronTrigger, EventTrigger, HttpTrigger
+
+@handler("ask", targets=False)
+async def ask(ctx) -> Result:
+    return wait(timedelta(days=7), "an answer")
+
+report = Flow("report", initial_step_id="ask", steps={"ask": Step("ask", output_key="answer")})
+book = FlowBook(flows=[report], handlers=[ask])
+triggers = TriggerBook()
+shop = WorkflowDefinition(
+    name="shop", initial_state="open", publish="news",
+    states={"open": State(events={"sell": Event(target="sold")}), "sold": State(events={"close": Event(target="shut")}),
+            "shut": State()},
+)
+
+@subscriber("news.*", name="post", retry="never")
+async def post(delivery) -> None:
+    raise RuntimeError("the post is shut")
+
+def made():
+    return WorkflowRuntime(
+        store=SqliteStore("office.db"), definitions=[*book.definitions, *triggers.definitions, shop],
+        commands=[*book.commands, *triggers.commands], subscribers=[*triggers.subscribers, post], adopts=book.adopts,
+    )
+
+@asynccontextmanager
+async def runtime():
+    async with made() as runtime:
+        service = TriggerService(WorkflowService(runtime), book, triggers)
+        await service.register(CronTrigger(
+            name="nightly", flow="report", expression="0 3 * * *", timezone="Europe/Berlin"))
+        await service.register(HttpTrigger(name="called", flow="report", input_schema={"type": "object"}))
+        await service.register(HttpTrigger(name="called", flow="report", tenant="acme"))
+        yield runtime
+
+def without_triggers():
+    return WorkflowRuntime(store=SqliteStore("office.db"), definitions=[shop])
+"""
+
 
 @pytest.fixture(autouse=True)
 def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable names a runtime."""
-    monkeypatch.delenv("DETENT_RUNTIME", raising=False)
-    monkeypatch.delenv("DETENT_DATABASE_URL", raising=False)
+    for name in ("DETENT_RUNTIME", "DETENT_DATABASE_URL", "DETENT_DATABASE_SCHEMA", "DETENT_DATABASE_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -98,6 +143,27 @@ def claims(application: Application, monkeypatch: pytest.MonkeyPatch) -> Claims:
 
     monkeypatch.setenv("DETENT_RUNTIME", "claims:runtime")
     return _within(application, make)
+
+
+@pytest.fixture
+def office(detent: Detent, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
+    """An application with triggers, a flow that waits, and a workflow that publishes; `DETENT_RUNTIME` names it.
+
+    Gives what opens its runtime, triggers and all.
+    """
+    sys.modules.pop("office", None)
+    Path("office.py").write_text(OFFICE)
+    names: dict[str, Any] = {}
+    exec(OFFICE, names)  # noqa: S102 - the module that commands import, for the test itself
+    monkeypatch.setenv("DETENT_RUNTIME", "office:runtime")
+    yield names["runtime"]
+    sys.modules.pop("office", None)
+
+
+@pytest.fixture
+def in_office(office: Application) -> Callable[[Callable[[WorkflowRuntime], Awaitable[Any]]], Any]:
+    """Gives what a function answers that is given the office's runtime, running."""
+    return lambda work: _within(office, work)
 
 
 def _within(application: Application, work: Callable[[WorkflowRuntime], Awaitable[T]]) -> T:

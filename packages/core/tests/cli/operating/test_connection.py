@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from detent import WorkflowInstance, WorkflowRuntime
 from detent.cli.operating.commands import operator_commands
 from detent.cli.operating.connection import mount
+from detent.errors import DetentError
 
 Application: TypeAlias = Callable[[], WorkflowRuntime]
 Detent: TypeAlias = Callable[..., Result]
@@ -134,6 +135,28 @@ def test_a_file_of_somebody_else_is_left_as_it_is(detent: Detent, claims: Claims
         assert Path(name).read_bytes() == before
 
 
+class Remembered(EntryPoint):
+    """A store's maker that says what it was called with."""
+
+    def load(self) -> Any:
+        def make(url: str, **places: str) -> Any:
+            raise DetentError(f"called with {places}")
+
+        return make
+
+
+@pytest.mark.parametrize(
+    ("said", "places"), [((), {}), (("--schema", "shop"), {"schema": "shop"}), (("--prefix", ""), {"prefix": ""})]
+)
+def test_where_the_tables_are_is_told_to_the_store_as_far_as_it_was_said(
+    detent: Detent, monkeypatch: pytest.MonkeyPatch, said: tuple[str, ...], places: dict[str, str]
+):
+    offered = [Remembered("postgresql", "package:store", "detent.stores")]
+    monkeypatch.setattr("detent.cli.stores.entry_points", lambda group: offered)
+    result = detent("list", "--database", "postgresql://host/db", *said)
+    assert f"called with {places}" in result.stderr
+
+
 class Offered(EntryPoint):
     """A store of a package that cannot be imported."""
 
@@ -165,6 +188,7 @@ def test_a_store_that_is_not_there_is_said_in_a_sentence(
         (("--database", "mysql://root:secret@host/db"), "no installed package opens mysql:// databases"),
         (("--database", "postgresql://u:secret@127.0.0.1:1/x"), "the store is unavailable"),
         (("--database", "postgresql://u:secret@host:port/x"), "url is"),
+        (("--database", "sqlite:///claims.db", "--schema", "a", "--prefix", "b"), "leave --schema and --prefix away"),
         (("--app", "claims"), "claims is no MODULE:ATTRIBUTE"),
         (("--app", "claims:nothing"), "claims has no nothing"),
     ],

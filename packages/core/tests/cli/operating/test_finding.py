@@ -137,3 +137,17 @@ def test_definitions_are_those_that_are_stored(detent: Detent, claims: Claims):
     assert line.split()[:5] == ["claim", "1", "3", "3", "yes"]
     [claim, *_] = json.loads(detent("definitions", *DATABASE, "--json").stdout)["definitions"]
     assert (claim["workflow"], claim["live"], claim["registered"]) == ("claim", 3, False)
+
+
+def test_a_table_that_is_too_wide_for_the_terminal_is_told_row_by_row(
+    detent: Detent, claims: Claims, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = detent("list", "--metadata", "customer=anna").stdout.splitlines()
+    assert [line.split(maxsplit=1) for line in lines[:3]] == [
+        ["INSTANCE", claims["anna"]],
+        ["WORKFLOW", "claim"],
+        ["STATE", "open"],
+    ]
+    assert max(map(len, lines)) <= 60
+    assert detent("list").stdout.count("\n\n") == 2

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import rich_click as click
 
+from detent.cli.operating.completion import state_names, workflow_names
 from detent.cli.terminal import one_line
 from detent.json_values import JsonObject
 from detent.runtime.finding_verbs import Where
@@ -39,10 +40,31 @@ def _label(text: str) -> Any:
 
 
 _FILTERS = (
-    click.option("--workflow", "workflows", multiple=True, metavar="NAME", help="Of this workflow. May be repeated."),
+    click.option(
+        "--workflow",
+        "workflows",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=workflow_names,
+        help="Of this workflow. May be repeated.",
+    ),
     click.option("--version", "versions", multiple=True, metavar="VERSION", help="Of this version. May be repeated."),
-    click.option("--state", "states", multiple=True, metavar="NAME", help="In this state. May be repeated."),
-    click.option("--exclude-state", "exclude_states", multiple=True, metavar="NAME", help="Not in this state."),
+    click.option(
+        "--state",
+        "states",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=state_names,
+        help="In this state. May be repeated.",
+    ),
+    click.option(
+        "--exclude-state",
+        "exclude_states",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=state_names,
+        help="Not in this state.",
+    ),
     click.option(
         "--status",
         "statuses",

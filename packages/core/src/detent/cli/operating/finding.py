@@ -8,7 +8,7 @@ import rich_click as click
 
 from detent.cli.operating.connection import Connected, connected
 from detent.cli.operating.filters import filtering, filtering_parked, where_of
-from detent.cli.operating.output import ago, json_option, say, show_json, show_table
+from detent.cli.operating.output import ago, json_option, say_whole, show_json, show_table
 from detent.runtime.finding_verbs import InstancePage
 from detent.service.operator_schemas import DefinitionListView, InstanceListView, VersionView
 from detent.service.service import WorkflowService
@@ -113,4 +113,4 @@ def _show(page: InstancePage, as_json: bool, columns: tuple[str, ...], row: Any,
         return
     show_table(columns, [row(each) for each in page], nothing=nothing)
     if page.cursor is not None:
-        say(f"there are more: --cursor {page.cursor}")
+        say_whole(f"there are more: --cursor {page.cursor}")

@@ -67,14 +67,14 @@ def of_backlog(backlog: Backlog, now: datetime, program: str) -> Iterator[Findin
         backlog.inbox_dead,
         "message",
         "was given up",
-        "look at runtime.inbox.list(dead=True), then revive or discard them",
+        f"{program} messages list --dead, then {program} messages revive ID",
     )
     yield _counted(
         "dead deliveries",
         backlog.outbox_dead,
         "delivery",
         "was given up",
-        'look at runtime.outbox.list(status="dead"), then replay them',
+        f"{program} deliveries list --status dead, then {program} deliveries replay ID",
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import rich_click as click
 
 from detent.cli.operating.connection import Connected, connected
-from detent.cli.operating.output import ago, in_json, json_option, say, show_fields, show_json, show_table
+from detent.cli.operating.output import ago, in_json, json_option, say, say_whole, show_fields, show_json, show_table
 from detent.runtime.availability import AvailableEvent
 from detent.runtime.explanation import Explanation
 from detent.service.operator_schemas import EventListView, ExplainedView, HistoryView
@@ -55,7 +55,7 @@ def history(instance: UUID, limit: int, before: int | None, as_json: bool) -> No
         return
     _show_entries(entries)
     if more is not None:
-        say(f"there are more: --before {more}")
+        say_whole(f"there are more: --before {more}")
 
 
 @click.command()

@@ -7,15 +7,15 @@ from uuid import UUID
 
 import rich_click as click
 from click.exceptions import Exit
-from rich.console import Console
-from rich.progress import Progress
 
+from detent.cli.operating.completion import state_names
 from detent.cli.operating.connection import NAME_THE_APPLICATION, Connected, connected
 from detent.cli.operating.filters import filtering, where_of
 from detent.cli.operating.hearers import require_hearers
 from detent.cli.operating.json_values import JsonValueType
-from detent.cli.operating.output import json_option, say, show_json, show_table
+from detent.cli.operating.output import json_option, say, say_whole, show_json, show_table
 from detent.cli.operating.selection import Selection, select
+from detent.cli.progress import progress
 from detent.cli.terminal import one_line
 from detent.errors import DefinitionInvalid
 from detent.json_values import JsonObject
@@ -93,7 +93,9 @@ def resume(**given: Any) -> None:
 
 @click.command()
 @_asking
-@click.option("--to", "state", required=True, metavar="STATE", help="The state that is entered.")
+@click.option(
+    "--to", "state", required=True, metavar="STATE", shell_complete=state_names, help="The state that is entered."
+)
 @click.option("--context", type=JsonValueType(), metavar="JSON", help="Written to the context: JSON, @FILE, or -.")
 def force(state: str, context: JsonObject | None, **given: Any) -> None:
     """Put instances into a state, whatever their definition allows; no guard is asked."""
@@ -161,14 +163,12 @@ async def _perform(
     service: WorkflowService, asked: Asked, act: Act, selected: Selection, view: BulkView, *, database_alone: bool
 ) -> None:
     ids = [each.id for each in selected.instances]
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal or asked.as_json) as progress:
-        task = progress.add_task(asked.verb, total=len(ids))
+    with progress(asked.verb, len(ids), quiet=asked.as_json) as advance:
         for start in range(0, len(ids), _AT_ONCE):
             part = ids[start : start + _AT_ONCE]
             where: dict[str, Any] = {**asked.where, "ids": part, "limit": len(part)}
             _add(view, await act(service, BulkWhere(**where)), part, database_alone=database_alone)  # type: ignore[typeddict-item]
-            progress.advance(task, len(part))
+            advance(len(part))
 
 
 def _add(view: BulkView, report: BulkReport, part: Sequence[UUID], *, database_alone: bool) -> None:
@@ -196,4 +196,4 @@ def _show(view: BulkView) -> None:
         counts = (f"{len(view.changed)} {done}", f"{len(view.unchanged)} so already", f"{len(view.failed)} failed")
         say(f"{view.verb}: {', '.join(counts)}")
     if view.cursor is not None:
-        say(f"there are more: --cursor {view.cursor}")
+        say_whole(f"there are more: --cursor {view.cursor}")

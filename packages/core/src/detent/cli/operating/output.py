@@ -6,6 +6,8 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any
 
 import rich_click as click
@@ -35,9 +37,25 @@ _COLOURS = {
     "cancelled": "dim",
 }
 _WHOLE = frozenset(
-    {"INSTANCE", "RUN", "CHECK", "STATUS", "#", "WHEN", "UPDATED", "DUE", "SINCE", "BY ITSELF", "POSSIBLE"}
+    {
+        "INSTANCE",
+        "ID",
+        "HASH",
+        "RUN",
+        "CHECK",
+        "STATUS",
+        "#",
+        "WHEN",
+        "UPDATED",
+        "DUE",
+        "SINCE",
+        "BY ITSELF",
+        "POSSIBLE",
+    }
 )
 _LARGEST_UNIT = re.compile(r"\d+[a-z]+")
+_FOLDED = 12
+"""How wide a column stays that may be folded, if it was."""
 _UNBOUNDED = 240
 """How wide a table may be where no terminal bounds it: programs like a line for each row."""
 
@@ -50,17 +68,38 @@ def show_json(view: BaseModel) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, nothing: str) -> None:
-    """Print a table, in which ids and times are not folded, or what to say when there is no row."""
+    """Print a table, in which ids and times are not folded, or what to say when there is no row.
+
+    Where a terminal is too narrow for it, each row is told as names and values beneath each other.
+    """
     listed = [[_cell(value) for value in row] for row in rows]
     if not listed:
         click.echo(nothing)
-        return
+    elif _is_bounded() and _least_width(columns, listed) > _console().width:
+        for number, row in enumerate(listed):
+            if number:
+                click.echo()
+            show_fields(zip(columns, row, strict=True))
+    else:
+        _print(_table(columns, listed))
+
+
+def _table(columns: Sequence[str], listed: Sequence[Sequence[Text]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column, no_wrap=column in _WHOLE, overflow="fold", min_width=len(column))
     for row in listed:
         table.add_row(*row)
-    _print(table)
+    return table
+
+
+def _least_width(columns: Sequence[str], listed: Sequence[Sequence[Text]]) -> int:
+    """How wide a table has to be so that what is folded can still be read."""
+    widths = 2 * (len(columns) - 1)
+    for place, column in enumerate(columns):
+        longest = max(len(column), *(row[place].cell_len for row in listed))
+        widths += longest if column in _WHOLE else min(longest, max(len(column), _FOLDED))
+    return widths
 
 
 def show_fields(fields: Iterable[tuple[str, object]]) -> None:
@@ -69,13 +108,23 @@ def show_fields(fields: Iterable[tuple[str, object]]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in fields:
-        if value not in (None, "", (), [], {}):
-            table.add_row(name, _cell(value))
+        cell = value if isinstance(value, Text) else _cell(value)
+        if cell.plain and value not in ((), [], {}):
+            table.add_row(name, cell)
     _print(table)
 
 
 def say(sentence: str) -> None:
-    """Print a sentence."""
+    """Print a sentence, on a terminal in lines that end between words, else on one line."""
+    told = one_line(sentence)
+    if sys.stdout.isatty():
+        width = max(20, get_terminal_size().columns)
+        told = fill(told, width, break_long_words=False, break_on_hyphens=False)
+    click.echo(told)
+
+
+def say_whole(sentence: str) -> None:
+    """Print a sentence on one line, however long: it ends with what is to be copied."""
     click.echo(one_line(sentence))
 
 
@@ -113,6 +162,9 @@ def _print(table: Table) -> None:
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
+def _is_bounded() -> bool:
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
+
+
 def _console() -> Console:
-    bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(file=sys.stdout, width=None if bounded else _UNBOUNDED, highlight=False, soft_wrap=False)
+    return Console(file=sys.stdout, width=None if _is_bounded() else _UNBOUNDED, highlight=False, soft_wrap=False)

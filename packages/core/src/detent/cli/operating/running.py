@@ -5,8 +5,9 @@ from uuid import UUID
 
 import rich_click as click
 
+from detent.cli.operating.completion import state_names, workflow_names
 from detent.cli.operating.connection import Connected, connected
-from detent.cli.operating.output import json_option, say, show_json, show_table
+from detent.cli.operating.output import json_option, say_whole, show_json, show_table
 from detent.service.operator_schemas import RunListView, RunView
 from detent.store.run_records import Run, RunStatus
 
@@ -15,8 +16,22 @@ from detent.store.run_records import Run, RunStatus
 @click.option(
     "--instance", type=click.UUID, metavar="ID", help="Only those of this instance; then nothing else counts."
 )
-@click.option("--workflow", "workflows", multiple=True, metavar="NAME", help="Of this workflow. May be repeated.")
-@click.option("--state", "states", multiple=True, metavar="NAME", help="Begun in this state. May be repeated.")
+@click.option(
+    "--workflow",
+    "workflows",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=workflow_names,
+    help="Of this workflow. May be repeated.",
+)
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=state_names,
+    help="Begun in this state. May be repeated.",
+)
 @click.option(
     "--status",
     "statuses",
@@ -63,7 +78,7 @@ def runs(
         ("RUN", "WORKFLOW", "EVENT", "STATUS", "NEXT", "TRIES", "PROGRESS OR WHY"), rows, nothing="no run was found"
     )
     if more is not None:
-        say(f"there may be more: --after {more}")
+        say_whole(f"there may be more: --after {more}")
 
 
 def _told(run: Run) -> str:

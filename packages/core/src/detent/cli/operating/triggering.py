@@ -7,6 +7,7 @@ from uuid import UUID
 import rich_click as click
 from click.exceptions import Exit
 
+from detent.cli.operating.completion import event_names
 from detent.cli.operating.connection import Connected, connected
 from detent.cli.operating.hearers import require_hearers
 from detent.cli.operating.json_values import JsonValueType
@@ -27,7 +28,7 @@ _ENDS = {
 
 _ASKED = (
     click.argument("instance", metavar="ID", type=click.UUID),
-    click.argument("event"),
+    click.argument("event", shell_complete=event_names),
     click.option(
         "--payload", type=JsonValueType(), metavar="JSON", help="What comes with it: JSON, @FILE, or - for stdin."
     ),

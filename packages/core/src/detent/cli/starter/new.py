@@ -18,10 +18,13 @@ class NewProjectView(BaseModel):
 
 @click.command()
 @click.argument("name")
-@click.option("--litestar", "framework", flag_value="litestar", required=True, help="An application of Litestar.")
+@click.option("--litestar", "framework", flag_value="litestar", help="An application of Litestar.")
+@click.option("--fastapi", "framework", flag_value="fastapi", help="An application of FastAPI.")
 @click.option("--json", "as_json", is_flag=True, help="Answer JSON.")
-def new(name: str, framework: str, as_json: bool) -> None:
+def new(name: str, framework: str | None, as_json: bool) -> None:
     """Begin a project in a new folder NAME: an application, one workflow, its tests."""
+    if framework is None:
+        raise click.UsageError("of which framework? --litestar or --fastapi")
     fault = fault_of(name)
     if fault is not None:
         raise click.BadParameter(one_line(f"{name!r} is no name for a project: {fault}"), param_hint="NAME")

@@ -12,7 +12,9 @@ from string import Template
 
 _SUFFIX = ".tmpl"
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
-_TAKEN = frozenset({"detent", "detent_litestar", "detent_pg", "litestar", "test", "tests"})
+_TAKEN = frozenset({"detent", "detent_fastapi", "detent_litestar", "detent_pg", "fastapi", "litestar", "test", "tests"})
+_COMMON = "common"
+"""The folder of what projects of all frameworks hold."""
 
 
 def fault_of(name: str) -> str | None:
@@ -31,13 +33,15 @@ def package_of(name: str) -> str:
 
 
 def project_files(framework: str, name: str) -> Mapping[PurePosixPath, str]:
-    """What the project holds, by path: for `framework`, one of the folders beside this module."""
+    """What the project holds, by path: what all have, and what `framework` has, one of the folders beside this module."""
     values = {"name": name, "package": package_of(name), "version": version("detent")}
-    root = files("detent.cli.starter").joinpath(framework)
-    return {
+    root = files("detent.cli.starter")
+    made = {
         _place(path, values["package"]): Template(found.read_text("utf-8")).substitute(values)
-        for path, found in _templates(root, PurePosixPath())
+        for folder in (_COMMON, framework)
+        for path, found in _templates(root.joinpath(folder), PurePosixPath())
     }
+    return dict(sorted(made.items()))
 
 
 def write_project(folder: Path, contents: Mapping[PurePosixPath, str]) -> None:

@@ -1,0 +1,104 @@
+"""`detent fastapi`: a FastAPI application's workflows on the command line.
+
+Each command starts the application, without its worker, and so sees what the application sees.
+"""
+
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+from fastapi import FastAPI
+
+from detent.cli.modules import attribute_at, called, kind_of
+from detent.cli.operating.application import application_commands
+from detent.cli.operating.connection import mount
+from detent.cli.terminal import one_line
+from detent.errors import NotStarted
+from detent.runtime.runtime import WorkflowRuntime
+from detent.workers.config import WorkerConfig
+from detent_fastapi.lifespan import Workflows, setup_of
+
+_PROJECT = Path("pyproject.toml")
+
+
+@click.group()
+@click.option(
+    "--entrypoint",
+    "-e",
+    metavar="MODULE:APP",
+    envvar="DETENT_FASTAPI",
+    show_envvar=True,
+    help="The application, or a function that makes it; else the entrypoint in [tool.fastapi] of pyproject.toml.",
+)
+def fastapi(entrypoint: str | None) -> None:
+    """A FastAPI application's workflows: look at them and mend them, fire what is due, and work for them."""
+
+    def app() -> FastAPI:
+        return _app_at(entrypoint or _configured())
+
+    mount(lambda: _started(app()), working=lambda: _working(app()))
+
+
+def workflow_commands(app: FastAPI) -> click.Group:
+    """The same commands for one application, as a click group `workflows`, for a command line of the application's own."""
+
+    @click.group()
+    def workflows() -> None:
+        """Look at the application's workflows and mend them, fire what is due, and work for them."""
+        mount(lambda: _started(app), working=lambda: _working(app))
+
+    return _filled(workflows)
+
+
+def _filled(group: click.Group) -> click.Group:
+    for command in application_commands():
+        group.add_command(command)
+    return group
+
+
+@asynccontextmanager
+async def _started(app: FastAPI) -> AsyncIterator[WorkflowRuntime]:
+    async with _set_up(app).without_worker(app) as runtime:
+        yield runtime
+
+
+def _working(app: FastAPI) -> WorkerConfig:
+    return _set_up(app).config.worker_config or WorkerConfig()
+
+
+def _set_up(app: FastAPI) -> Workflows:
+    try:
+        return setup_of(app)
+    except NotStarted:
+        raise click.ClickException("the application has no workflows: call setup_workflows(app, config)") from None
+
+
+def _app_at(source: str) -> FastAPI:
+    if ":" not in source:
+        raise click.ClickException(one_line(f"{source} is no MODULE:APP, such as shop.main:app"))
+    found = attribute_at(source)
+    # An application can be called, too, and is what is called here only where it is not one already.
+    app: Any = found if isinstance(found, FastAPI) else called(found, source)
+    if isinstance(app, FastAPI):
+        return app
+    raise click.ClickException(one_line(f"{source} is {kind_of(app)} and not a FastAPI application"))
+
+
+def _configured() -> str:
+    """What pyproject.toml says, as `fastapi dev` and `fastapi run` read it."""
+    try:
+        written = tomllib.loads(_PROJECT.read_text("utf-8"))
+    except FileNotFoundError:
+        written = {}
+    except (OSError, ValueError) as error:
+        raise click.ClickException(one_line(f"{_PROJECT} cannot be read: {error}")) from error
+    entrypoint = written.get("tool", {}).get("fastapi", {}).get("entrypoint")
+    if isinstance(entrypoint, str):
+        return entrypoint
+    raise click.UsageError("which application? --entrypoint MODULE:APP, or [tool.fastapi] in pyproject.toml, says so")
+
+
+_filled(fastapi)
