@@ -21,6 +21,17 @@ async def test_the_overview_counts_instances_by_workflow_state_and_status(browse
     assert "paid 1" in text
 
 
+async def test_the_overview_tells_of_each_workflow_what_went_through_lately(browser: Dashboard):
+    done, _ = [await browser.runtime.create_instance("order") for _ in range(2)]
+    browser.clock.advance("23h30m")
+    await browser.runtime.force(done, "shipped", reason="by hand")
+    text = words(await browser.get("/"))
+    assert "Moved in the last hour 1" in text
+    assert "1 moved in the last hour; in 24 h 2 made, 1 finished" in text
+    browser.clock.advance("2h")
+    assert "0 moved in the last hour; in 24 h 0 made, 1 finished" in words(await browser.get("/"))
+
+
 async def test_the_overview_tells_of_due_and_parked_ones(browser: Dashboard):
     await browser.runtime.create_instance("order")
     browser.clock.advance("2h")
