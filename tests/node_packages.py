@@ -1,4 +1,4 @@
-# ruff: noqa: S603, S607 - npm is whatever the machine has; the arguments are ours
+# ruff: noqa: S603 - npm is whatever the machine has; the arguments are ours
 """Packages of node that tests ask, installed as the lock file of their folder says.
 
 Where something is missing the tests are skipped and say why; in CI (`CI` is set) they fail instead.

@@ -5,9 +5,9 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import uvicorn
-from litestar import Litestar
 
 from detent.testing.clock import FakeClock
 from examples.orders.app import create_app
@@ -63,8 +63,8 @@ async def _check_pages(shop: Shop, orders: dict[str, str]) -> None:
 
 
 @asynccontextmanager
-async def serving(app: Litestar, host: str, port: int) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """The app behind a server: its URL, and an event that is set when the server stops by itself or by Ctrl-C."""
+async def serving(app: Any, host: str, port: int) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """An ASGI application behind a server: its URL, and an event that is set when the server stops by itself or by Ctrl-C."""
     # Bound here, so that a port of 0 is a number by the time it is told.
     listening = socket.create_server((host, port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))

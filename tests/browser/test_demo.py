@@ -43,6 +43,7 @@ async def test_an_event_is_refused_with_a_reason_and_what_was_typed_stays(visito
     with visitor.turned_down(409):
         await visitor.event("Arrive", Condition="used", Items="2", Note="a scratch")
         await visitor.says("'Arrive' was refused: the warehouse is closed today")
+    await visitor.drawn_in("announced")
     await visitor.shoot("refused")
     assert await visitor.page.get_by_label("Note").input_value() == "a scratch"
     await demo.shop.open_warehouse(is_open=True)

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
+from playwright.async_api import Browser
 
 from detent.triggers import EventTrigger, HttpTrigger
 from tests.browser.conftest import Visiting
 from tests.browser.demo import Demo
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, visiting
 
 NARROW = {"width": 400, "height": 800}
 WIDE = {"width": 1280, "height": 900}
@@ -15,13 +16,12 @@ LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": WIDE},
     "dark": {"color_scheme": "dark", "viewport": WIDE},
     "narrow": {"color_scheme": "light", "viewport": NARROW},
-    "narrow-dark": {"color_scheme": "dark", "viewport": NARROW},
 }
 
 
 async def addresses(demo: Demo) -> dict[str, str]:
     """A page of each kind, with something on it."""
-    announced, parked = await demo.announce(), await demo.park()
+    parked, announced = await demo.park(), await demo.announce()
     for trigger in (
         HttpTrigger(name="carrier", flow="rounds", input_schema={"properties": {"gate": {"enum": ["open", "closed"]}}}),
         EventTrigger(name="lost-parcels", flow="rounds", topics=["parcel.lost"], enabled=False),
@@ -55,6 +55,21 @@ async def test_every_page_can_be_used_by_everybody(visit: Visiting, demo: Demo, 
             await visitor.shoot(f"{name}-{look}")
             found += [f"{name}: {fault}" for fault in await _faults(visitor)]
         assert found == []
+
+
+async def test_what_is_wrong_would_be_noticed(browser: Browser, demo: Demo, axe: str):
+    async with visiting(browser, demo.pages, scripts=axe) as visitor:
+        await visitor.goes("/instances")
+        await visitor.page.evaluate("document.querySelector('label').remove()")
+        assert [fault.partition(" ")[0] for fault in await _faults(visitor)] == ["label"]
+        inline = "const it = document.createElement('script'); it.textContent = 'void 0'; document.body.append(it)"
+        await visitor.page.evaluate(inline)
+        await visitor.page.evaluate("fetch('/ops/nowhere').then(() => console.error('seen'))")
+        told = " ".join(visitor.complaints)
+        assert "Content Security Policy" in told
+        assert "status 404" in told
+        assert "console: seen" in told
+        visitor.complaints.clear()
 
 
 async def _finished(visitor: Visitor) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, ConsoleMessage, Frame, Locator, Page, Request, Response
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, Response
 
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "artefacts" / "browser"
@@ -26,7 +26,7 @@ class Visitor:
     _expected: int | None = None
 
     def watch(self) -> None:
-        """Note errors on the console, the policy's violations among them, scripts that broke, and requests that came to nothing."""
+        """Note errors on the console, violations of the policy among them, broken scripts, and requests that came to nothing."""
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
         self.page.on("requestfailed", self._note_failed)
@@ -119,8 +119,3 @@ async def visiting(
         assert visitor.complaints == []
     finally:
         await context.close()
-
-
-def diagram_frame(page: Page) -> Frame:
-    """The frame that holds the picture."""
-    return next(frame for frame in page.frames if frame.url.partition("?")[0].endswith("/diagram"))

@@ -16,7 +16,7 @@ async def test_the_overview_counts_instances_by_workflow_state_and_status(browse
     paid = await browser.runtime.create_instance("order")
     await browser.runtime.trigger_event(paid, "pay", payload={"amount": 3})
     text = words(await browser.get("/"))
-    assert "Made in the last 24 h 3" in text
+    assert "Made in 24 h 3" in text
     assert "new 2" in text
     assert "paid 1" in text
 
@@ -26,10 +26,10 @@ async def test_the_overview_tells_of_each_workflow_what_went_through_lately(brow
     browser.clock.advance("23h30m")
     await browser.runtime.force(done, "shipped", reason="by hand")
     text = words(await browser.get("/"))
-    assert "Moved in the last hour 1" in text
-    assert "1 moved in the last hour; in 24 h 2 made, 1 finished" in text
+    assert "Moved in 1 h 1" in text
+    assert "Moved in 1 h: 1. In 24 h: 2 made, 1 finished." in text
     browser.clock.advance("2h")
-    assert "0 moved in the last hour; in 24 h 0 made, 1 finished" in words(await browser.get("/"))
+    assert "Moved in 1 h: 0. In 24 h: 0 made, 1 finished." in words(await browser.get("/"))
 
 
 async def test_the_overview_tells_of_due_and_parked_ones(browser: Dashboard):

@@ -11,6 +11,7 @@ from detent_dashboard.visit import Visit
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+OURS = "detent."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,10 @@ async def overview(visit: Visit) -> Response:
     moved = await workflows.count_instances(group_by="workflow", updated=(now - HOUR, None))
     made = await workflows.count_instances(group_by="workflow", created=(now - DAY, None))
     ended = await workflows.count_instances(group_by=("workflow", "status"), finished=(now - DAY, None))
-    names = sorted({*workflows.workflows, *(workflow for workflow, _, _ in counted)})
+    # What is kept as workflows for Detent itself, such as triggers, comes last.
+    names = sorted(
+        {*workflows.workflows, *(name for name, _, _ in counted)}, key=lambda name: (name.startswith(OURS), name)
+    )
     rows = [
         WorkflowCount(
             name,
