@@ -1,13 +1,18 @@
 """Every page shows what is there, and every address on it leads somewhere."""
 
 import re
+from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
 from detent import SqliteStore, WorkflowDefinition
+from detent.store.protocol import Store
+from detent_pg import PgStore
 from packages.dashboard.tests.conftest import ORDER, Dashboard, Open, words
+from tests.databases import database_beside
 
 
 async def test_the_overview_counts_instances_by_workflow_state_and_status(browser: Dashboard):
@@ -167,18 +172,52 @@ async def test_the_diagram_is_drawn_in_a_frame_where_there_is_a_script(open_dash
         assert "stateDiagram-v2" in (await browser.get("/definition/diagram", params={"workflow": "order"})).text
 
 
-async def test_pages_are_the_same_over_a_file(open_dashboard: Open, tmp_path: Path):
-    async with open_dashboard(store=SqliteStore(tmp_path / "orders.db")) as browser:
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> URL | Path:
+    return tmp_path / "orders.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+async def kept(database: URL | Path) -> AsyncIterator[Store]:
+    """A store that keeps what it is given."""
+    if isinstance(database, Path):
+        yield SqliteStore(database)
+        return
+    async with database_beside(database) as url:
+        store = PgStore.from_url(url)
+        await store.upgrade()
+        yield store
+
+
+async def test_pages_are_the_same_over_a_database(open_dashboard: Open, kept: Store):
+    async with open_dashboard(store=kept) as browser:
         made = await browser.runtime.create_instance("order", metadata={"customer": "ada"}, tenant="acme")
         browser.clock.advance("15m")
         await browser.runtime.process_timeouts()
-        assert "1 parked" in words(await browser.get("/"))
+        text = words(await browser.get("/"))
+        assert "1 parked" in text
+        assert "Moved in 1 h: 1. In 24 h: 1 made, 0 finished." in text
         assert str(made.id) in (await browser.get("/instances", params={"metadata": '{"customer": "ada"}'})).text
         assert "nothing is in stock" in words(await browser.get("/parked"))
         assert "Parked 1" in words(await browser.get("/work"))
         assert "v1 1 1" in words(await browser.get("/definition", params={"workflow": "order"}))
+        assert (await browser.get("/upgrade", params={"workflow": "order"})).status_code == 200
         await browser.look_at(made)
         assert "order paid active" in words(await browser.event("pay", field_amount="7"))
+        await browser.operate("pause")
+        assert (await browser.runtime.get_instance(made)).status == "paused"
+
+
+async def test_odd_values_are_refused_by_a_database_as_well(open_dashboard: Open, kept: Store):
+    async with open_dashboard(store=kept) as browser:
+        made = await browser.runtime.create_instance("order")
+        for value in ("\0", "9" * 5000, "\u0661", "\ufffd", "[" * 2000, "1e999", '{"a": "\\u0000"}', '"\\ud800"'):
+            for name in ("workflow", "state", "version", "metadata", "context", "cursor", "id"):
+                answer = await browser.get("/instances", params={name: value})
+                assert answer.status_code in (200, 400), (name, value)
+            await browser.look_at(made)
+            page = await browser.operate("patch", patch=value)
+            assert page.status_code in (400, 409), value
 
 
 @pytest.mark.parametrize("start", ["/", "/instances", "/parked", "/definitions"])
