@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from litestar import Litestar
 from litestar.handlers import asgi
 from litestar.types import Receive, Scope, Send
@@ -29,7 +30,13 @@ def _starlette(app: Any) -> Any:
     return Starlette(routes=[Mount("/ops/flows", app)])
 
 
-@pytest.mark.parametrize("mounted", [_litestar, _starlette])
+def _fastapi(app: Any) -> Any:
+    application = FastAPI()
+    application.mount("/ops/flows", app)
+    return application
+
+
+@pytest.mark.parametrize("mounted", [_litestar, _starlette, _fastapi])
 async def test_all_its_addresses_are_under_the_path_it_is_mounted_at(mounted: Any):
     runtime = WorkflowRuntime(
         store=MemoryStore(),
