@@ -45,13 +45,21 @@ class Demo:
     async def park(self) -> WorkflowInstance:
         """A return whose courier found the gate closed too often; the gate is open again."""
         made = await self.announce()
-        await self.shop.open_warehouse(is_open=False)
-        self.clock.advance(days=2)
-        while (await self.runtime.get_instance(made)).parked_at is None:
-            await self.runtime.process_timeouts()
-            self.clock.advance(minutes=30)
-        await self.shop.open_warehouse(is_open=True)
+        async with self.closed():
+            self.clock.advance(days=2)
+            while (await self.runtime.get_instance(made)).parked_at is None:
+                await self.runtime.process_timeouts()
+                self.clock.advance(minutes=30)
         return made
+
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """The gate is closed for a while, and refuses."""
+        await self.shop.open_warehouse(is_open=False)
+        try:
+            yield
+        finally:
+            await self.shop.open_warehouse(is_open=True)
 
 
 @asynccontextmanager

@@ -37,18 +37,23 @@ async def test_who_is_typing_is_only_told_that_it_moved(visitor: Visitor, demo: 
 
 async def test_an_event_is_refused_with_a_reason_and_what_was_typed_stays(visitor: Visitor, demo: Demo):
     made = await demo.announce()
-    await demo.shop.open_warehouse(is_open=False)
-    await visitor.goes(f"/instances/{made.id}")
-    await visitor.says("Would be refused: the warehouse is closed today")
-    with visitor.turned_down(409):
-        await visitor.event("Arrive", Condition="used", Items="2", Note="a scratch")
-        await visitor.says("'Arrive' was refused: the warehouse is closed today")
-    await visitor.drawn_in("announced")
-    await visitor.shoot("refused")
-    assert await visitor.page.get_by_label("Note").input_value() == "a scratch"
-    await demo.shop.open_warehouse(is_open=True)
+    async with demo.closed():
+        await visitor.goes(f"/instances/{made.id}")
+        await visitor.says("Would be refused: the warehouse is closed today")
+        with visitor.turned_down(409):
+            await visitor.event("Arrive", Condition="used", Items="2", Note="a scratch")
+            await visitor.says("'Arrive' was refused: the warehouse is closed today")
+        await visitor.drawn_in("announced")
+        await visitor.shoot("refused")
+        assert await visitor.page.get_by_label("Note").input_value() == "a scratch"
     await visitor.event("Arrive")
     await visitor.stands_in("refunded")
+
+
+async def test_the_next_timeout_counts_down(visitor: Visitor, demo: Demo):
+    made = await demo.announce()
+    await visitor.goes(f"/instances/{made.id}")
+    await visitor.page.locator("time[data-countdown]").filter(has_text="1 d 23 h").wait_for()
 
 
 async def test_a_form_has_a_field_for_each_kind_of_value(visitor: Visitor, demo: Demo):
@@ -124,7 +129,7 @@ async def test_a_schedule_is_fired_and_leads_to_what_it_started(visitor: Visitor
     await visitor.page.get_by_text("Fire", exact=True).first.click()
     await visitor.confirms(visitor.page.get_by_role("form", name="Fire"), "an early round")
     await visitor.says("The trigger was fired")
-    await visitor.page.get_by_role("region", name="Invocations").get_by_role("link").first.click()
+    await visitor.page.get_by_role("region", name="Log").get_by_role("link").first.click()
     await visitor.stands_in("rounds")
 
 

@@ -81,12 +81,11 @@ async def _finished(visitor: Visitor) -> None:
 
 
 async def _faults(visitor: Visitor) -> list[str]:
-    """What axe-core finds serious or worse, and whether the page is wider than the window."""
+    """What axe-core finds, however slight, and whether the page is wider than the window."""
     report = await visitor.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     told = [
         f"{one['id']} ({one['impact']}): {node['html']} {node['failureSummary']}"
         for one in report["violations"]
-        if one["impact"] in ("serious", "critical")
         for node in one["nodes"]
     ]
     overflow = await visitor.page.evaluate(

@@ -31,10 +31,8 @@ async def test_parked_work_is_chosen_one_by_one_and_tried_again(visit: Visiting,
 
 async def test_what_is_refused_is_told(visit: Visiting, demo: Demo):
     made = await demo.announce()
-    await demo.shop.open_warehouse(is_open=False)
-    async with visit(java_script_enabled=False) as visitor:
+    async with demo.closed(), visit(java_script_enabled=False) as visitor:
         await visitor.goes(f"/instances/{made.id}")
         with visitor.turned_down(409):
             await visitor.event("Arrive", Condition="used", Items="1")
             await visitor.says("'Arrive' was refused: the warehouse is closed today")
-    await demo.shop.open_warehouse(is_open=True)

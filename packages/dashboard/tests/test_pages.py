@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import URL
@@ -11,7 +12,7 @@ from sqlalchemy import URL
 from detent import SqliteStore, WorkflowDefinition
 from detent.store.protocol import Store
 from detent_pg import PgStore
-from packages.dashboard.tests.conftest import ORDER, Dashboard, Open, words
+from packages.dashboard.tests.conftest import ORDER, Dashboard, Open, followed, words
 from tests.databases import database_beside
 
 
@@ -35,6 +36,22 @@ async def test_the_overview_tells_of_each_workflow_what_went_through_lately(brow
     assert "Moved in 1 h: 1. In 24 h: 2 made, 1 finished." in text
     browser.clock.advance("2h")
     assert "Moved in 1 h: 0. In 24 h: 0 made, 1 finished." in words(await browser.get("/"))
+
+
+async def test_the_overview_asks_six_questions_however_many_workflows_there_are(
+    open_dashboard: Open, monkeypatch: pytest.MonkeyPatch
+):
+    async with open_dashboard(*({**ORDER, "name": f"order-{number}"} for number in range(5))) as browser:
+        asked: list[object] = []
+        count = browser.runtime.store.count
+
+        async def counting(*query: Any, **options: Any) -> Any:
+            asked.append(query)
+            return await count(*query, **options)
+
+        monkeypatch.setattr(browser.runtime.store, "count", counting)
+        assert "order-4" in words(await browser.get("/"))
+        assert len(asked) == 6
 
 
 async def test_the_overview_tells_of_due_and_parked_ones(browser: Dashboard):
@@ -223,18 +240,7 @@ async def test_odd_values_are_refused_by_a_database_as_well(open_dashboard: Open
 @pytest.mark.parametrize("start", ["/", "/instances", "/parked", "/definitions"])
 async def test_every_address_on_every_page_leads_somewhere(browser: Dashboard, start: str):
     await browser.runtime.create_instance("order")
-    seen, ahead = set[str](), [start]
-    while ahead:
-        path = ahead.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        page = await browser.get(path)
-        assert page.status_code == 200, path
-        if page.headers["content-type"].startswith("text/html"):
-            found = re.findall(r'(?:href|src)="([^"#]+)', page.text)
-            ahead += [unescape(each) for each in found]
-    assert len(seen) > 8
+    assert len(await followed(browser.http, start)) > 8
 
 
 async def _parked(browser: Dashboard) -> None:

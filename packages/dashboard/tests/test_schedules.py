@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from detent.service.triggers import TriggerService
 from detent.testing import FakeClock
 from detent.triggers import CronTrigger, EventTrigger, HttpTrigger
 from detent_dashboard import AllowAll, dashboard
-from packages.dashboard.tests.conftest import Browser, words
+from packages.dashboard.tests.conftest import Browser, followed, words
 from packages.dashboard.tests.test_safety import ATTACKS, suspicious
 
 SCHEMA = {
@@ -194,6 +195,23 @@ async def test_a_trigger_that_was_paused_as_an_instance_is_resumed_here_as_well(
     assert "nightly cron paused" in words(page)
     await browser.operate("resume")
     assert (await browser.triggers.get("nightly")).state == "enabled"
+
+
+async def test_every_address_on_its_pages_leads_somewhere(browser: Schedules):
+    await browser.triggers.fire("hook", {"id": 7})
+    seen = await followed(browser.http, "/schedules")
+    assert len([path for path in seen if path.startswith("/schedules/")]) == 3
+
+
+async def test_odd_values_are_refused_and_never_a_fault_of_the_server(browser: Schedules):
+    hook = await browser.triggers.get("hook")
+    for value in ("\0", "9" * 5000, "-1", "\u0661", "\ufffd", "a" * 5000, "%"):
+        for path, name in [("", "kind"), ("", "state"), ("", "skip"), (f"/{hook.id}", "before")]:
+            page = await browser.get(f"/schedules{path}", params={name: value})
+            assert page.status_code in (200, 400), (path, name, value)
+        await browser.look("hook")
+        assert (await browser.operate("fire", key=value, field_id=value)).status_code == 400
+        assert (await browser.get(f"/schedules/{quote(value[:40])}")).status_code in (400, 404)
 
 
 async def test_nobody_sees_schedules_where_no_triggers_were_given():
