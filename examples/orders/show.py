@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -19,11 +20,11 @@ from examples.orders.story import Story
 Say = Callable[[str], None]
 
 
-async def show(database: str, *, host: str, port: int, say: Say) -> None:
+async def show(database: str, *, host: str, port: int, say: Say, mermaid: Path | None = None) -> None:
     """Serve a shop with a few orders until somebody stops it."""
     async with open_storage(database) as storage:
         orders = await seed(storage)
-        async with serving(create_app(storage), host, port) as (url, finished):
+        async with serving(create_app(storage, mermaid=mermaid), host, port) as (url, finished):
             say(_welcome(url, orders))
             await finished.wait()
 
