@@ -1,19 +1,25 @@
-"""The demo application, served as `detent demo` serves it, over PostgreSQL, with a clock that the test moves."""
+"""The demo application over PostgreSQL, with a clock that the test moves, and a playground of its order."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser
 
 from detent import TriggerService, WorkflowInstance, WorkflowRuntime
 from detent.testing import FakeClock
+from detent_dashboard.playground import playground_of
 from detent_litestar import WorkflowPlugin
 from examples.orders.app import create_app
 from examples.orders.client import Shop, shop_at
 from examples.orders.seed import seed
 from examples.orders.show import serving
 from examples.orders.storage import open_storage
+from examples.orders.workflow import order
+from tests.browser.visitor import Visitor, visiting
 
 
 @dataclass(frozen=True)
@@ -70,3 +76,14 @@ async def running_demo(database: str, mermaid: Path) -> AsyncIterator[Demo]:
         app = create_app(storage, clock=clock, sweep_every=timedelta(milliseconds=200), mermaid=mermaid)
         async with serving(app, "127.0.0.1", 0) as (url, _), shop_at(url) as shop:
             yield Demo(url, clock, app.plugins.get(WorkflowPlugin), shop)
+
+
+@asynccontextmanager
+async def playing(browser: Browser, mermaid: Path | None, **options: Any) -> AsyncIterator[Visitor]:
+    """A visitor to a playground of the demo's order."""
+    async with (
+        playground_of([order], mermaid=mermaid) as app,
+        serving(app, "127.0.0.1", 0) as (url, _),
+        visiting(browser, url, **options) as visitor,
+    ):
+        yield visitor

@@ -1,5 +1,6 @@
 """Every kind of page, light and dark, wide and narrow: pictures to look at, and what axe-core has to say."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from playwright.async_api import Browser
 
 from detent.triggers import EventTrigger, HttpTrigger
 from tests.browser.conftest import Visiting
-from tests.browser.demo import Demo
+from tests.browser.demo import Demo, playing
 from tests.browser.visitor import Visitor, visiting
 
 NARROW = {"width": 400, "height": 800}
@@ -42,6 +43,7 @@ async def addresses(demo: Demo) -> dict[str, str]:
         "definitions": "/definitions",
         "definition": "/definition?workflow=return",
         "upgrade": "/upgrade?workflow=return",
+        "refusal": f"/schedules/{announced.id}",
     }
 
 
@@ -50,18 +52,28 @@ async def test_every_page_can_be_used_by_everybody(visit: Visiting, demo: Demo, 
     async with visit(scripts=axe, **LOOKS[look]) as visitor:
         found = []
         for name, path in (await addresses(demo)).items():
-            await visitor.goes(path)
+            await visitor.goes(path, status=404 if name == "refusal" else 200)
             await _finished(visitor)
             await visitor.shoot(f"{name}-{look}")
-            found += [f"{name}: {fault}" for fault in await _faults(visitor)]
+            found += [f"{name}: {fault}" for fault in await visitor.faults()]
         assert found == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_playground_can_be_used_by_everybody(browser: Browser, mermaid_script: Path, axe: str, scheme: str):
+    async with playing(browser, mermaid_script, scripts=axe, color_scheme=scheme) as visitor:
+        await visitor.goes("/definition?workflow=order")
+        await visitor.page.get_by_role("button", name="Make").click()
+        await _finished(visitor)
+        await visitor.shoot(f"playground-{scheme}")
+        assert await visitor.faults() == []
 
 
 async def test_what_is_wrong_would_be_noticed(browser: Browser, demo: Demo, axe: str):
     async with visiting(browser, demo.pages, scripts=axe) as visitor:
         await visitor.goes("/instances")
         await visitor.page.evaluate("document.querySelector('label').remove()")
-        assert [fault.partition(" ")[0] for fault in await _faults(visitor)] == ["label"]
+        assert [fault.partition(" ")[0] for fault in await visitor.faults()] == ["label"]
         inline = "const it = document.createElement('script'); it.textContent = 'void 0'; document.body.append(it)"
         await visitor.page.evaluate(inline)
         await visitor.page.evaluate("fetch('/ops/nowhere').then(() => console.error('seen'))")
@@ -78,17 +90,3 @@ async def _finished(visitor: Visitor) -> None:
     if await page.locator("iframe.diagram").count():
         await page.frame_locator("iframe.diagram").locator("#picture svg").wait_for()
     await page.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true; })")
-
-
-async def _faults(visitor: Visitor) -> list[str]:
-    """What axe-core finds, however slight, and whether the page is wider than the window."""
-    report = await visitor.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    told = [
-        f"{one['id']} ({one['impact']}): {node['html']} {node['failureSummary']}"
-        for one in report["violations"]
-        for node in one["nodes"]
-    ]
-    overflow = await visitor.page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    return [*told, *([f"{overflow} pixels too wide"] if overflow > 0 else [])]

@@ -1,26 +1,12 @@
 """The playground in a browser: with Mermaid's script, and without."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
 
-from detent_dashboard.playground import playground_of
-from examples.orders.show import serving
-from examples.orders.workflow import order
-from tests.browser.visitor import PATIENCE, Visitor, visiting
-
-
-@asynccontextmanager
-async def playing(browser: Browser, mermaid: Path | None) -> AsyncIterator[Visitor]:
-    async with (
-        playground_of([order], mermaid=mermaid) as app,
-        serving(app, "127.0.0.1", 0) as (url, _),
-        visiting(browser, url) as visitor,
-    ):
-        yield visitor
+from tests.browser.demo import playing
+from tests.browser.visitor import PATIENCE, Visitor
 
 
 @pytest.mark.parametrize("drawn", [True, False])

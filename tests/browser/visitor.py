@@ -34,17 +34,18 @@ class Visitor:
 
     @contextmanager
     def turned_down(self, status: int) -> Iterator[None]:
-        """Within, the answer to a form has this status."""
+        """Within, this status is the answer that is looked for."""
         self._expected = status
         try:
             yield
         finally:
             self._expected = None
 
-    async def goes(self, path: str = "/") -> None:
-        answer = await self.page.goto(self.root + path)
+    async def goes(self, path: str = "/", *, status: int = 200) -> None:
+        with self.turned_down(status):
+            answer = await self.page.goto(self.root + path)
         assert answer is not None
-        assert answer.status == 200, path
+        assert answer.status == status, path
 
     async def event(self, name: str, **fields: str) -> None:
         """Fill in the form of an event, and send it."""
@@ -76,6 +77,17 @@ class Visitor:
         """Keep a picture of the whole page."""
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
         await self.page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
+
+    async def faults(self) -> list[str]:
+        """What axe-core finds, however slight, where it was given as a script; and whether the page is wider than the window."""
+        report = await self.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        told = [
+            f"{one['id']} ({one['impact']}): {node['html']} {node['failureSummary']}"
+            for one in report["violations"]
+            for node in one["nodes"]
+        ]
+        width = await self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return [*told, *([f"{width} pixels too wide"] if width > 0 else [])]
 
     def _hear(self, message: ConsoleMessage) -> None:
         told = f"status of {self._expected}" in message.text if self._expected else False
