@@ -40,6 +40,9 @@ class Shop:
     async def diagram(self, order_id: str) -> str:
         return await self._text(f"/workflows/instances/{order_id}/diagram")
 
+    async def page(self, path: str) -> str:
+        return await self._text(path)
+
     async def shipments(self) -> Any:
         return await self._call("GET", "/shipments")
 

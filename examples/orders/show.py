@@ -5,9 +5,10 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import uvicorn
-from litestar import Litestar
 
 from detent.testing.clock import FakeClock
 from examples.orders.app import create_app
@@ -19,11 +20,11 @@ from examples.orders.story import Story
 Say = Callable[[str], None]
 
 
-async def show(database: str, *, host: str, port: int, say: Say) -> None:
+async def show(database: str, *, host: str, port: int, say: Say, mermaid: Path | None = None) -> None:
     """Serve a shop with a few orders until somebody stops it."""
     async with open_storage(database) as storage:
         orders = await seed(storage)
-        async with _serving(create_app(storage), host, port) as (url, finished):
+        async with serving(create_app(storage, mermaid=mermaid), host, port) as (url, finished):
             say(_welcome(url, orders))
             await finished.wait()
 
@@ -34,11 +35,12 @@ async def check(database: str, *, host: str, port: int, say: Say) -> None:
     async with open_storage(database) as storage:
         orders = await seed(storage)
         app = create_app(storage, clock=clock, sweep_every=timedelta(milliseconds=100))
-        async with _serving(app, host, port) as (url, _), shop_at(url) as shop:
+        async with serving(app, host, port) as (url, _), shop_at(url) as shop:
             say(f"serving on {url}")
             for state, order_id in orders.items():
                 await _check_seeded(shop, order_id, state)
             await Story(shop, clock, say).tell()
+            await _check_pages(shop, orders)
 
 
 async def _check_seeded(shop: Shop, order_id: str, state: str) -> None:
@@ -48,9 +50,22 @@ async def _check_seeded(shop: Shop, order_id: str, state: str) -> None:
         raise ShopError(f"the order that should be {state!r} is {found!r}, and its history says {latest!r}")
 
 
+async def _check_pages(shop: Shop, orders: dict[str, str]) -> None:
+    for page in (
+        "",
+        "instances",
+        "parked",
+        "work",
+        "schedules",
+        "definitions",
+        *(f"instances/{id_}" for id_ in orders.values()),
+    ):
+        await shop.page(f"/ops/{page}")
+
+
 @asynccontextmanager
-async def _serving(app: Litestar, host: str, port: int) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """The app behind a server: its URL, and an event that is set when the server stops by itself or by Ctrl-C."""
+async def serving(app: Any, host: str, port: int) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """An ASGI application behind a server: its URL, and an event that is set when the server stops by itself or by Ctrl-C."""
     # Bound here, so that a port of 0 is a number by the time it is told.
     listening = socket.create_server((host, port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
@@ -81,6 +96,10 @@ The paid order: what it can do, what happened to it, its diagram:
   {url}/workflows/instances/{paid}/events
   {url}/workflows/instances/{paid}/history
   {url}/workflows/instances/{paid}/diagram
+
+The pages for the staff: overview, orders, a return that waits for somebody, schedules:
+
+  {url}/ops/
 
 Move it, and see the parcel:
 

@@ -1,4 +1,4 @@
-# ruff: noqa: S603, S607 - node and npm are whatever the machine has; the arguments are ours
+# ruff: noqa: S607 - node is whatever the machine has; the arguments are ours
 """The real Mermaid as a pytest fixture: `mermaid(text)` answers what it understands of a diagram.
 
     from tests.mermaid.oracle import mermaid as mermaid
@@ -7,11 +7,7 @@ in a `conftest.py` makes the fixture known there. One node process serves the wh
 missing, or the packages cannot be installed, the tests are skipped and say why; in CI (`CI` is set) they fail instead.
 """
 
-import fcntl
-import hashlib
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from tests.node_packages import installed
+
 HERE = Path(__file__).parent
-INSTALL_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -80,32 +77,7 @@ class Mermaid:
 @pytest.fixture(scope="session")
 def mermaid() -> Iterator[Mermaid]:
     """The real Mermaid: call it with a text, or `read` many."""
-    missing = [tool for tool in ("node", "npm") if not shutil.which(tool)]
-    if missing:
-        _give_up(f"{' and '.join(missing)} not found: the Mermaid tests ask Mermaid's own parser")
-    _install()
+    installed(HERE)
     parser = Mermaid()
     yield parser
     parser.close()
-
-
-def _install() -> None:
-    """Installs what the lock file says, once; further pytest processes wait for the first."""
-    locked = (HERE / "package-lock.json").read_bytes()
-    stamp, wanted = HERE / "node_modules" / ".installed", hashlib.sha256(locked).hexdigest()
-    with (HERE / "package.json").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if stamp.exists() and stamp.read_text() == wanted:
-            return
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        try:
-            subprocess.run(command, cwd=HERE, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
-        except (subprocess.SubprocessError, OSError) as error:
-            _give_up(f"`npm ci` in tests/mermaid failed: {error} {getattr(error, 'stderr', '') or ''}")
-        stamp.write_text(wanted)
-
-
-def _give_up(reason: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -181,6 +182,21 @@ def open_dashboard() -> Open:
 async def browser(open_dashboard: Open) -> AsyncIterator[Dashboard]:
     async with open_dashboard() as opened:
         yield opened
+
+
+async def followed(http: httpx.AsyncClient, start: str) -> set[str]:
+    """The addresses of all pages and files that links lead to from `start`, each of which is there."""
+    seen, ahead = set[str](), [start]
+    while ahead:
+        path = ahead.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        page = await http.get(path)
+        assert page.status_code == 200, path
+        if page.headers["content-type"].startswith("text/html"):
+            ahead += [unescape(each) for each in re.findall(r'(?:href|src)="([^"#]+)', page.text)]
+    return seen
 
 
 def words(page: httpx.Response) -> str:

@@ -1,11 +1,11 @@
 """Under whatever path a framework mounts it, its addresses are right."""
 
 import re
-from html import unescape
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from litestar import Litestar
 from litestar.handlers import asgi
 from litestar.types import Receive, Scope, Send
@@ -14,7 +14,7 @@ from starlette.routing import Mount
 
 from detent import MemoryStore, WorkflowDefinition, WorkflowRuntime, WorkflowService
 from detent_dashboard import AllowAll, dashboard
-from packages.dashboard.tests.conftest import ORDER, charge, crash, in_stock
+from packages.dashboard.tests.conftest import ORDER, charge, crash, followed, in_stock
 
 
 def _litestar(app: Any) -> Any:
@@ -29,7 +29,13 @@ def _starlette(app: Any) -> Any:
     return Starlette(routes=[Mount("/ops/flows", app)])
 
 
-@pytest.mark.parametrize("mounted", [_litestar, _starlette])
+def _fastapi(app: Any) -> Any:
+    application = FastAPI()
+    application.mount("/ops/flows", app)
+    return application
+
+
+@pytest.mark.parametrize("mounted", [_litestar, _starlette, _fastapi])
 async def test_all_its_addresses_are_under_the_path_it_is_mounted_at(mounted: Any):
     runtime = WorkflowRuntime(
         store=MemoryStore(),
@@ -42,16 +48,7 @@ async def test_all_its_addresses_are_under_the_path_it_is_mounted_at(mounted: An
         made = await runtime.create_instance("order")
         first = await http.get("/ops/flows/")
         assert first.status_code == 200
-        seen, ahead = set[str](), [f"/ops/flows/instances/{made.id}"]
-        while ahead:
-            path = ahead.pop()
-            if path in seen:
-                continue
-            seen.add(path)
-            page = await http.get(path)
-            assert page.status_code == 200, path
-            if page.headers["content-type"].startswith("text/html"):
-                ahead += [unescape(each) for each in re.findall(r'(?:href|src)="([^"#]+)', page.text)]
+        seen = await followed(http, f"/ops/flows/instances/{made.id}")
         assert len(seen) > 8
         assert all(path.startswith("/ops/flows/") for path in seen)
         page = await http.get(f"/ops/flows/instances/{made.id}")

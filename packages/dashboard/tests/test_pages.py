@@ -1,13 +1,19 @@
 """Every page shows what is there, and every address on it leads somewhere."""
 
 import re
+from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import URL
 
 from detent import SqliteStore, WorkflowDefinition
-from packages.dashboard.tests.conftest import ORDER, Dashboard, Open, words
+from detent.store.protocol import Store
+from detent_pg import PgStore
+from packages.dashboard.tests.conftest import ORDER, Dashboard, Open, followed, words
+from tests.databases import database_beside
 
 
 async def test_the_overview_counts_instances_by_workflow_state_and_status(browser: Dashboard):
@@ -16,9 +22,36 @@ async def test_the_overview_counts_instances_by_workflow_state_and_status(browse
     paid = await browser.runtime.create_instance("order")
     await browser.runtime.trigger_event(paid, "pay", payload={"amount": 3})
     text = words(await browser.get("/"))
-    assert "Made in the last 24 h 3" in text
+    assert "Made in 24 h 3" in text
     assert "new 2" in text
     assert "paid 1" in text
+
+
+async def test_the_overview_tells_of_each_workflow_what_went_through_lately(browser: Dashboard):
+    done, _ = [await browser.runtime.create_instance("order") for _ in range(2)]
+    browser.clock.advance("23h30m")
+    await browser.runtime.force(done, "shipped", reason="by hand")
+    text = words(await browser.get("/"))
+    assert "Moved in 1 h 1" in text
+    assert "Moved in 1 h: 1. In 24 h: 2 made, 1 finished." in text
+    browser.clock.advance("2h")
+    assert "Moved in 1 h: 0. In 24 h: 0 made, 1 finished." in words(await browser.get("/"))
+
+
+async def test_the_overview_asks_six_questions_however_many_workflows_there_are(
+    open_dashboard: Open, monkeypatch: pytest.MonkeyPatch
+):
+    async with open_dashboard(*({**ORDER, "name": f"order-{number}"} for number in range(5))) as browser:
+        asked: list[object] = []
+        count = browser.runtime.store.count
+
+        async def counting(*query: Any, **options: Any) -> Any:
+            asked.append(query)
+            return await count(*query, **options)
+
+        monkeypatch.setattr(browser.runtime.store, "count", counting)
+        assert "order-4" in words(await browser.get("/"))
+        assert len(asked) == 6
 
 
 async def test_the_overview_tells_of_due_and_parked_ones(browser: Dashboard):
@@ -156,35 +189,58 @@ async def test_the_diagram_is_drawn_in_a_frame_where_there_is_a_script(open_dash
         assert "stateDiagram-v2" in (await browser.get("/definition/diagram", params={"workflow": "order"})).text
 
 
-async def test_pages_are_the_same_over_a_file(open_dashboard: Open, tmp_path: Path):
-    async with open_dashboard(store=SqliteStore(tmp_path / "orders.db")) as browser:
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> URL | Path:
+    return tmp_path / "orders.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+async def kept(database: URL | Path) -> AsyncIterator[Store]:
+    """A store that keeps what it is given."""
+    if isinstance(database, Path):
+        yield SqliteStore(database)
+        return
+    async with database_beside(database) as url:
+        store = PgStore.from_url(url)
+        await store.upgrade()
+        yield store
+
+
+async def test_pages_are_the_same_over_a_database(open_dashboard: Open, kept: Store):
+    async with open_dashboard(store=kept) as browser:
         made = await browser.runtime.create_instance("order", metadata={"customer": "ada"}, tenant="acme")
         browser.clock.advance("15m")
         await browser.runtime.process_timeouts()
-        assert "1 parked" in words(await browser.get("/"))
+        text = words(await browser.get("/"))
+        assert "1 parked" in text
+        assert "Moved in 1 h: 1. In 24 h: 1 made, 0 finished." in text
         assert str(made.id) in (await browser.get("/instances", params={"metadata": '{"customer": "ada"}'})).text
         assert "nothing is in stock" in words(await browser.get("/parked"))
         assert "Parked 1" in words(await browser.get("/work"))
         assert "v1 1 1" in words(await browser.get("/definition", params={"workflow": "order"}))
+        assert (await browser.get("/upgrade", params={"workflow": "order"})).status_code == 200
         await browser.look_at(made)
         assert "order paid active" in words(await browser.event("pay", field_amount="7"))
+        await browser.operate("pause")
+        assert (await browser.runtime.get_instance(made)).status == "paused"
+
+
+async def test_odd_values_are_refused_by_a_database_as_well(open_dashboard: Open, kept: Store):
+    async with open_dashboard(store=kept) as browser:
+        made = await browser.runtime.create_instance("order")
+        for value in ("\0", "9" * 5000, "\u0661", "\ufffd", "[" * 2000, "1e999", '{"a": "\\u0000"}', '"\\ud800"'):
+            for name in ("workflow", "state", "version", "metadata", "context", "cursor", "id"):
+                answer = await browser.get("/instances", params={name: value})
+                assert answer.status_code in (200, 400), (name, value)
+            await browser.look_at(made)
+            page = await browser.operate("patch", patch=value)
+            assert page.status_code in (400, 409), value
 
 
 @pytest.mark.parametrize("start", ["/", "/instances", "/parked", "/definitions"])
 async def test_every_address_on_every_page_leads_somewhere(browser: Dashboard, start: str):
     await browser.runtime.create_instance("order")
-    seen, ahead = set[str](), [start]
-    while ahead:
-        path = ahead.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        page = await browser.get(path)
-        assert page.status_code == 200, path
-        if page.headers["content-type"].startswith("text/html"):
-            found = re.findall(r'(?:href|src)="([^"#]+)', page.text)
-            ahead += [unescape(each) for each in found]
-    assert len(seen) > 8
+    assert len(await followed(browser.http, start)) > 8
 
 
 async def _parked(browser: Dashboard) -> None:

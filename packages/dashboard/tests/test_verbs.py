@@ -114,6 +114,15 @@ async def test_without_a_reason_or_confirmation_nothing_happens(browser: Dashboa
     assert (await browser.runtime.get_instance(made)).version == made.version
 
 
+async def test_a_verb_that_came_to_nothing_stays_open_with_its_reason(browser: Dashboard):
+    made = await browser.runtime.create_instance("order")
+    await browser.look_at(made)
+    page = await browser.operate("patch", patch="[")
+    assert page.status_code == 400
+    assert page.text.count('<details class="verb" open>') == 1
+    assert page.text.count('value="because"') == 1
+
+
 async def test_a_verb_that_is_none_is_a_404(browser: Dashboard):
     made = await browser.runtime.create_instance("order")
     await browser.look_at(made)

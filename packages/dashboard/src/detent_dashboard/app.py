@@ -13,11 +13,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from detent.errors import DetentError, InvalidValue
+from detent.service.http.meanings import OURS
 from detent.service.http.policy import AllowAll
 from detent_dashboard.files import files
 from detent_dashboard.forgery import Tokens
 from detent_dashboard.headers import SafeHeaders
-from detent_dashboard.house import House, Source, Toy
+from detent_dashboard.house import House, Source, Toy, TriggerSource
 from detent_dashboard.mounting import Mounted
 from detent_dashboard.pages.clock import clock
 from detent_dashboard.pages.definitions import definition, definition_diagram, definitions, start
@@ -26,6 +27,8 @@ from detent_dashboard.pages.instance_verbs import VERBS, operate, take_event
 from detent_dashboard.pages.live import live
 from detent_dashboard.pages.overview import overview
 from detent_dashboard.pages.parked import parked, retry_parked
+from detent_dashboard.pages.schedule import schedule, switch_trigger
+from detent_dashboard.pages.schedules import schedules
 from detent_dashboard.pages.search import search
 from detent_dashboard.pages.upgrade import upgrade
 from detent_dashboard.pages.work import work
@@ -37,13 +40,12 @@ logger = logging.getLogger("detent.dashboard")
 
 Page: TypeAlias = Callable[[Visit], Awaitable[Response]]
 
-_OURS = "The server could not finish this; the fault is not in the request."
-
 
 def dashboard(
     workflows: Source,
     *,
     policy: Policy,
+    triggers: TriggerSource | None = None,
     tenant: TenantOf | None = None,
     acting: Acting | None = None,
     secret: str | None = None,
@@ -55,6 +57,7 @@ def dashboard(
 
     * `workflows`: a `WorkflowRuntime`, a `WorkflowService`, or a function that answers one when a request comes.
     * `policy`: `authorize(request, action, instance)`, see `Authorize`; or `AllowAll()`, which logs a warning.
+    * `triggers`: the `TriggerService` over the same runtime, or a function that answers it; with it there is a page of schedules.
     * `tenant`: whose instances a request may see; another one's is not there. A request of which it says `None` gets a 403.
     * `acting`: who sends a request, as trigger metadata for history.
     * `secret`: what the tokens of forms are signed with. Without one, each process makes its own: where several serve the
@@ -78,6 +81,7 @@ def dashboard(
         logger.warning("the dashboard is open to everybody: AllowAll()")
     house = House(
         source=workflows,
+        triggers=triggers,
         policy=policy,
         tenant=tenant,
         acting=acting,
@@ -110,6 +114,12 @@ def _routes(house: House) -> list[Route]:
     ]
     routes = [Route(path, _endpoint(house, page), methods=[method]) for path, page, method in served]
     verbs = [Route("/instances/{instance_id}/{verb}", _endpoint(house, _verb), methods=["POST"])]
+    if house.triggers is not None:
+        routes += [
+            Route("/schedules", _endpoint(house, schedules), methods=["GET"]),
+            Route("/schedules/{instance_id}", _endpoint(house, schedule), methods=["GET"]),
+            Route("/schedules/{instance_id}/{verb}", _endpoint(house, switch_trigger), methods=["POST"]),
+        ]
     toys = [] if house.toy is None else [Route("/clock", _endpoint(house, clock), methods=["POST"])]
     return [*routes, *verbs, *toys, Route("/static/{name}", files(house.mermaid), methods=["GET"])]
 
@@ -124,7 +134,7 @@ def _endpoint(house: House, page: Page) -> Callable[[Request], Awaitable[Respons
     async def endpoint(request: Request) -> Response:
         visit = None
         try:
-            visit = Visit(house, request, await house.service(request))
+            visit = Visit(house, request, *await house.open_to(request))
             return await page(visit)
         except Answered as answered:
             return answered.response
@@ -142,7 +152,7 @@ def _told(request: Request, error: DetentError) -> Refusal:
         return not_there()
     if status >= 500:
         logger.error("%s %s ended in %s", request.method, request.url.path, error.code, exc_info=error)
-        return Refusal(status, "Not possible now", _OURS)
+        return Refusal(status, "Not possible now", OURS)
     return Refusal(status, "Not possible", str(error))
 
 

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 from detent.errors import InvalidValue
 from detent.json_values import JsonObject, JsonValue
 
-Kind: TypeAlias = Literal["text", "whole", "number", "yes", "choice", "json"]
+Kind: TypeAlias = Literal["text", "date", "whole", "number", "yes", "choice", "json"]
 """How a value is typed in: `json` for whatever has no field of its own."""
 
 PREFIX = "field:"
@@ -33,6 +33,9 @@ class Field:
     choices: tuple[str, ...] = ()
     """What may be chosen, as JSON."""
     default: str = ""
+    minimum: str = ""
+    """The smallest number that is taken, as JSON; empty where nothing is said."""
+    maximum: str = ""
 
     @property
     def name(self) -> str:
@@ -72,7 +75,7 @@ _NOTHING: Any = object()
 
 
 def _typed(field: Field, text: str) -> JsonValue:
-    if field.kind == "text":
+    if field.kind in ("text", "date"):
         return text if text or field.required else _NOTHING
     if not text.strip():
         return _NOTHING
@@ -93,10 +96,9 @@ def _no_constant(name: str) -> None:
 
 
 def _field(name: str, described: Mapping[str, Any], *, required: bool) -> Field:
-    choices = described.get("enum")
+    choices = described.get("enum", [described["const"]] if "const" in described else None)
     listed = tuple(json.dumps(choice, ensure_ascii=False) for choice in choices) if isinstance(choices, list) else ()
-    kind: Kind = "choice" if listed else _kind(described.get("type"))
-    default = described.get("default")
+    kind: Kind = "choice" if listed else _kind(described)
     return Field(
         key=name,
         kind=kind,
@@ -104,28 +106,52 @@ def _field(name: str, described: Mapping[str, Any], *, required: bool) -> Field:
         label=str(described.get("title") or name),
         description=str(described.get("description") or ""),
         choices=listed,
-        default=""
-        if default is None
-        else default
-        if kind == "text" and isinstance(default, str)
-        else json.dumps(default),
+        default=_default(described.get("default"), kind),
+        minimum=_bound(described.get("minimum")),
+        maximum=_bound(described.get("maximum")),
     )
 
 
-def _kind(written: object) -> Kind:
+def _kind(described: Mapping[str, Any]) -> Kind:
+    written = described.get("type")
+    if isinstance(written, list):
+        real = [each for each in written if each != "null"]
+        written = real[0] if len(real) == 1 else None
+    if written == "string" and described.get("format") == "date":
+        return "date"
     return _KINDS.get(written, "json") if isinstance(written, str) else "json"
 
 
-def _plain(described: object, schema: JsonObject) -> Mapping[str, Any]:
-    """The description of a property with one reference followed, and without the `null` beside a type."""
+def _default(value: object, kind: Kind) -> str:
+    if value is None:
+        return ""
+    return value if kind in ("text", "date") and isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _bound(value: object) -> str:
+    return json.dumps(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def _plain(described: object, schema: JsonObject, *, steps: int = 5) -> Mapping[str, Any]:
+    """The description of a property with its references followed, so many steps, and without the `null` beside a type."""
     if not isinstance(described, Mapping):
         return {}
+    found = _behind(described, schema)
+    return described if found is None or not steps else _plain(found, schema, steps=steps - 1)
+
+
+def _behind(described: Mapping[str, Any], schema: JsonObject) -> Mapping[str, Any] | None:
+    """What a description leads to, by a reference or as the one that is not `null`; `None` where it speaks for itself."""
     reference = described.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/$defs/"):
         found = (schema.get("$defs") or {}).get(reference.removeprefix("#/$defs/"))
-        return {**(found if isinstance(found, Mapping) else {}), **{k: v for k, v in described.items() if k != "$ref"}}
+        return {**(found if isinstance(found, Mapping) else {}), **_without(described, "$ref")}
     options = described.get("anyOf")
-    if isinstance(options, list):
-        real = [each for each in options if isinstance(each, Mapping) and each.get("type") != "null"]
-        return {**described, **real[0]} if len(real) == 1 and len(options) == 2 else described
-    return described
+    if not isinstance(options, list):
+        return None
+    real = [each for each in options if isinstance(each, Mapping) and each.get("type") != "null"]
+    return {**_without(described, "anyOf"), **real[0]} if len(real) == 1 and len(options) == 2 else None
+
+
+def _without(described: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return {name: value for name, value in described.items() if name != key}

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.http.policy import AllowAll
 from detent.service.service import WorkflowService
+from detent.service.triggers import TriggerService
 from detent.store.records import WorkflowInstance
 from detent_dashboard.forgery import Tokens
 from detent_dashboard.policy import Acting, Action, Policy, TenantOf
@@ -21,6 +22,9 @@ from detent_dashboard.refusals import not_allowed
 
 Source: TypeAlias = WorkflowRuntime | WorkflowService | Callable[[], WorkflowRuntime | WorkflowService]
 """Where the workflows are; a function is asked at each request, for frameworks that start the runtime later."""
+
+TriggerSource: TypeAlias = TriggerService | Callable[[], TriggerService]
+"""Where the triggers of those workflows are; a function is asked at each request as well."""
 
 
 class Toy(Protocol):
@@ -49,6 +53,8 @@ class House:
     """One dashboard as it was set up."""
 
     source: Source
+    triggers: TriggerSource | None
+    """`None` has no page of triggers."""
     policy: Policy
     tenant: TenantOf | None
     acting: Acting | None
@@ -58,20 +64,14 @@ class House:
     """Mermaid's script on this machine; `None` shows diagrams as text."""
     toy: Toy | None
 
-    async def service(self, request: Request) -> WorkflowService:
-        """The workflows as this request may use them. Raises `Refusal` for one that is nobody's."""
-        given = self.source
-        if not isinstance(given, WorkflowRuntime | WorkflowService):
-            given = given()
-        service = WorkflowService(given) if isinstance(given, WorkflowRuntime) else given
+    async def open_to(self, request: Request) -> tuple[WorkflowService, TriggerService | None]:
+        """The workflows and the triggers as this request may use them. Raises `Refusal` for one that is nobody's."""
+        workflows, triggers = self._workflows(), self._triggers()
         if self.tenant is not None:
-            whose = self.tenant(request)
-            named = await whose if isawaitable(whose) else whose
-            if named is None:
-                raise not_allowed()
-            service = service.for_tenant(named)
-        said = {} if self.acting is None else self.acting(request)
-        return service.acting(**{"door": "dashboard", **said})
+            tenant = await self._tenant_of(request, self.tenant)
+            workflows, triggers = workflows.for_tenant(tenant), triggers and triggers.for_tenant(tenant)
+        said = {"door": "dashboard", **({} if self.acting is None else self.acting(request))}
+        return workflows.acting(**said), triggers and triggers.acting(**said)
 
     async def decide(self, request: Request, action: Action, instance: WorkflowInstance | None) -> bool | Response:
         """What the policy says; whatever is neither `True` nor an answer is a no."""
@@ -80,3 +80,20 @@ class House:
         said = self.policy(request, action, instance)
         decided = await said if isawaitable(said) else said
         return decided if isinstance(decided, Response) else decided is True
+
+    def _workflows(self) -> WorkflowService:
+        given = self.source
+        if not isinstance(given, WorkflowRuntime | WorkflowService):
+            given = given()
+        return WorkflowService(given) if isinstance(given, WorkflowRuntime) else given
+
+    def _triggers(self) -> TriggerService | None:
+        given = self.triggers
+        return given if given is None or isinstance(given, TriggerService) else given()
+
+    async def _tenant_of(self, request: Request, tenant: TenantOf) -> str:
+        whose = tenant(request)
+        named = await whose if isawaitable(whose) else whose
+        if named is None:
+            raise not_allowed()
+        return named

@@ -13,6 +13,12 @@ DONE: Mapping[str, str] = {
     "retry": "What went wrong was taken again; the newest entry of the history says how it ended.",
     "force": "The instance was put into the state.",
     "patch": "The context was changed.",
+    "trigger-enable": "The trigger is at work.",
+    "trigger-disable": "The trigger is switched off.",
+    "trigger-pause": "The trigger is held.",
+    "trigger-resume": "The trigger is at work again.",
+    "trigger-fire": "The trigger was fired; the newest line of its log leads to the execution.",
+    "trigger-known": "This form had fired the trigger before, and nothing new was started.",
     "clock": "The clock was moved.",
 }
 """What a page says first, by the word in its address."""

@@ -2,17 +2,8 @@
 
 import logging
 
-from detent.errors import (
-    CommandFailed,
-    Conflict,
-    DetentError,
-    InvalidValue,
-    NotFound,
-    NotStarted,
-    StoreUnavailable,
-    UnknownVersion,
-    WorkflowUnavailable,
-)
+from detent.errors import DetentError
+from detent.service.http.meanings import meaning_of
 
 logger = logging.getLogger("detent.dashboard")
 
@@ -37,21 +28,9 @@ def not_there() -> Refusal:
     return Refusal(404, "Not found", "There is nothing here that you may see.")
 
 
-_STATUSES: tuple[tuple[type[DetentError], int], ...] = (
-    (UnknownVersion, 409),
-    (NotFound, 404),
-    (Conflict, 409),
-    (InvalidValue, 400),
-    (CommandFailed, 422),
-    (NotStarted, 503),
-    (StoreUnavailable, 503),
-    (WorkflowUnavailable, 503),
-)
-
-
 def status_of(error: DetentError) -> int:
-    """The HTTP status of an error of the runtime; 500 for what no request can cause."""
-    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+    """The HTTP status of an error of the runtime, the same as at the other doors."""
+    return meaning_of(error).status
 
 
 def told(error: Exception) -> tuple[int, str]:

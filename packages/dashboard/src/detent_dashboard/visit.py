@@ -10,8 +10,9 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from detent.errors import NotStarted
+from detent.errors import InvalidValue, NotStarted
 from detent.service.service import WorkflowService
+from detent.service.triggers import TriggerService
 from detent.store.records import WorkflowInstance
 from detent_dashboard.files import VERSION
 from detent_dashboard.forgery import COOKIE, FIELD, comes_from_here
@@ -43,6 +44,7 @@ class Visit:
     house: House
     request: Request
     workflows: WorkflowService
+    triggers: TriggerService | None
 
     @property
     def now(self) -> datetime:
@@ -164,6 +166,16 @@ class Visit:
         """In a playground, what a worker would do now is done."""
         if self.house.toy is not None:
             await self.house.toy.settle(None if created is None else created.id)
+
+
+def confirmed_reason(form: FormData) -> str:
+    """Why something is to be done, once it is said that it is meant. Raises `InvalidValue`."""
+    reason = str(form.get("reason", "")).strip()
+    if not reason:
+        raise InvalidValue("reason", "is wanted: history keeps it")
+    if form.get("confirmed") != "yes":
+        raise InvalidValue("confirmed", "tick the box to say that you mean it")
+    return reason
 
 
 def _unkeepable() -> Refusal:

@@ -30,7 +30,13 @@ _EXAMPLE = Path("examples", "orders", "show.py")
     show_default=True,
     help="An embedded PostgreSQL, or SQLite; auto takes the first that is there.",
 )
-def demo(*, check: bool, host: str, port: int | None, store: str) -> None:
+@click.option(
+    "--mermaid",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Mermaid's script, mermaid.min.js, which draws the dashboard's diagrams; without it they are lists and text.",
+)
+def demo(*, check: bool, host: str, port: int | None, store: str, mermaid: Path | None) -> None:
     """Start the example shop on a throw-away database."""
     example = _example()
     try:
@@ -38,7 +44,7 @@ def demo(*, check: bool, host: str, port: int | None, store: str) -> None:
             if check:
                 _check(example, database, host, port or 0)
             else:
-                _show(example, database, host, 8000 if port is None else port)
+                _show(example, database, host, 8000 if port is None else port, mermaid)
     except KeyboardInterrupt:
         if check:
             raise
@@ -58,12 +64,14 @@ def _example() -> ModuleType:
     try:
         return importlib.import_module("examples.orders.show")
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"the demo needs {error.name}: install detent-litestar[demo]") from error
+        raise click.ClickException(
+            f"the demo needs {error.name}: install detent-litestar[demo] and detent-dashboard"
+        ) from error
 
 
-def _show(example: ModuleType, database: str, host: str, port: int) -> None:
+def _show(example: ModuleType, database: str, host: str, port: int, mermaid: Path | None) -> None:
     try:
-        asyncio.run(example.show(database, host=host, port=port, say=click.echo))
+        asyncio.run(example.show(database, host=host, port=port, say=click.echo, mermaid=mermaid))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}; try another --port") from error
 

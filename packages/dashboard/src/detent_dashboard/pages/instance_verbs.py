@@ -12,7 +12,7 @@ from detent.store.records import Outcome, WorkflowInstance
 from detent_dashboard.fields import fields_of, json_of, read_json
 from detent_dashboard.pages.instance import sequence_in, shown
 from detent_dashboard.refusals import told
-from detent_dashboard.visit import Visit
+from detent_dashboard.visit import Visit, confirmed_reason
 
 Verb: TypeAlias = Callable[[Visit, WorkflowInstance, FormData, Mapping[str, Any]], Awaitable[Any]]
 
@@ -39,12 +39,8 @@ async def operate(visit: Visit) -> Response:
     found = await visit.instance("operate")
     verb = visit.request.path_params["verb"]
     try:
-        reason = str(form.get("reason", "")).strip()
-        if not reason:
-            raise InvalidValue("reason", "is wanted: history keeps it")
-        if form.get("confirmed") != "yes":
-            raise InvalidValue("confirmed", "tick the box to say that you mean it")
-        await VERBS[verb](visit, found, form, {"reason": reason, "expected_version": _version(form)})
+        manner = {"reason": confirmed_reason(form), "expected_version": _version(form)}
+        await VERBS[verb](visit, found, form, manner)
         await visit.settled()
     except Exception as error:  # what a command raises is what the operator came to see
         return await _told(visit, found, error, form)

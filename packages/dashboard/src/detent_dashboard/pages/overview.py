@@ -6,10 +6,12 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
-from detent.store.records import Status
+from detent.store.records import FINISHED, Status
 from detent_dashboard.visit import Visit
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+OURS = "detent."
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,19 @@ class StateCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Throughput:
+    """What went through lately, of one workflow or of all of them."""
+
+    moved: int
+    """Instances to which anything happened in the last hour."""
+    made: int
+    """In the last day, as are those below."""
+    finished: int
+    """In whatever way."""
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowCount:
     """One workflow at a glance."""
 
@@ -34,6 +49,7 @@ class WorkflowCount:
     due: int
     """Active ones whose timeout should have fired."""
     parked: int
+    throughput: Throughput
     unavailable: tuple[str, ...]
     """Why it cannot run in this process; empty when it can."""
 
@@ -43,30 +59,36 @@ class WorkflowCount:
 
 
 async def overview(visit: Visit) -> Response:
-    """`GET /`."""
+    """`GET /`. Six counts, however many workflows there are."""
     await visit.require("read")
     now, workflows = visit.now, visit.workflows
     counted = await workflows.count_instances(group_by=("workflow", "state", "status"))
     due = await workflows.count_instances(group_by="workflow", due=(None, now), status="active")
     parked = await workflows.count_instances(group_by="workflow", parked=True)
-    names = sorted({*workflows.workflows, *(workflow for workflow, _, _ in counted)})
+    moved = await workflows.count_instances(group_by="workflow", updated=(now - HOUR, None))
+    made = await workflows.count_instances(group_by="workflow", created=(now - DAY, None))
+    ended = await workflows.count_instances(group_by=("workflow", "status"), finished=(now - DAY, None))
+    # What is kept as workflows for Detent itself, such as triggers, comes last.
+    names = sorted(
+        {*workflows.workflows, *(name for name, _, _ in counted)}, key=lambda name: (name.startswith(OURS), name)
+    )
     rows = [
         WorkflowCount(
             name,
             _states(name, counted),
             due.get(name, 0),
             parked.get(name, 0),
+            Throughput(
+                moved.get(name, 0),
+                made.get(name, 0),
+                sum(ended.get((name, status), 0) for status in FINISHED),
+                ended.get((name, Status.FAILED), 0),
+            ),
             tuple(workflows.unavailable.get(name, ())),
         )
         for name in names
     ]
-    since = (now - DAY, None)
-    last_day = {
-        "made": (await workflows.count_instances(created=since))[()],
-        "finished": (await workflows.count_instances(finished=since))[()],
-        "failed": (await workflows.count_instances(finished=since, status="failed"))[()],
-    }
-    return visit.page("overview.html", rows=rows, last_day=last_day, statuses=[status.value for status in Status])
+    return visit.page("overview.html", rows=rows, statuses=[status.value for status in Status])
 
 
 def _states(workflow: str, counted: Mapping[tuple[str, str, str], int]) -> Sequence[StateCount]:

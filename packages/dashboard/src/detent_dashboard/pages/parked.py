@@ -103,10 +103,7 @@ def _row(instance: WorkflowInstance, run: Run | None) -> Parked:
     timers = [timer for timer in instance.timers if timer.parked]
     return Parked(
         instance,
-        ", ".join(
-            f"timeout {timer.event}, after {timer.attempts} attempt{'' if timer.attempts == 1 else 's'}"
-            for timer in timers
-        ),
+        ", ".join(f"timeout {timer.event}, after {_attempts(timer.attempts)}" for timer in timers),
         "; ".join(timer.reason for timer in timers if timer.reason),
     )
 

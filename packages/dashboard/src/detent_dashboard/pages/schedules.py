@@ -1,0 +1,105 @@
+"""The triggers: what starts flows by the clock, by calls and by messages, and how each has been doing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from starlette.responses import Response
+
+from detent.errors import InvalidValue
+from detent.problems import Problem
+from detent.service.registered_trigger import RegisteredTrigger, TriggerState
+from detent.service.trigger_log import Invocation
+from detent.service.trigger_statistics import TriggerStatistics
+from detent.service.triggers import TriggerService
+from detent.triggers.trigger import CronTrigger, EventTrigger, Trigger
+from detent_dashboard.pages.instance import sequence_in
+from detent_dashboard.refusals import not_there, status_of
+from detent_dashboard.visit import Visit
+
+LIMIT = 25
+"""How many triggers a page shows; for each of them its last invocation and its tally are read."""
+KINDS = ("cron", "http", "event")
+FAILED = ("error", "flow_not_found")
+"""What invocations are called that should have started a flow and did not."""
+TURNED_AWAY = ("unauthorized", "validation_failed", "disabled", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One trigger at a glance."""
+
+    registered: RegisteredTrigger
+    last: Invocation | None
+    statistics: TriggerStatistics
+
+    @property
+    def when(self) -> str:
+        """What it waits for, in a few words."""
+        return waits_for(self.registered.trigger)
+
+    @property
+    def failed(self) -> int:
+        """How many invocations should have started a flow and did not."""
+        return counted(self.statistics, FAILED)
+
+    @property
+    def turned_away(self) -> int:
+        """How many calls and messages it did not take."""
+        return counted(self.statistics, TURNED_AWAY)
+
+
+async def schedules(visit: Visit) -> Response:
+    """`GET /schedules?kind=…&state=…&skip=…`: by name."""
+    await visit.require("read")
+    service = triggers_of(visit)
+    asked = {name: visit.asked(name) for name in ("kind", "state")}
+    skip = sequence_in(visit.asked("skip")) or 0
+    found: Sequence[RegisteredTrigger] = ()
+    problem, status = None, 200
+    try:
+        found = await service.list(kind=asked["kind"] or None, state=asked["state"] or None)
+    except InvalidValue as error:
+        problem, status = str(error), status_of(error)
+    shown = found[skip : skip + LIMIT]
+    return visit.page(
+        "schedules.html",
+        status=status,
+        problem=problem,
+        asked=asked,
+        rows=[await _at_a_glance(service, one) for one in shown],
+        troubles=await _troubles(service, shown),
+        kinds=KINDS,
+        states=get_args(TriggerState),
+        further=visit.to("schedules", **asked, skip=skip + LIMIT) if len(found) > skip + LIMIT else None,
+    )
+
+
+def triggers_of(visit: Visit) -> TriggerService:
+    """The triggers as the visit may use them."""
+    if visit.triggers is None:
+        raise not_there()
+    return visit.triggers
+
+
+def waits_for(trigger: Trigger) -> str:
+    """What a trigger waits for, in a few words."""
+    if isinstance(trigger, CronTrigger):
+        return trigger.expression + (f", {trigger.timezone}" if trigger.timezone else "")
+    return f"messages of {', '.join(trigger.topics)}" if isinstance(trigger, EventTrigger) else "calls"
+
+
+def counted(statistics: TriggerStatistics, statuses: Sequence[str]) -> int:
+    """How many invocations ended in one of these."""
+    return sum(statistics.by_status.get(status, 0) for status in statuses)
+
+
+async def _at_a_glance(service: TriggerService, one: RegisteredTrigger) -> Schedule:
+    last = await service.history(one.id, limit=1)
+    return Schedule(one, last[0] if last else None, await service.statistics(one.id))
+
+
+async def _troubles(service: TriggerService, shown: Sequence[RegisteredTrigger]) -> Mapping[str, Sequence[Problem]]:
+    """What keeps those that are shown from firing, by their names."""
+    problems = await service.problems()
+    return {one.name: [each for each in problems if each.path == one.name] for one in shown}
