@@ -12,8 +12,10 @@ import httpx
 from fastapi import Depends, FastAPI
 from fastapi import HTTPException as FastAPIHTTPException
 from fastapi.requests import HTTPConnection
+from fastapi.routing import iter_route_contexts
 from litestar import Litestar
 from litestar.exceptions import HTTPException as LitestarHTTPException
+from litestar.routes import HTTPRoute
 
 import detent_fastapi
 import detent_litestar
@@ -145,6 +147,10 @@ class Door(ABC):
     def host_of(self, client: Client) -> Hosted[Any]:
         """What runs in the application of a client."""
 
+    @abstractmethod
+    def mounted(self, client: Client) -> set[tuple[str, str]]:
+        """The method and the path of every route of ours."""
+
     def runtime_of(self, client: Client) -> WorkflowRuntime:
         """Its runtime."""
         return self.host_of(client).runtime
@@ -175,6 +181,16 @@ class LitestarDoor(Door):
     def host_of(self, client: Client) -> Hosted[Any]:
         return client.app.plugins.get(WorkflowPlugin)
 
+    def mounted(self, client: Client) -> set[tuple[str, str]]:
+        ours = [
+            (method, route.path_format)
+            for route in client.app.routes
+            for handler in (route.route_handlers if isinstance(route, HTTPRoute) else [route.route_handler])
+            if ACTION in handler.opt
+            for method in getattr(handler, "http_methods", ["WEBSOCKET"])
+        ]
+        return {(str(method), path) for method, path in ours if method != "OPTIONS"}
+
     @asynccontextmanager
     async def start(self, asked: Asked) -> AsyncIterator[Client]:
         def turn_away(connection: Any, handler: Any) -> None:
@@ -196,6 +212,11 @@ class FastAPIDoor(Door):
 
     def host_of(self, client: Client) -> Hosted[Any]:
         return setup_of(client.app)
+
+    def mounted(self, client: Client) -> set[tuple[str, str]]:
+        routes = [route for route in iter_route_contexts(client.app.routes) if ":" in (route.name or "")]
+        found = [(method, str(route.path)) for route in routes for method in route.methods or ["WEBSOCKET"]]
+        return {(method, path.replace(":path}", "}")) for method, path in found}
 
     @asynccontextmanager
     async def start(self, asked: Asked) -> AsyncIterator[Client]:

@@ -26,9 +26,9 @@ def responses(operation: Operation, *, guarded: bool) -> Responses:
     headers = {name: {"description": TOLD[name], "schema": {"type": "string"}} for name in operation.headers}
     usual: dict[str, Any] = {"headers": headers} if headers else {}
     if operation.is_text:
-        usual["content"] = {media_type: {"schema": {"type": "string"}} for media_type in operation.media_types}
+        usual["content"] = {media_type: {"schema": operation.text_schema} for media_type in operation.media_types}
     further: Responses = {
-        status: {"model": answer.view, "description": answer.description}
+        status: {"description": answer.description} | ({} if answer.view is None else {"model": answer.view})
         for status, answer in operation.further.items()
     }
     statuses = sorted({*operation.errors, *((401, 403) if guarded else ())})

@@ -21,7 +21,7 @@ def setup_workflows(app: FastAPI, config: WorkflowConfig) -> Workflows:
     """
     ours = attach(app, config)
     if config.routes is not None:
-        app.include_router(workflow_router(config.routes, config.every_definition))
+        app.include_router(workflow_router(config.routes, config.definitions))
     if config.webhooks is not None:
         app.include_router(webhook_router(config.webhooks))
     if config.tokens is not None:

@@ -8,6 +8,7 @@ from detent.service.http.policy import AllowAll
 from detent.workers.config import WorkerConfig
 from detent_litestar.config import Controllers, Probes, Tokens, Webhooks, WorkflowConfig
 from detent_litestar.plugin import WorkflowPlugin
+from detent_litestar.routes import workflow_router
 
 __all__ = [
     "AllowAll",
@@ -18,4 +19,5 @@ __all__ = [
     "WorkerConfig",
     "WorkflowConfig",
     "WorkflowPlugin",
+    "workflow_router",
 ]

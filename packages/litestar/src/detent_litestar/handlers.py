@@ -2,16 +2,16 @@
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, cast
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, RequestBody
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, RequestBody, Schema
 from litestar.openapi.spec import Operation as Described
 from litestar.params import BodyKwarg, HeaderParameter, ParameterKwarg, PathParameter, QueryParameter
 
@@ -51,7 +51,7 @@ def handler_of(operation: Operation, mount: Mount[Any], *, guarded: bool) -> HTT
         media_type=operation.media_types[0],
         status_code=operation.status,
         operation_id=f"{prefix}_{operation.name}",
-        operation_class=_described(operation.body_schema),
+        operation_class=_described(operation),
         summary=operation.summary,
         description=operation.description,
         response_headers=[told(name) for name in operation.headers],
@@ -115,18 +115,25 @@ def _path(path: str) -> str:
     return re.sub(r"{(\w+)}", lambda found: f"{{{found[1]}:{'path' if found[1] == 'event' else 'str'}}}", path)
 
 
-def _described(schema: JsonObject | None) -> type[Described]:
-    """An operation of OpenAPI whose body is `schema`, if that is said."""
-    if schema is None:
-        return Described
-    media: Mapping[str, Any] = {JSON: OpenAPIMediaType(schema=schema)}  # type: ignore[arg-type]  # it is written as it is
+def _described(operation: Operation) -> type[Described]:
+    """How OpenAPI tells of the operation: bodies as they are said to be, and all forms of a text."""
 
     @dataclass
-    class WithBody(Described):
+    class AsSaid(Described):
         def __post_init__(self) -> None:
-            self.request_body = RequestBody(content=dict(media), required=False)
+            if operation.body_schema is not None:
+                self.request_body = RequestBody(content=_media([JSON], operation.body_schema), required=False)
+            if operation.is_text and self.responses is not None:
+                told = cast("OpenAPIResponse", self.responses[str(operation.status)])
+                told.content = _media(operation.media_types, operation.text_schema)
 
-    return WithBody
+    return AsSaid
+
+
+def _media(media_types: Iterable[str], schema: JsonObject) -> dict[str, OpenAPIMediaType]:
+    """A schema that is written as it is, under each media type."""
+    as_it_is = cast("Schema", schema)
+    return {media_type: OpenAPIMediaType(schema=as_it_is) for media_type in media_types}
 
 
 def _error(status: int) -> ResponseSpec:

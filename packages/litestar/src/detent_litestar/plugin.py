@@ -69,7 +69,7 @@ class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
                     self._config.controllers,
                     self,
                     flows=self._config.flows,
-                    definitions=self._config.every_definition,
+                    definitions=self._config.definitions,
                     answers_http_errors=HTTPException not in app_config.exception_handlers,
                 )
             )

@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 from uuid import UUID
 
 from detent.errors import DetentError
+from detent.json_values import JsonObject
 from detent.service.http.admission import require_readable
 from detent.service.http.answers import Answer
 from detent.service.http.ask import Ask
@@ -18,6 +19,16 @@ from detent.store.records import FINISHED, HistoryEntry, WorkflowInstance
 from detent.store.signals import moved
 
 EVENT_STREAM = "text/event-stream"
+EVENT_SCHEMA: JsonObject = {
+    "type": "object",
+    "description": "One event.",
+    "properties": {
+        "id": {"type": "string", "description": "The sequence of the entry."},
+        "data": {"type": "string", "contentMediaType": "application/json", "description": "A `HistoryEntryView`."},
+    },
+    "required": ["id", "data"],
+}
+"""What OpenAPI tells of each event."""
 LOOKS_EVERY = 2.0
 """After how many seconds the store is asked again; that the instance moved makes it sooner."""
 LOOKS_IN_VAIN = 15

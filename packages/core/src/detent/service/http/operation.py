@@ -13,7 +13,7 @@ from detent.service.http.admission import admit
 from detent.service.http.answers import MERMAID, PLAIN, Answer
 from detent.service.http.ask import Ask
 from detent.service.http.bodies import JSON
-from detent.service.http.changes import EVENT_STREAM, EventStream
+from detent.service.http.changes import EVENT_SCHEMA, EVENT_STREAM, EventStream
 from detent.service.http.parameters import REQUIRED, Taken, taken_by
 from detent.service.http.wanted import Action
 
@@ -27,7 +27,8 @@ _MEDIA_TYPES: Mapping[Any, Sequence[str]] = {str: (PLAIN, MERMAID), EventStream:
 class FurtherAnswer:
     """An answer of another status that is no error."""
 
-    view: type[BaseModel]
+    view: type[BaseModel] | None
+    """`None` for an answer without a body."""
     description: str
 
 
@@ -92,6 +93,11 @@ class Operation:
     def media_types(self) -> Sequence[str]:
         """In which forms it is answered."""
         return _MEDIA_TYPES.get(self.view, (JSON,))
+
+    @property
+    def text_schema(self) -> JsonObject:
+        """What OpenAPI tells of an answer that is no JSON."""
+        return EVENT_SCHEMA if self.view is EventStream else {"type": "string"}
 
     @property
     def is_text(self) -> bool:

@@ -20,6 +20,7 @@ _FOUND = FurtherAnswer(
     "The instance that this idempotency key created before, as it is now; with `Idempotency-Replayed: true`.",
 )
 ACCEPTED = FurtherAnswer(TransitionView, "The event has durable commands: it was accepted, and a worker finishes it.")
+_OVER = FurtherAnswer(None, "The instance has ended, and there is nothing more to come back for.")
 _MOVED = {202: ACCEPTED}
 CHANGES = f"{INSTANCE}/changes"
 """Where live updates are, as server-sent events and as a websocket."""
@@ -50,7 +51,7 @@ OPERATIONS: Mapping[str, Operation] = by_name(
         WRITE, _MOVED, ("ETag", REPLAYED),
     ),
     Operation("GET", f"{INSTANCE}/history", answers.get_history, "read", "Read the history", READ),
-    Operation("GET", CHANGES, changes.stream_changes, "read", "Follow an instance", READ),
+    Operation("GET", CHANGES, changes.stream_changes, "read", "Follow an instance", READ, {204: _OVER}),
     Operation(
         "GET", f"{INSTANCE}/diagram", answers.get_instance_diagram, "read", "Draw an instance", (*READ, 409),
     ),
