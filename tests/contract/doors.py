@@ -1,22 +1,41 @@
 """The doors under one contract: the same workflows behind each framework, asked over ASGI."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Annotated, Any, TypeAlias
 
 import httpx
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI
 from fastapi import HTTPException as FastAPIHTTPException
+from fastapi.requests import HTTPConnection
+from fastapi.routing import iter_route_contexts
 from litestar import Litestar
 from litestar.exceptions import HTTPException as LitestarHTTPException
+from litestar.routes import HTTPRoute
 
 import detent_fastapi
 import detent_litestar
-from detent import CommandContext, Fail, GuardContext, MemoryStore, Refuse, WorkflowDefinition, command, guard
+from detent import (
+    CommandContext,
+    Fail,
+    GuardContext,
+    MemoryStore,
+    Refuse,
+    WorkflowDefinition,
+    WorkflowRuntime,
+    command,
+    guard,
+)
+from detent.ids import new_id
+from detent.integrations.hosting import Hosted
+from detent.service.http.operation import Operation
 from detent.service.http.operations import ACTION
 from detent_fastapi import setup_workflows, workflow_action
+from detent_fastapi.lifespan import setup_of
 from detent_litestar import AllowAll, WorkflowPlugin
 
 ORDER = WorkflowDefinition.from_dict(
@@ -88,6 +107,20 @@ class Asked:
     """Options of the routes that all doors have, such as `path`."""
     webhooks: Mapping[str, Any] | None
     """Options of the webhooks; `None` mounts none."""
+    tokens: Mapping[str, Any] | None
+    """Options of the door of resume tokens; `None` mounts none."""
+    probes: Mapping[str, Any] | None
+    """Options of the probes; `None` mounts none."""
+
+    def mounts(self, web: ModuleType, rest: type[Any], guards: Sequence[Any]) -> dict[str, Any]:
+        """What is mounted, as the configs of web packages want it, by what it is called there."""
+        policy: dict[str, Any] = {"guards": guards} if self.keeper else {"policy": AllowAll()}
+        decided = {} if "authorize" in self.routes and not self.keeper else policy
+        wanted = {"webhooks": (web.Webhooks, self.webhooks), "tokens": (web.Tokens, self.tokens)}
+        wanted["probes"] = (web.Probes, self.probes)
+        return {"rest": rest(**decided, **self.routes)} | {
+            name: None if options is None else kind(**policy, **options) for name, (kind, options) in wanted.items()
+        }
 
     @property
     def runtime(self) -> dict[str, Any]:
@@ -107,6 +140,21 @@ class Door(ABC):
     documents: str
     """Where OpenAPI's document is."""
 
+    mounts_with_a_policy: Sequence[type[Any]]
+    """What is mounted on its own, and not without a policy."""
+
+    @abstractmethod
+    def host_of(self, client: Client) -> Hosted[Any]:
+        """What runs in the application of a client."""
+
+    @abstractmethod
+    def mounted(self, client: Client) -> set[tuple[str, str]]:
+        """The method and the path of every route of ours."""
+
+    def runtime_of(self, client: Client) -> WorkflowRuntime:
+        """Its runtime."""
+        return self.host_of(client).runtime
+
     @abstractmethod
     def start(self, asked: Asked) -> AbstractAsyncContextManager[Client]:
         """A client of a running application, as `asked`."""
@@ -117,15 +165,31 @@ class Door(ABC):
         keeper: Keeper | None = None,
         routes: Mapping[str, Any] | None = None,
         webhooks: Mapping[str, Any] | None = None,
+        tokens: Mapping[str, Any] | None = None,
+        probes: Mapping[str, Any] | None = None,
         **parts: Any,
     ) -> AbstractAsyncContextManager[Client]:
         """A client of a running application."""
-        return self.start(Asked(parts, keeper, routes or {}, webhooks))
+        return self.start(Asked(parts, keeper, routes or {}, webhooks, tokens, probes))
 
 
 class LitestarDoor(Door):
     name = "litestar"
     documents = "/schema/openapi.json"
+    mounts_with_a_policy = (detent_litestar.Probes, detent_litestar.Tokens)
+
+    def host_of(self, client: Client) -> Hosted[Any]:
+        return client.app.plugins.get(WorkflowPlugin)
+
+    def mounted(self, client: Client) -> set[tuple[str, str]]:
+        ours = [
+            (method, route.path_format)
+            for route in client.app.routes
+            for handler in (route.route_handlers if isinstance(route, HTTPRoute) else [route.route_handler])
+            if ACTION in handler.opt
+            for method in getattr(handler, "http_methods", ["WEBSOCKET"])
+        ]
+        return {(str(method), path) for method, path in ours if method != "OPTIONS"}
 
     @asynccontextmanager
     async def start(self, asked: Asked) -> AsyncIterator[Client]:
@@ -133,13 +197,8 @@ class LitestarDoor(Door):
             if asked.keeper and (status := asked.keeper(connection.headers, handler.opt[ACTION])):
                 raise LitestarHTTPException(status_code=status, detail="not you")
 
-        policy: dict[str, Any] = {"guards": [turn_away]} if asked.keeper else {"policy": AllowAll()}
-        door = asked.webhooks
-        config = detent_litestar.WorkflowConfig(
-            controllers=detent_litestar.Controllers(**policy, **asked.routes),
-            webhooks=None if door is None else detent_litestar.Webhooks(**policy, **door),
-            **asked.runtime,
-        )
+        mounts = asked.mounts(detent_litestar, detent_litestar.Controllers, [turn_away])
+        config = detent_litestar.WorkflowConfig(controllers=mounts.pop("rest"), **mounts, **asked.runtime)
         app = Litestar(logging_config=None, plugins=[WorkflowPlugin(config)])
         transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # Litestar's scopes are typed dicts
         async with app.lifespan(), Client(app, transport) as client:
@@ -149,20 +208,24 @@ class LitestarDoor(Door):
 class FastAPIDoor(Door):
     name = "fastapi"
     documents = "/openapi.json"
+    mounts_with_a_policy = (detent_fastapi.Probes, detent_fastapi.Tokens)
+
+    def host_of(self, client: Client) -> Hosted[Any]:
+        return setup_of(client.app)
+
+    def mounted(self, client: Client) -> set[tuple[str, str]]:
+        routes = [route for route in iter_route_contexts(client.app.routes) if ":" in (route.name or "")]
+        found = [(method, str(route.path)) for route in routes for method in route.methods or ["WEBSOCKET"]]
+        return {(method, path.replace(":path}", "}")) for method, path in found}
 
     @asynccontextmanager
     async def start(self, asked: Asked) -> AsyncIterator[Client]:
-        def turn_away(request: Request, action: Annotated[str, Depends(workflow_action)]) -> None:
-            if asked.keeper and (status := asked.keeper(request.headers, action)):
+        def turn_away(connection: HTTPConnection, action: Annotated[str, Depends(workflow_action)]) -> None:
+            if asked.keeper and (status := asked.keeper(connection.headers, action)):
                 raise FastAPIHTTPException(status, "not you")
 
-        policy: dict[str, Any] = {"guards": [Depends(turn_away)]} if asked.keeper else {"policy": AllowAll()}
-        door = asked.webhooks
-        config = detent_fastapi.WorkflowConfig(
-            routes=detent_fastapi.WorkflowRoutes(**policy, **asked.routes),
-            webhooks=None if door is None else detent_fastapi.Webhooks(**policy, **door),
-            **asked.runtime,
-        )
+        mounts = asked.mounts(detent_fastapi, detent_fastapi.WorkflowRoutes, [Depends(turn_away)])
+        config = detent_fastapi.WorkflowConfig(routes=mounts.pop("rest"), **mounts, **asked.runtime)
         # Where it redirects a path that ends with a slash, Starlette fails at bytes in the query, before any route is asked.
         app = FastAPI(redirect_slashes=False)
         setup_workflows(app, config)
@@ -177,6 +240,12 @@ class FastAPIDoor(Door):
 DOORS = (LitestarDoor(), FastAPIDoor())
 INSTANCES = "/workflows/instances"
 JSON = {"Content-Type": "application/json"}
+
+
+def url_of(operation: Operation, **named: Any) -> str:
+    """Where an operation is; what is not `named` is something that is not there, or is in `ORDER`."""
+    named = {"workflow": "order", "event": "try", "trigger": "nightly"} | named
+    return f"/workflows{operation.path}".format_map(defaultdict(new_id, named))
 
 
 async def create(client: httpx.AsyncClient, **body: Any) -> str:

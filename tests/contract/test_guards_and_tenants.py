@@ -4,7 +4,7 @@ import pytest
 
 from detent.ids import new_id
 from detent.service.http.operations import OPERATIONS
-from tests.contract.doors import INSTANCES, create
+from tests.contract.doors import INSTANCES, create, url_of
 
 ACME, ZETA = {"X-Tenant": "acme"}, {"X-Tenant": "zeta"}
 
@@ -12,13 +12,7 @@ ACME, ZETA = {"X-Tenant": "acme"}, {"X-Tenant": "zeta"}
 def every_operation(path: str) -> list[tuple[str, str]]:
     """The method and the path of each operation, where it is about an instance of the instance at `path`."""
     instance = path.rpartition("/")[2]
-    return [
-        (
-            operation.method,
-            f"/workflows{operation.path}".format(instance_id=instance, event="try", workflow="order"),
-        )
-        for operation in OPERATIONS.values()
-    ]
+    return [(operation.method, url_of(operation, instance_id=instance)) for operation in OPERATIONS.values()]
 
 
 async def test_guards_hold_for_every_operation(door):

@@ -9,7 +9,7 @@ from detent.ids import new_id
 from detent.runtime.observers import Worked
 from detent.runtime.run_report import Advanced
 from detent.service.http.operations import OPERATIONS, OPERATOR_OPERATIONS
-from tests.contract.doors import INSTANCES, charge, create
+from tests.contract.doors import INSTANCES, charge, create, url_of
 
 OPERATING = {"operators": True}
 
@@ -25,7 +25,7 @@ async def test_the_operators_routes_are_not_there_unasked(door):
         path = await create(client)
         listed = await client.get(INSTANCES)
         others = [
-            await client.request(operation.method, f"/workflows{operation.path}".format(instance_id=path[-36:]))
+            await client.request(operation.method, url_of(operation, instance_id=path[-36:]))
             for operation in OPERATOR_OPERATIONS.values()
             if operation.name != "list_instances"
         ]
@@ -217,8 +217,7 @@ async def test_an_instance_that_is_not_there_is_404_for_every_verb(shop):
             if "{instance_id}" in operation.path:
                 body = {"send_event": {"event": "pay"}, "force_instance": {"state": "paid"}}.get(operation.name, {})
                 said = {"json": body} if operation.method == "POST" else {}
-                url = f"/workflows{operation.path}".format(instance_id=missing)
-                answer = await client.request(operation.method, url, **said)
+                answer = await client.request(operation.method, url_of(operation, instance_id=missing), **said)
                 assert (answer.status_code, answer.json()["code"]) == (404, "instance_not_found"), operation.name
 
 
@@ -234,7 +233,7 @@ async def test_a_tenant_sees_and_operates_on_its_own_alone(door):
             if "{instance_id}" in operation.path:
                 body = {"send_event": {"event": "pay"}, "force_instance": {"state": "paid"}}.get(operation.name, {})
                 said = {"json": body} if operation.method == "POST" else {}
-                url = f"/workflows{operation.path}".format(instance_id=path[-36:])
+                url = url_of(operation, instance_id=path[-36:])
                 answer = await client.request(operation.method, url, headers=zeta, **said)
                 assert (answer.status_code, answer.json()["code"]) == (404, "instance_not_found"), operation.name
         assert (await client.get(path, headers=acme)).json()["version"] == 1
@@ -249,8 +248,7 @@ async def test_guards_are_told_what_operates(door):
 
     async with door.serve(keeper=keeper, routes=OPERATING) as client:
         for operation in OPERATOR_OPERATIONS.values():
-            url = f"/workflows{operation.path}".format(instance_id=new_id())
-            assert (await client.request(operation.method, url)).status_code == 403
+            assert (await client.request(operation.method, url_of(operation))).status_code == 403
     assert asked == [operation.action for operation in OPERATOR_OPERATIONS.values()]
     assert set(asked) == {"read", "event", "operate"}
 

@@ -6,23 +6,27 @@ request only. Handlers get `Annotated[WorkflowService, Depends(workflows)]`.
 
 from detent.service.http.policy import AllowAll
 from detent.workers.config import WorkerConfig
-from detent_fastapi.config import Webhooks, WorkflowConfig, WorkflowRoutes
+from detent_fastapi.config import Probes, Tokens, Webhooks, WorkflowConfig, WorkflowRoutes
 from detent_fastapi.injection import flows, triggers, within, workflows
 from detent_fastapi.lifespan import Workflows
-from detent_fastapi.routes import workflow_router
+from detent_fastapi.routes import probe_router, token_router, workflow_router
 from detent_fastapi.setup import setup_workflows
 from detent_fastapi.turning_away import workflow_action
 from detent_fastapi.webhooks import webhook_router
 
 __all__ = [
     "AllowAll",
+    "Probes",
+    "Tokens",
     "Webhooks",
     "WorkerConfig",
     "WorkflowConfig",
     "WorkflowRoutes",
     "Workflows",
     "flows",
+    "probe_router",
     "setup_workflows",
+    "token_router",
     "triggers",
     "webhook_router",
     "within",

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from fastapi import Request
 from fastapi.params import Depends
+from fastapi.requests import HTTPConnection
 
 from detent.integrations.hosting import RuntimeConfig
-from detent.service.http.policy import RestRoutes, WebhookRoutes
+from detent.service.http.policy import ProbeRoutes, RestRoutes, TokenRoutes, WebhookRoutes
 
 
 @dataclass(frozen=True, slots=True)
-class WorkflowRoutes(RestRoutes[Depends, Request]):
-    """The REST routes. They are mounted only with `guards`, or with the policy `AllowAll()`; else `ValueError`.
+class WorkflowRoutes(RestRoutes[Depends, Request, HTTPConnection]):
+    """The REST routes. They are mounted only with `guards`, an `authorize`, or the policy `AllowAll()`; else `ValueError`.
 
     `guards` are dependencies, `[Depends(staff_only)]`, which let a request pass by not raising. One can tell what is asked
     for by a dependency of its own, `Annotated[str, Depends(workflow_action)]`: `read`, `start`, `event` or `operate`.
@@ -33,6 +34,22 @@ class Webhooks(WebhookRoutes[Depends, Request]):
         _check(self.fault)
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens(TokenRoutes[Depends]):
+    """The door for who holds a resume token: `POST {path}`. It is mounted only with `guards`, or with the policy `AllowAll()`."""
+
+    def __post_init__(self) -> None:
+        _check(self.fault)
+
+
+@dataclass(frozen=True, slots=True)
+class Probes(ProbeRoutes[Depends]):
+    """`GET {path}/live` and `GET {path}/ready`. They are mounted only with `guards`, or with the policy `AllowAll()`."""
+
+    def __post_init__(self) -> None:
+        _check(self.fault)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowConfig(RuntimeConfig):
     """The workflows of an application, and what of Detent it wants to run in its process.
@@ -46,12 +63,20 @@ class WorkflowConfig(RuntimeConfig):
     """The REST routes; `None` mounts none. `workflow_router` makes them for another place."""
     webhooks: Webhooks | None = None
     """The door of HTTP triggers; `None` mounts none."""
+    tokens: Tokens | None = None
+    """The door for who holds a resume token; `None` mounts none."""
+    probes: Probes | None = None
+    """Liveness and readiness; `None` mounts none."""
 
     def __post_init__(self) -> None:
         if self.webhooks is not None and self.triggers is None:
             raise ValueError(
                 "webhooks call triggers: say triggers=lambda workflows: TriggerService(workflows, book, triggers)"
             )
+        if self.routes is not None:
+            _check(self.routes.lacks(triggers=self.triggers is not None, flows=self.flows is not None))
+        if self.tokens is not None and self.flows is None:
+            _check("resume tokens are for flows: say flows=FlowBook(...)")
         _check(self.fault)
 
 

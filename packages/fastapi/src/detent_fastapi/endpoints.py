@@ -1,153 +1,105 @@
-"""The routes as FastAPI calls them: what it read of a request goes to `detent.service.http.answers`."""
+"""Operations of the contract as FastAPI calls them."""
 
+import inspect
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeAlias
-from uuid import UUID
+from typing import Annotated, Any, TypeAlias
 
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.params import Depends as Dependency
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
-from detent.json_values import JsonObject
-from detent.notation.mermaid import Style
-from detent.notation.symbols import SymbolsName
-from detent.service.http import answers
-from detent.service.http.answers import LAST_SEQUENCE, MAX_PAGE, USUAL_PAGE
-from detent.service.http.headers import IF_MATCH, KEY, KEY_OF_CREATION, KEY_OF_EVENT, MAX_KEY, VERSION_SEEN
-from detent.service.schemas import NewInstance, TriggeredEvent
-from detent.service.service import WorkflowService
+from detent.service.http.ask import Ask
+from detent.service.http.operation import Operation
+from detent.service.http.parameters import REQUIRED, Parameter, Taken
+from detent.service.http.policy import Mount
 from detent_fastapi.answers import as_response
-from detent_fastapi.config import WorkflowRoutes
-from detent_fastapi.errors import note_replay
-from detent_fastapi.lifespan import setup_of
-from detent_fastapi.turning_away import json_in, tenant_of
+from detent_fastapi.openapi import request_body, responses
+from detent_fastapi.turning_away import ascii_query, json_body, json_in, route_for
 
-_CONFIG = "detent_routes"
+Endpoint: TypeAlias = Callable[..., Awaitable[Response]]
+Asking: TypeAlias = Callable[[Request], Awaitable[Ask]]
+"""What an operation is told of a request."""
+
+_PLACES = {"path": Path, "query": Query, "header": Header}
 
 # What FastAPI is given here is async throughout: for each plain function it would go to a thread.
 
 
-def under(config: WorkflowRoutes) -> Callable[[Request], Awaitable[None]]:
-    """A dependency, the first of a route, that tells the handlers which routes they are part of."""
-
-    async def note(request: Request) -> None:
-        setattr(request.state, _CONFIG, config)
-
-    return note
-
-
-async def bound(request: Request) -> WorkflowService:
-    """The service for the tenant of the request. It joins no transaction: these handlers would commit none."""
-    config: WorkflowRoutes = getattr(request.state, _CONFIG)
-    service = WorkflowService(setup_of(request.app).runtime)
-    return service if config.tenant is None else service.for_tenant(tenant_of(request, config.tenant))
-
-
-async def sender(request: Request) -> JsonObject:
-    """What history is told about who sends the request."""
-    config: WorkflowRoutes = getattr(request.state, _CONFIG)
-    return dict(config.acting(request)) if config.acting else {}
-
-
-async def new_instance(request: Request) -> NewInstance:
-    """What the body says of an instance."""
-    return json_in(request, NewInstance)
-
-
-async def triggered_event(request: Request) -> TriggeredEvent:
-    """What the body says of an event."""
-    return json_in(request, TriggeredEvent)
-
-
-Service: TypeAlias = Annotated[WorkflowService, Depends(bound)]
-Acting: TypeAlias = Annotated[JsonObject, Depends(sender)]
-Accept: TypeAlias = Annotated[str, Header(include_in_schema=False)]
-KeyOfCreation: TypeAlias = Annotated[str | None, Header(alias=KEY, max_length=MAX_KEY, description=KEY_OF_CREATION)]
-KeyOfEvent: TypeAlias = Annotated[str | None, Header(alias=KEY, max_length=MAX_KEY, description=KEY_OF_EVENT)]
-IfMatch: TypeAlias = Annotated[str | None, Header(alias=IF_MATCH, description=VERSION_SEEN)]
-Limit: TypeAlias = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many entries at most.")]
-Before: TypeAlias = Annotated[
-    int | None, Query(ge=1, le=LAST_SEQUENCE, description="Only entries with a lower sequence: the page after.")
-]
-
-
-async def create_instance(
-    request: Request,
-    service: Service,
-    acting: Acting,
-    asked: Annotated[NewInstance, Depends(new_instance)],
-    idempotency_key: KeyOfCreation = None,
-) -> Response:
-    """Create an instance, or find the one that the idempotency key created before."""
-    return as_response(
-        await answers.create_instance(service, asked, key=idempotency_key, acting=acting, path=request.url.path)
+def add_operation(router: APIRouter, operation: Operation, mount: Mount[Dependency], ask: Asking) -> None:
+    """Mount an operation. Whoever may not use it is turned away before its body is read."""
+    prefix, body = mount.operation_id_prefix, operation.body
+    shown = None if body is None else operation.body_schema or body.kind.model_json_schema()
+    router.add_api_route(
+        # Names of events may contain slashes.
+        operation.path.replace("{event}", "{event:path}"),
+        _endpoint(operation, ask),
+        methods=[operation.method],
+        dependencies=_before(operation, mount),
+        status_code=operation.status,
+        response_model=None if operation.is_text else operation.view,
+        response_class=_TextResponse if operation.is_text else JSONResponse,
+        name=f"{prefix}:{operation.name}",
+        operation_id=f"{prefix}_{operation.name}",
+        summary=operation.summary,
+        description=operation.description,
+        responses=responses(operation, guarded=turns_away(mount)),
+        openapi_extra=None if shown is None else request_body(shown, required=operation.needs_body),
+        route_class_override=route_for(operation.action),
     )
 
 
-async def get_instance(instance_id: UUID, service: Service) -> Response:
-    """The instance as last committed."""
-    return as_response(await answers.get_instance(service, instance_id))
+class _TextResponse(Response):
+    """Of text OpenAPI tells by `responses`, and not by a class."""
+
+    media_type = None
 
 
-async def get_available_events(instance_id: UUID, service: Service) -> Response:
-    """The events of the instance's state, each with whether it would pass now, and why not."""
-    return as_response(await answers.get_available_events(service, instance_id))
+def turns_away(mount: Mount[Any]) -> bool:
+    """Whether requests are turned away for who sends them."""
+    return mount.closed or getattr(mount, "tenant", None) is not None
 
 
-async def trigger_event(
-    instance_id: UUID,
-    event: str,
-    request: Request,
-    service: Service,
-    acting: Acting,
-    asked: Annotated[TriggeredEvent, Depends(triggered_event)],
-    idempotency_key: KeyOfEvent = None,
-    if_match: IfMatch = None,
-) -> Response:
-    """Take an event, or with 202 begin one that a worker finishes; what a guard refuses is an error: nothing happened."""
-    return as_response(
-        await answers.trigger_event(
-            service,
-            instance_id,
-            event,
-            asked,
-            key=idempotency_key,
-            if_match=if_match,
-            acting=acting,
-            on_replay=lambda: note_replay(request),
-        )
-    )
+def _before(operation: Operation, mount: Mount[Dependency]) -> list[Dependency]:
+    """What a request passes on its way to the handler, in this order."""
+    limited = json_body(mount.max_body_size, required=operation.needs_body)
+    posted = [Depends(limited)] if operation.method == "POST" else []
+    return [*mount.guards, Depends(ascii_query), *posted]
 
 
-async def get_history(
-    instance_id: UUID, service: Service, limit: Limit = USUAL_PAGE, before: Before = None
-) -> Response:
-    """What happened to the instance, the newest first."""
-    return as_response(await answers.get_history(service, instance_id, limit=limit, before=before))
+def _endpoint(operation: Operation, ask: Asking) -> Endpoint:
+    """A function that FastAPI reads the operation's parameters off."""
+
+    async def answer(ask: Ask, **taken: Any) -> Response:
+        return as_response(await operation.answer(ask, taken))
+
+    first = inspect.Parameter("ask", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[Ask, Depends(ask)])
+    signature = inspect.Signature([first, *map(_argument, operation.taken)])
+    answer.__signature__ = signature  # type: ignore[attr-defined]  # what `inspect` reads first
+    answer.__name__ = operation.name
+    return answer
 
 
-async def get_instance_diagram(
-    instance_id: UUID,
-    service: Service,
-    style: Style = "state",
-    symbols: SymbolsName = "unicode",
-    accept: Accept = "",
-) -> Response:
-    """The diagram of the version the instance follows, with its state and the way it came marked."""
-    return as_response(
-        await answers.get_instance_diagram(service, instance_id, style=style, symbols=symbols, accept=accept)
-    )
+def _argument(taken: Taken) -> inspect.Parameter:
+    required = taken.default is REQUIRED or taken.parameter is None
+    default, kind = inspect.Parameter.empty if required else taken.default, taken.kind
+    hint: Any = Annotated[kind, Depends(_body(kind)) if taken.parameter is None else _marked(taken.parameter)]
+    return inspect.Parameter(taken.argument, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=default)
 
 
-async def list_definitions(service: Service) -> Response:
-    """The registered workflows, each in its newest version."""
-    return as_response(await answers.list_definitions(service))
+def _body(model: type[BaseModel]) -> Callable[[Request], Awaitable[BaseModel]]:
+    async def read(request: Request) -> BaseModel:
+        return json_in(request, model)
+
+    return read
 
 
-async def get_diagram(
-    workflow: str,
-    service: Service,
-    style: Style = "state",
-    symbols: SymbolsName = "unicode",
-    accept: Accept = "",
-) -> Response:
-    """The diagram of the newest version of a workflow."""
-    return as_response(await answers.get_diagram(service, workflow, style=style, symbols=symbols, accept=accept))
+def _marked(parameter: Parameter) -> Any:
+    said: dict[str, Any] = {
+        "alias": parameter.name,
+        "description": parameter.description,
+        "ge": parameter.ge,
+        "le": parameter.le,
+        "max_length": parameter.max_length,
+    }
+    return _PLACES[parameter.place](**{name: value for name, value in said.items() if value is not None})

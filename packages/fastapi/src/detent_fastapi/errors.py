@@ -3,6 +3,7 @@
 import logging
 
 from fastapi import Request, Response
+from fastapi.requests import HTTPConnection
 
 from detent.errors import DetentError
 from detent.service.http.errors import answer_to_error as problem_of
@@ -23,6 +24,6 @@ async def answer_to_error(request: Request, error: Exception) -> Response:
     return as_response(problem_of(error, replayed=getattr(request.state, _STATE, False)))
 
 
-def note_replay(request: Request) -> None:
+def note_replay(connection: HTTPConnection) -> None:
     """Keep with the request that its answer was given before, so that an error, too, is answered with the header."""
-    setattr(request.state, _STATE, True)
+    setattr(connection.state, _STATE, True)

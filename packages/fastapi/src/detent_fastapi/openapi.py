@@ -7,12 +7,11 @@ itself, and it neither reads our bodies, which come behind the guards, nor write
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel
-
-from detent.service.http.answers import MERMAID, PLAIN
+from detent.json_values import JsonObject
 from detent.service.http.bodies import JSON
 from detent.service.http.headers import TOLD
-from detent.service.http.operations import ERRORS, Operation
+from detent.service.http.operation import Operation
+from detent.service.http.operations import ERRORS
 from detent.service.http.problems import PROBLEM_JSON
 from detent.service.schemas import ProblemDetails
 
@@ -26,12 +25,11 @@ def responses(operation: Operation, *, guarded: bool) -> Responses:
     """What an operation answers; `guarded` where it turns people away."""
     headers = {name: {"description": TOLD[name], "schema": {"type": "string"}} for name in operation.headers}
     usual: dict[str, Any] = {"headers": headers} if headers else {}
-    if operation.drawn:
-        text = {"schema": {"type": "string"}}
-        usual["content"] = {PLAIN: text, MERMAID: text}
+    if operation.is_text:
+        usual["content"] = {media_type: {"schema": operation.text_schema} for media_type in operation.media_types}
     further: Responses = {
-        status: {"model": answer.view, "description": answer.description}
-        for status, answer in operation.answers.items()
+        status: {"description": answer.description} | ({} if answer.view is None else {"model": answer.view})
+        for status, answer in operation.further.items()
     }
     statuses = sorted({*operation.errors, *((401, 403) if guarded else ())})
     told: Responses = {operation.status: usual}
@@ -45,6 +43,6 @@ def problems(statuses: Iterable[int], words: Mapping[int, str]) -> Responses:
     return told | {"default": {"description": "Any other error.", "content": _PROBLEM}}
 
 
-def request_body(model: type[BaseModel], *, required: bool) -> dict[str, Any]:
+def request_body(schema: JsonObject, *, required: bool) -> dict[str, Any]:
     """The body of an operation, as `openapi_extra=` wants it."""
-    return {"requestBody": {"content": {JSON: {"schema": model.model_json_schema()}}, "required": required}}
+    return {"requestBody": {"content": {JSON: {"schema": schema}}, "required": required}}

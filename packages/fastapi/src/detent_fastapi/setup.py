@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from detent_fastapi.config import WorkflowConfig
 from detent_fastapi.lifespan import Workflows, attach
-from detent_fastapi.routes import workflow_router
+from detent_fastapi.routes import probe_router, token_router, workflow_router
 from detent_fastapi.webhooks import webhook_router
 
 
@@ -21,7 +21,11 @@ def setup_workflows(app: FastAPI, config: WorkflowConfig) -> Workflows:
     """
     ours = attach(app, config)
     if config.routes is not None:
-        app.include_router(workflow_router(config.routes))
+        app.include_router(workflow_router(config.routes, config.definitions))
     if config.webhooks is not None:
         app.include_router(webhook_router(config.webhooks))
+    if config.tokens is not None:
+        app.include_router(token_router(config.tokens))
+    if config.probes is not None:
+        app.include_router(probe_router(config.probes))
     return ours

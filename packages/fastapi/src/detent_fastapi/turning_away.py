@@ -1,36 +1,34 @@
 """Requests that get no further than our routes' door, answered as problems there, whatever the application does elsewhere."""
 
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import cache
 from typing import Any, TypeVar
 
-from fastapi import HTTPException, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.requests import HTTPConnection
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from detent.service.http.bodies import read_body, why_not_ascii, why_not_json, why_not_well_formed, why_too_large
-from detent.service.http.errors import TurnedAway, answer_to_turned_away, invalid
-from detent.service.http.operations import OPERATIONS, OPERATOR_OPERATIONS, WEBHOOK_ACTIONS
+from detent.service.http.errors import NotTaken, TurnedAway, answer_to_turned_away, invalid
 from detent.service.http.policy import TenantOf
 from detent_fastapi.answers import as_response
 
 M = TypeVar("M", bound=BaseModel)
 
 _BODY = "detent_body"
-
-
-class NotTaken(HTTPException):
-    """A request that our own rules turn away."""
-
-    def __init__(self, why: TurnedAway) -> None:
-        super().__init__(why.status, why.detail, dict(why.headers))
-        self.why = why
+FOLLOW = ":follow_changes"
+"""How the name of the websocket ends."""
 
 
 class ContractRoute(APIRoute):
     """A route whose guards, parameters and bodies answer with problems, and not with FastAPI's own 422."""
+
+    action = ""
+    """What it does; see `workflow_action`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -51,17 +49,21 @@ class ContractRoute(APIRoute):
         return answered
 
 
-async def workflow_action(request: Request) -> str:
+@cache
+def route_for(action: str) -> type[ContractRoute]:
+    """The class of a route that does `action`; what a route is an object of survives that it is included elsewhere."""
+    return type("ContractRoute", (ContractRoute,), {"action": action})
+
+
+async def workflow_action(connection: HTTPConnection) -> str:
     """What a guard is asked to allow: `read`, `start`, `event` or `operate`, of webhooks `webhook` or `webhook_info`.
 
     It is empty on routes that are not ours.
     """
-    route = request.scope.get("route")
-    if not isinstance(route, ContractRoute):
-        return ""
-    name = route.name.rpartition(":")[2]
-    known = {**OPERATIONS, **OPERATOR_OPERATIONS}.get(name)
-    return known.action if known else WEBHOOK_ACTIONS[name]
+    route = connection.scope.get("route")
+    if isinstance(route, APIWebSocketRoute):
+        return "read" if (route.name or "").endswith(FOLLOW) else ""
+    return route.action if isinstance(route, ContractRoute) else ""
 
 
 async def ascii_query(request: Request) -> None:
@@ -104,9 +106,9 @@ async def body_within(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def tenant_of(request: Request, said_by: TenantOf[Request]) -> str:
+def tenant_of(connection: HTTPConnection, said_by: TenantOf[Any]) -> str:
     """The tenant of a request; one of none is turned away with a 403."""
-    tenant = said_by(request)
+    tenant = said_by(connection)
     if tenant is None:
         raise NotTaken(TurnedAway(403, "the request belongs to no tenant"))
     return tenant

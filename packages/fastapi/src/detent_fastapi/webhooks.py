@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from detent.service.http.answers import Answer
-from detent.service.http.errors import TurnedAway
+from detent.service.http.errors import NotTaken, TurnedAway
 from detent.service.http.webhooks import (
     CALL_ERRORS,
     DESCRIBE,
@@ -22,7 +22,7 @@ from detent_fastapi.answers import as_response
 from detent_fastapi.config import Webhooks
 from detent_fastapi.lifespan import setup_of
 from detent_fastapi.openapi import Responses, problems
-from detent_fastapi.turning_away import ContractRoute, NotTaken, body_within, tenant_of
+from detent_fastapi.turning_away import body_within, route_for, tenant_of
 
 _CONFIG = "detent_webhooks"
 
@@ -34,7 +34,6 @@ def webhook_router(config: Webhooks) -> APIRouter:
     """
     router = APIRouter(
         prefix=config.path.rstrip("/"),
-        route_class=ContractRoute,
         dependencies=[Depends(_under(config)), *config.guards],
         tags=list(config.tags),
         include_in_schema=config.include_in_schema,
@@ -53,6 +52,7 @@ def webhook_router(config: Webhooks) -> APIRouter:
         summary="Call a trigger",
         description=RECEIVE,
         responses=known | problems(CALL_ERRORS, CALL_ERRORS),
+        route_class_override=route_for("webhook"),
     )
     if config.info:
         router.add_api_route(
@@ -66,6 +66,7 @@ def webhook_router(config: Webhooks) -> APIRouter:
             summary="Describe a trigger",
             description=DESCRIBE,
             responses=problems([404], CALL_ERRORS),
+            route_class_override=route_for("webhook_info"),
         )
     return router
 

@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.types import Guard, Middleware
 
 from detent.integrations.hosting import RuntimeConfig
-from detent.service.http.policy import RestRoutes, WebhookRoutes
+from detent.service.http.policy import ProbeRoutes, RestRoutes, TokenRoutes, WebhookRoutes
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
+AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Controllers(RestRoutes[Guard, AnyRequest]):
-    """The REST routes. They are mounted only with `guards`, or with the policy `AllowAll()`.
+class Controllers(RestRoutes[Guard, AnyRequest, AnyConnection]):
+    """The REST routes. They are mounted only with `guards`, an `authorize`, or the policy `AllowAll()`.
 
     A guard can tell what is asked for from `route_handler.opt["workflow_action"]`: `read`, `start`, `event` or
     `operate`.
@@ -41,6 +43,25 @@ class Webhooks(WebhookRoutes[Guard, AnyRequest]):
         _check(self.fault)
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens(TokenRoutes[Guard]):
+    """The door for who holds a resume token: `POST {path}`. It is mounted only with `guards`, or with the policy `AllowAll()`."""
+
+    middleware: Sequence[Middleware] = ()
+    """What stands around this route alone, such as a rate limit."""
+
+    def __post_init__(self) -> None:
+        _check(self.fault)
+
+
+@dataclass(frozen=True, slots=True)
+class Probes(ProbeRoutes[Guard]):
+    """`GET {path}/live` and `GET {path}/ready`. They are mounted only with `guards`, or with the policy `AllowAll()`."""
+
+    def __post_init__(self) -> None:
+        _check(self.fault)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowConfig(RuntimeConfig):
     """The workflows of an application, and what of Detent it wants to run in its process.
@@ -55,6 +76,10 @@ class WorkflowConfig(RuntimeConfig):
     """The REST routes; `None` mounts none."""
     webhooks: Webhooks | None = None
     """The door of HTTP triggers; `None` mounts none."""
+    tokens: Tokens | None = None
+    """The door for who holds a resume token; `None` mounts none."""
+    probes: Probes | None = None
+    """Liveness and readiness; `None` mounts none."""
     dependency_key: str = "workflows"
     """The name under which handlers get the `WorkflowService`."""
     flows_dependency_key: str = "flows"
@@ -69,6 +94,10 @@ class WorkflowConfig(RuntimeConfig):
             raise ImproperlyConfiguredException(
                 "webhooks call triggers: say triggers=lambda workflows: TriggerService(workflows, book, triggers)"
             )
+        if self.controllers is not None:
+            _check(self.controllers.lacks(triggers=self.triggers is not None, flows=self.flows is not None))
+        if self.tokens is not None and self.flows is None:
+            _check("resume tokens are for flows: say flows=FlowBook(...)")
         _check(self.fault)
 
 

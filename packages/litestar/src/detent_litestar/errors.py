@@ -9,12 +9,12 @@ from litestar.exceptions import HTTPException, ValidationException
 from detent.errors import DetentError
 from detent.service.http.errors import TurnedAway, answer_to_turned_away, invalid
 from detent.service.http.errors import answer_to_error as problem_of
-from detent.service.http.headers import IF_MATCH, KEY
+from detent.service.http.headers import IF_MATCH, KEY, LAST_EVENT_ID
 from detent.service.http.meanings import meaning_of
 from detent.service.http.problems import PROBLEM_JSON, ProblemAnswer
 from detent_litestar.headers import was_replayed
 
-_SENT = {"idempotency_key": KEY, "if_match": IF_MATCH}
+_SENT = {"idempotency_key": KEY, "if_match": IF_MATCH, "last_event_id": LAST_EVENT_ID}
 """What parameters that Litestar calls by their names in Python are called where they were sent."""
 
 logger = logging.getLogger("detent.litestar")

@@ -28,7 +28,7 @@ from detent_litestar.commands import add_commands
 from detent_litestar.config import WorkflowConfig
 from detent_litestar.errors import answer_to_error
 from detent_litestar.injection import CONTAINER, injected_requests
-from detent_litestar.routes import workflow_router
+from detent_litestar.routes import probe_router, token_router, workflow_router
 from detent_litestar.webhooks import webhook_router
 
 logger = logging.getLogger("detent.litestar")
@@ -67,7 +67,9 @@ class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
             app_config.route_handlers.append(
                 workflow_router(
                     self._config.controllers,
-                    self._own_steps,
+                    self,
+                    flows=self._config.flows,
+                    definitions=self._config.definitions,
                     answers_http_errors=HTTPException not in app_config.exception_handlers,
                 )
             )
@@ -76,6 +78,23 @@ class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
                 webhook_router(
                     self._config.webhooks,
                     lambda: self.triggers,
+                    answers_http_errors=HTTPException not in app_config.exception_handlers,
+                )
+            )
+        if self._config.tokens is not None:
+            app_config.route_handlers.append(
+                token_router(
+                    self._config.tokens,
+                    self,
+                    flows=self._config.flows,
+                    answers_http_errors=HTTPException not in app_config.exception_handlers,
+                )
+            )
+        if self._config.probes is not None:
+            app_config.route_handlers.append(
+                probe_router(
+                    self._config.probes,
+                    self,
                     answers_http_errors=HTTPException not in app_config.exception_handlers,
                 )
             )
@@ -118,10 +137,6 @@ class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
         if ours and of_request is not None and scope["type"] == ScopeType.HTTP:
             service: WorkflowService = await of_request.get(WorkflowService)
             return service
-        return WorkflowService(self.runtime)
-
-    def _own_steps(self) -> WorkflowService:
-        """A service that joins no transaction: the routes have no handler that would commit one."""
         return WorkflowService(self.runtime)
 
     def _add_dependencies(self, app_config: AppConfig) -> None:

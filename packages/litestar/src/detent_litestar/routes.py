@@ -1,114 +1,95 @@
-"""Where the routes are, who may use them, and what OpenAPI tells of them."""
+"""Where the routes are, and who may use them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from litestar import MediaType, Request, Router, get, post
+from litestar import Request, Router
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, PermissionDeniedException
-from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
+from litestar.exceptions import HTTPException
+from litestar.types import ControllerRouterHandler, Middleware
 
-from detent.json_values import JsonObject
-from detent.service.http.operations import ACTION, ERRORS, OPERATIONS, OPERATOR_OPERATIONS, Operation
-from detent.service.http.policy import TenantOf
-from detent.service.http.problems import PROBLEM_JSON
-from detent.service.schemas import ProblemDetails
-from detent.service.service import WorkflowService
-from detent_litestar import controllers, operators
-from detent_litestar.bodies import ascii_query, json_body
-from detent_litestar.config import AnyRequest, Controllers
+from detent.definition.model import WorkflowDefinition
+from detent.flows.book import FlowBook
+from detent.service.http.ask import Ask, Behind
+from detent.service.http.mounted import operations_of
+from detent.service.http.operations import PROBES, TOKEN_DOOR
+from detent.service.http.policy import Mount
+from detent_litestar.asking import ask_of
+from detent_litestar.config import Controllers, Probes, Tokens
 from detent_litestar.errors import answer_to_http_error
-from detent_litestar.headers import told
+from detent_litestar.following import websocket_of
+from detent_litestar.handlers import handler_of
 from detent_litestar.views import ModelResponse
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation of the contract, and who answers it."""
-
-    operation: Operation
-    handler: Callable[..., Any]
-
-    @property
-    def path(self) -> str:
-        """The path as Litestar spells it; names of events may contain slashes."""
-        typed = self.operation.path.replace("{event}", "{event:path}")
-        return typed.replace("{instance_id}", "{instance_id:str}").replace("{workflow}", "{workflow:str}")
-
-
-ROUTES = tuple(Route(operation, getattr(controllers, name)) for name, operation in OPERATIONS.items())
-"""Every operation but those for operators only."""
-OPERATOR_ROUTES = tuple(Route(operation, getattr(operators, name)) for name, operation in OPERATOR_OPERATIONS.items())
-"""Those."""
-
-
 def workflow_router(
-    config: Controllers, service: Callable[[], WorkflowService], *, answers_http_errors: bool = True
+    config: Controllers,
+    behind: Behind,
+    *,
+    flows: FlowBook | None = None,
+    definitions: Iterable[WorkflowDefinition] = (),
+    answers_http_errors: bool = True,
 ) -> Router:
-    """The routes as `config` wants them, over the service that `service` gives.
+    """The routes as `config` wants them, over what runs `behind` them.
 
-    `answers_http_errors` also turns Litestar's own errors on these routes into problems, unless the application does.
+    `definitions` are those whose events are operations of their own, where the config wants that. `answers_http_errors` also
+    turns Litestar's own errors on these routes into problems, unless the application does.
     """
 
-    def acting(request: Request[Any, Any, Any]) -> JsonObject:
-        return dict(config.acting(request)) if config.acting else {}
+    def ask(request: Request[Any, Any, Any]) -> Ask:
+        return ask_of(request, config, behind, flows)
 
-    def bound(request: Request[Any, Any, Any]) -> WorkflowService:
-        return service() if config.tenant is None else service().for_tenant(_tenant_of(request, config.tenant))
+    guarded = config.closed or config.tenant is not None
+    handlers: list[ControllerRouterHandler] = [
+        handler_of(one, config, guarded=guarded) for one in operations_of(config, definitions)
+    ]
+    if config.websockets:
+        handlers.append(websocket_of(config, behind))
+    return router_at(config, handlers, Provide(ask, sync_to_thread=False), answers_http_errors=answers_http_errors)
 
+
+def token_router(config: Tokens, behind: Behind, *, flows: FlowBook | None, answers_http_errors: bool = True) -> Router:
+    """The door for who holds a resume token."""
+
+    def ask() -> Ask:
+        return Ask(behind, flow_book=flows)
+
+    handlers = [handler_of(one, config, guarded=config.closed) for one in TOKEN_DOOR.values()]
+    provided = Provide(ask, sync_to_thread=False)
+    return router_at(config, handlers, provided, answers_http_errors=answers_http_errors, middleware=config.middleware)
+
+
+def probe_router(config: Probes, behind: Behind, *, answers_http_errors: bool = True) -> Router:
+    """Liveness and readiness."""
+
+    def ask() -> Ask:
+        return Ask(behind, patience=config.patience)
+
+    handlers = [handler_of(one, config, guarded=config.closed) for one in PROBES.values()]
+    return router_at(config, handlers, Provide(ask, sync_to_thread=False), answers_http_errors=answers_http_errors)
+
+
+def router_at(
+    mount: Mount[Any],
+    handlers: Iterable[ControllerRouterHandler],
+    ask: Provide,
+    *,
+    answers_http_errors: bool,
+    middleware: Sequence[Middleware] = (),
+) -> Router:
+    """Handlers as `mount` wants them."""
     return Router(
-        config.path,
-        route_handlers=[_handler(route, config) for route in (*ROUTES, *(OPERATOR_ROUTES if config.operators else ()))],
-        guards=list(config.guards),
-        dependencies={
-            "service": Provide(bound, sync_to_thread=False),
-            "acting": Provide(acting, sync_to_thread=False),
-        },
+        mount.path,
+        route_handlers=list(handlers),
+        guards=list(mount.guards),
+        middleware=list(middleware),
+        dependencies={"ask": ask},
         exception_handlers={HTTPException: answer_to_http_error} if answers_http_errors else {},
-        request_max_body_size=config.max_body_size,
+        request_max_body_size=mount.max_body_size,
         response_class=ModelResponse,
         # Transfer objects of the application are not for these bodies.
         dto=None,
         return_dto=None,
-        tags=list(config.tags),
-        include_in_schema=config.include_in_schema,
+        tags=list(mount.tags),
+        include_in_schema=mount.include_in_schema,
     )
-
-
-def _tenant_of(request: AnyRequest, said_by: TenantOf[AnyRequest]) -> str:
-    tenant = said_by(request)
-    if tenant is None:
-        raise PermissionDeniedException("the request belongs to no tenant")
-    return tenant
-
-
-def _handler(route: Route, config: Controllers) -> HTTPRouteHandler:
-    prefix, operation = config.operation_id_prefix, route.operation
-    errors = [*operation.errors, *((401, 403) if config.guards or config.tenant else ())]
-    posted = [json_body(required=operation.needs_body)] if operation.method == "POST" else []
-    decorate = (post if operation.method == "POST" else get)(
-        route.path,
-        guards=[ascii_query, *posted],
-        opt={ACTION: operation.action},
-        name=f"{prefix}:{operation.name}",
-        media_type=MediaType.TEXT if operation.drawn else MediaType.JSON,
-        status_code=operation.status,
-        operation_id=f"{prefix}_{operation.name}",
-        summary=operation.summary,
-        description=operation.description,
-        response_headers=[told(name) for name in operation.headers],
-        responses={
-            **{status: _error(status) for status in errors},
-            **{
-                status: ResponseSpec(further.view, description=further.description, generate_examples=False)
-                for status, further in operation.answers.items()
-            },
-        },
-    )
-    return decorate(route.handler)
-
-
-def _error(status: int) -> ResponseSpec:
-    return ResponseSpec(ProblemDetails, media_type=PROBLEM_JSON, description=ERRORS[status], generate_examples=False)

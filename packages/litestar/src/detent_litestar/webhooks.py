@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import HTTPException, NotFoundException, PermissionDeniedException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
@@ -24,6 +24,7 @@ from detent.service.http.webhooks import (
 from detent.service.schemas import ProblemDetails
 from detent.service.triggers import TriggerService
 from detent_litestar import errors, views
+from detent_litestar.asking import tenant_of
 from detent_litestar.config import Webhooks
 from detent_litestar.errors import answer_to_http_error
 from detent_litestar.views import ModelResponse
@@ -40,10 +41,7 @@ def webhook_router(
     def bound(request: Request[Any, Any, Any]) -> TriggerService:
         if config.tenant is None:
             return triggers()
-        tenant = config.tenant(request)
-        if tenant is None:
-            raise PermissionDeniedException("the request belongs to no tenant")
-        return triggers().for_tenant(tenant)
+        return triggers().for_tenant(tenant_of(request, config.tenant))
 
     return Router(
         config.path,

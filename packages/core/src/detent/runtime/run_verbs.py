@@ -212,4 +212,6 @@ def _status(name: RunStatus | str) -> RunStatus:
     try:
         return RunStatus(name)
     except ValueError:
-        raise InvalidValue("status", f"is {name!r}", hint=did_you_mean(name, list(RunStatus))) from None
+        raise InvalidValue(
+            "status", f"is {name!r}", hint=did_you_mean(name, [known.value for known in RunStatus])
+        ) from None

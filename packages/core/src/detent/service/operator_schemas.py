@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from detent.service.schemas import EventView, HistoryEntryView, InstanceView
+from detent.service.schemas import EventView, HistoryEntryView, InstanceView, StoredVersionView
 
 
 class _View(BaseModel):
@@ -272,16 +272,10 @@ class BulkView(_View):
     cursor: str | None = Field(description="Where the next ones begin; null when there are no more.")
 
 
-class VersionView(_View):
-    """One stored version of a workflow."""
+class VersionView(StoredVersionView):
+    """One stored version of a workflow, and of which."""
 
     workflow: str
-    version: str
-    fingerprint: str
-    registered_at: datetime
-    registered: bool = Field(description="Whether the runtime that was asked has it registered.")
-    live: int = Field(description="How many instances that are active or paused are on it.")
-    total: int
 
 
 class DefinitionListView(_View):

@@ -186,6 +186,30 @@ class DefinitionView(BaseModel):
         )
 
 
+class FullDefinitionView(DefinitionView):
+    """One version of a workflow in full."""
+
+    definition: dict[str, Any] = Field(description="As `WorkflowDefinition.from_dict` reads it.")
+    versions: list[str] = Field(description="The stored ones, the oldest first.")
+
+    @classmethod
+    def of_versions(cls, definition: WorkflowDefinition, versions: list[str]) -> Self:
+        """The view of `definition`, one of these `versions`."""
+        short = DefinitionView.of(definition).model_dump()
+        return cls(**short, definition=definition.to_dict(), versions=versions)
+
+
+class StoredVersionView(_Outgoing):
+    """One stored version of a workflow."""
+
+    version: str
+    fingerprint: str = Field(description="What tells an edit made in place.")
+    registered_at: datetime
+    registered: bool = Field(description="Whether the runtime that was asked has it registered.")
+    live: int = Field(description="How many instances that are active or paused are on it.")
+    total: int = Field(description="How many instances are on it, the finished ones included.")
+
+
 class ProblemDetails(BaseModel):
     """An error as RFC 9457 describes it."""
 

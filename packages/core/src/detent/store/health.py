@@ -1,6 +1,7 @@
 """What a store answers when asked whether it works."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,3 +10,12 @@ class Health:
 
     ok: bool
     detail: str
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A store that says how it does."""
+
+    async def health(self) -> Health:
+        """Whether it can be used right now; never raises."""
+        ...

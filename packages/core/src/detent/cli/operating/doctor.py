@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Protocol, runtime_checkable
 
 import rich_click as click
 from click import get_current_context
@@ -14,17 +13,10 @@ from detent.cli.operating.output import json_option, say, show_json, show_table
 from detent.clock import SystemClock
 from detent.runtime.running import Running
 from detent.service.operator_schemas import ExaminationView, FindingView
-from detent.store.health import Health
+from detent.store.health import Health, Measured
 from detent.store.query import InstanceQuery, Order
 
 _NEWEST = Order("created_at", descending=True)
-
-
-@runtime_checkable
-class Measured(Protocol):
-    """A store that says how it does."""
-
-    async def health(self) -> Health: ...
 
 
 @click.command()

@@ -17,6 +17,7 @@ _HTTP_CODES: Mapping[int, str] = {
     403: "not_allowed",
     404: "not_found",
     405: "method_not_allowed",
+    409: "conflict",
     413: "body_too_large",
     415: "json_expected",
     429: "too_many_requests",
@@ -32,6 +33,14 @@ class TurnedAway:
     headers: Mapping[str, str] = field(default_factory=dict)
     places: Sequence[tuple[str, str]] = ()
     """Which parameters or fields are invalid, and why."""
+
+
+class NotTaken(Exception):
+    """Raised where a request is turned away; the web packages answer it as they do what their framework turns away."""
+
+    def __init__(self, why: TurnedAway) -> None:
+        super().__init__(why.detail)
+        self.why = why
 
 
 def invalid(places: Sequence[tuple[str, str]]) -> TurnedAway:

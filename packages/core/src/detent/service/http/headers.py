@@ -11,6 +11,7 @@ from detent.store.records import WorkflowInstance
 KEY = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 IF_MATCH = "If-Match"
+LAST_EVENT_ID = "Last-Event-ID"
 ANY_VERSION = "*"
 MAX_KEY = 256
 """How many characters a key may have in its header."""

@@ -29,6 +29,10 @@ class Operated(_Incoming):
     )
 
 
+NO_REASON = Operated()
+"""What a verb with an empty body brings along."""
+
+
 class Forced(Operated):
     """Where an instance is moved to, whatever its definition allows."""
 
@@ -38,6 +42,9 @@ class Forced(Operated):
 
 class Retried(_Incoming):
     """What may come with another try of what went wrong last."""
+
+
+NOTHING_SAID = Retried()
 
 
 class Sent(_Incoming):
@@ -93,3 +100,20 @@ class RunView(_Outgoing):
         if view.error is not None:
             view.error = {name: view.error.get(name) for name in ("code", "message")}
         return view
+
+
+class RunPageView(_Outgoing):
+    """Some of the runs, the newest first."""
+
+    runs: list[RunView]
+    after: UUID | None = Field(description="The last one, for the next page; null when this is the last.")
+
+
+class KeptMessageView(MessageView):
+    """An event that is kept for an instance, and why it was not taken so far."""
+
+    payload: Any
+    attempts: int = Field(description="How often it was refused or failed.")
+    dead_at: datetime | None = Field(description="Since when it can never be taken, or its attempts are used up.")
+    reason: str | None = Field(description="Why it was not taken so far.")
+    number: int = Field(description="Its place in the order of arrival.")

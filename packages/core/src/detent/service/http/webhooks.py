@@ -79,7 +79,7 @@ RECEIVE = "Start the trigger's flow with the body, JSON, or find the execution t
 DESCRIBE = "What the trigger takes."
 
 
-def answer_to_call(received: Received) -> Answer | ProblemAnswer:
+def answer_to_call(received: Received) -> Answer[StartedView] | ProblemAnswer:
     """What became of a call."""
     if received.execution_id is not None:
         created = received.answer is Became.STARTED

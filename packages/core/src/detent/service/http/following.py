@@ -1,0 +1,62 @@
+"""Live updates over a websocket: each message is one history entry as JSON."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import suppress
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+
+from detent.errors import DetentError
+from detent.service.http.ask import Ask
+from detent.service.http.changes import After, changes, entry_json
+from detent.service.http.errors import NotTaken, TurnedAway
+from detent.service.http.meanings import meaning_of
+from detent.service.http.operations import OPERATIONS
+from detent.store.records import HistoryEntry
+
+NOT_OWN_ORIGIN = TurnedAway(403, "a page of another origin may not open this")
+CLOSE_CODES = 4000
+"""Close codes for what would be a status of HTTP begin here: 4404."""
+
+_id: TypeAdapter[UUID] = TypeAdapter(UUID)
+_sequence: TypeAdapter[int] = TypeAdapter(After)
+
+
+async def opened(ask: Ask, instance_id: str, after: str) -> AsyncGenerator[str, None]:
+    """The messages, if the sender may have them. Raises `NotTaken`."""
+    try:
+        identity, known = _id.validate_python(instance_id), _sequence.validate_python(after)
+        await OPERATIONS["stream_changes"].admitted(ask, {"instance_id": identity})
+        await ask.service.get_instance(identity)
+    except ValidationError:
+        raise NotTaken(TurnedAway(400, "the id of the instance or `after` is none")) from None
+    except DetentError as error:
+        raise NotTaken(TurnedAway(meaning_of(error).status, error.code)) from error
+    return _messages(changes(ask, identity, known))
+
+
+async def _messages(found: AsyncIterator[HistoryEntry | None]) -> AsyncGenerator[str, None]:
+    async for entry in found:
+        if entry is not None:
+            yield entry_json(entry)
+
+
+async def until_gone(messages: AsyncGenerator[str, None], gone: Awaitable[None]) -> AsyncIterator[str]:
+    """The messages until they end, or whoever they are for has gone."""
+    leaving = asyncio.ensure_future(gone)
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(messages, None))
+            await asyncio.wait({coming, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                coming.cancel()
+            with suppress(asyncio.CancelledError):
+                await coming
+            message = None if coming.cancelled() else coming.result()
+            if message is None or leaving.done():
+                return
+            yield message
+    finally:
+        leaving.cancel()
+        await messages.aclose()

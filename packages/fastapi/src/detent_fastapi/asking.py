@@ -1,0 +1,41 @@
+"""What the operations of the contract are told of a request of FastAPI, or of a websocket."""
+
+import inspect
+
+from fastapi import Request
+from fastapi.requests import HTTPConnection
+
+from detent.service.http.ask import Ask, May
+from detent.service.http.wanted import Wanted
+from detent.store.records import WorkflowInstance
+from detent_fastapi.config import WorkflowRoutes
+from detent_fastapi.errors import note_replay
+from detent_fastapi.lifespan import setup_of
+from detent_fastapi.turning_away import tenant_of
+
+
+def ask_of(connection: HTTPConnection, config: WorkflowRoutes) -> Ask:
+    """The request as the answering functions see it; one of no tenant is turned away with a 403."""
+    ours = setup_of(connection.app)
+    return Ask(
+        ours,
+        tenant=None if config.tenant is None else tenant_of(connection, config.tenant),
+        flow_book=ours.config.flows,
+        acting=dict(config.acting(connection)) if config.acting and isinstance(connection, Request) else {},
+        path=connection.url.path,
+        accept=connection.headers.get("accept", ""),
+        on_replay=lambda: note_replay(connection),
+        may=_deciding(connection, config),
+    )
+
+
+def _deciding(connection: HTTPConnection, config: WorkflowRoutes) -> May | None:
+    authorize = config.authorize
+    if authorize is None:
+        return None
+
+    async def may(wanted: Wanted, instance: WorkflowInstance | None) -> bool:
+        decided = authorize(connection, wanted, instance)
+        return (await decided if inspect.isawaitable(decided) else decided) is True
+
+    return may

@@ -1,0 +1,56 @@
+"""Live updates over a websocket of Litestar."""
+
+from contextlib import suppress
+from typing import Any
+
+from litestar import WebSocket, websocket
+from litestar.exceptions import PermissionDeniedException, WebSocketDisconnect
+from litestar.handlers import WebsocketRouteHandler
+from litestar.params import FromPath
+
+from detent.service.http.ask import Behind
+from detent.service.http.errors import NotTaken
+from detent.service.http.following import CLOSE_CODES, NOT_OWN_ORIGIN, opened, until_gone
+from detent.service.http.operations import ACTION, CHANGES
+from detent.service.http.origins import is_own_origin
+from detent_litestar.asking import ask_of
+from detent_litestar.config import Controllers
+
+AnySocket = WebSocket[Any, Any, Any]
+
+
+def websocket_of(config: Controllers, behind: Behind) -> WebsocketRouteHandler:
+    """The websocket beside the event stream: of those that the guards let pass, and of pages of ours."""
+
+    async def follow(socket: AnySocket, instance_id: FromPath[str]) -> None:
+        try:
+            _check_origin(socket, config)
+            ask = ask_of(socket, config, behind, None)
+            messages = await opened(ask, instance_id, str(socket.query_params.get("after", "0")))
+        except NotTaken as error:
+            await socket.close(CLOSE_CODES + error.why.status, error.why.detail)
+            return
+        except PermissionDeniedException as error:
+            await socket.close(CLOSE_CODES + error.status_code, error.detail)
+            return
+        await socket.accept()
+        async for message in until_gone(messages, _gone(socket)):
+            await socket.send_text(message)
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await socket.close()
+
+    path = CHANGES.replace("{instance_id}", "{instance_id:str}")
+    return websocket(path, opt={ACTION: "read"}, name=f"{config.operation_id_prefix}:follow_changes")(follow)
+
+
+def _check_origin(socket: AnySocket, config: Controllers) -> None:
+    """Raise `NotTaken` for a page of somebody else."""
+    if not is_own_origin(socket.headers.get("origin"), socket.headers.get("host", ""), config.origins):
+        raise NotTaken(NOT_OWN_ORIGIN)
+
+
+async def _gone(socket: AnySocket) -> None:
+    """Wait until the client has gone; what it says is nothing to us."""
+    with suppress(WebSocketDisconnect):
+        while True:
+            await socket.receive_data("text")
