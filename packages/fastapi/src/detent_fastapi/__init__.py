@@ -4,6 +4,7 @@
 request only. Handlers get `Annotated[WorkflowService, Depends(workflows)]`.
 """
 
+from detent.integrations.modules import WorkflowModule, providers_of
 from detent.service.http.policy import AllowAll
 from detent.workers.config import WorkerConfig
 from detent_fastapi.config import Webhooks, WorkflowConfig, WorkflowRoutes
@@ -19,9 +20,11 @@ __all__ = [
     "Webhooks",
     "WorkerConfig",
     "WorkflowConfig",
+    "WorkflowModule",
     "WorkflowRoutes",
     "Workflows",
     "flows",
+    "providers_of",
     "setup_workflows",
     "triggers",
     "webhook_router",

@@ -4,6 +4,7 @@
 runs and is mounted on request only.
 """
 
+from detent.integrations.modules import WorkflowModule, providers_of
 from detent.service.http.policy import AllowAll
 from detent.workers.config import WorkerConfig
 from detent_litestar.config import Controllers, Webhooks, WorkflowConfig
@@ -15,5 +16,7 @@ __all__ = [
     "Webhooks",
     "WorkerConfig",
     "WorkflowConfig",
+    "WorkflowModule",
     "WorkflowPlugin",
+    "providers_of",
 ]

@@ -6,8 +6,8 @@ Of the web frameworks' packages this is what they have in common; none of it kno
 import inspect
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from dishka import AsyncContainer, Provider, Scope, make_async_container
 from dishka.provider import BaseProvider
@@ -16,7 +16,9 @@ from detent.clock import Clock
 from detent.definition.model import WorkflowDefinition
 from detent.errors import NotStarted
 from detent.flows.book import FlowBook
+from detent.integrations.discovery import discovered
 from detent.integrations.dishka import DishkaInjector, WorkflowProvider, bind_runtime
+from detent.integrations.modules import Part, WorkflowModule, united
 from detent.json_values import JsonObject
 from detent.registry.registry import Registry
 from detent.runtime.observers import WorkflowObserver
@@ -57,6 +59,10 @@ class RuntimeConfig:
     """What `@guard` marked: guards of events. Guards of routes stand in `controllers`."""
     observers: Sequence[WorkflowObserver] = ()
     """Told after each commit."""
+    modules: Sequence[WorkflowModule] = ()
+    """Parts of the application that bring what stands above and below by themselves."""
+    discover: str | Sequence[str] = ()
+    """A package, or several, that is imported with all its modules; what these declare is taken: `"myapp.workflows"`."""
     subscribers: Sequence[Any] = ()
     """What `@subscriber` marked: who hears of published messages; a process with a worker delivers."""
     retention: Sequence[RetentionPolicy] = ()
@@ -81,16 +87,54 @@ class RuntimeConfig:
     @property
     def fault(self) -> str | None:
         """What contradicts itself, or `None`."""
-        parts = (self.definitions, self.commands, self.guards, self.observers, self.subscribers, self.retention)
+        parts = (
+            *(self.definitions, self.commands, self.guards, self.observers, self.subscribers, self.retention),
+            *(self.modules, self.discover),
+        )
         if self.store is None and (any(parts) or self.flows is not None or self.adopts is not None):
             return (
                 "without `store` the runtime comes from the container, whole; pass `store`, "
-                "or give definitions, commands, flows, guards, observers, subscribers, retention and adopts to the runtime "
-                "that the container makes"
+                "or give definitions, commands, flows, guards, observers, subscribers, retention, adopts, and what modules "
+                "and discovery would bring, to the runtime that the container makes"
             )
         if self.container is not None and self.providers:
             return "`providers` are for the private container; give them to make_async_container() when passing `container`"
         return None
+
+    def gathered(self) -> Self:
+        """The same, with all that its modules bring, and that is discovered, listed in it.
+
+        What is to be discovered is imported here. Raises `RegistrationInvalid` for what two bring differently.
+        """
+        if not self.modules and not self.discover:
+            return self
+        own = WorkflowModule(
+            "",
+            definitions=self.definitions,
+            commands=self.commands,
+            guards=self.guards,
+            observers=self.observers,
+            subscribers=self.subscribers,
+            retention=self.retention,
+            flows=self.flows,
+            providers=self.providers,
+            imports=self.modules,
+        )
+        every = united([Part(type(self).__name__, own), *discovered(self.discover)])
+        return replace(
+            self,
+            modules=(),
+            discover=(),
+            definitions=every.definitions,
+            commands=every.commands,
+            guards=every.guards,
+            observers=every.observers,
+            subscribers=every.subscribers,
+            retention=every.retention,
+            flows=every.flows,
+            # A container that was made elsewhere was made with what it needs.
+            providers=every.providers if self.container is None else (),
+        )
 
     @property
     def worker_config(self) -> WorkerConfig | None:
@@ -181,7 +225,7 @@ class Hosted(Generic[C]):
     """The workflows of one application while it runs: what the packages of web frameworks inherit their lifespan from."""
 
     def __init__(self, config: C) -> None:
-        self._config = config
+        self._config = config.gathered()
         self._runtime: WorkflowRuntime | None = None
         self._container: AsyncContainer | None = None
         self._worker: Worker | None = None
@@ -189,7 +233,7 @@ class Hosted(Generic[C]):
 
     @property
     def config(self) -> C:
-        """What the application said."""
+        """What the application said, with what its modules and discovery bring."""
         return self._config
 
     @property
