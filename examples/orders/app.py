@@ -136,7 +136,7 @@ def create_app(
         providers=[ShopProvider(partners or Partners()), *storage.providers],
         setup_dishka=True,
         controllers=Controllers(guards=[this_machine_only]),
-        worker=WorkerConfig(poll=sweep_every) if sweep_every else False,
+        worker=WorkerConfig(poll=sweep_every) if sweep_every else "external",
         clock=clock,
     )
     return Litestar(

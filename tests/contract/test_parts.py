@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from detent.errors import RegistrationInvalid
 from detent_litestar import WorkflowModule
 from tests.contract.doors import ORDER, Door, charge, create, deliver, in_stock
 
-ALONE = {"definitions": [], "commands": [], "guards": []}
+ALONE: dict[str, Any] = {"definitions": [], "commands": [], "guards": []}
 LAMP = WorkflowDefinition.from_dict({"name": "lamp", "initial_state": "off", "states": {"off": {}}})
 
 

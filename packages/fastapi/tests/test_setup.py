@@ -230,7 +230,7 @@ async def test_the_applications_own_lifespan_is_around_the_runtime_and_its_state
         log.append("engine closes")
 
     app = FastAPI(lifespan=engine)
-    setup_workflows(app, hello(store=Watched(log), providers=[App()], worker=True))
+    setup_workflows(app, hello(store=Watched(log), providers=[App()], worker="asgi"))
     async with app.router.lifespan_context(app) as state:
         assert dict(state or {}) == {"region": "north"}
     assert log == ["engine opens", "runtime starts", "runtime stops", "engine closes"]
@@ -342,10 +342,10 @@ def test_configs_that_contradict_themselves_are_refused():
         hello(webhooks=Webhooks(policy=AllowAll()))
 
 
-def test_one_application_is_set_up_once():
+def test_an_application_is_set_up_once_for_each_name():
     app = FastAPI()
     setup_workflows(app, hello())
-    with pytest.raises(ValueError, match="already"):
+    with pytest.raises(ValueError, match="are called 'workflows'"):
         setup_workflows(app, hello())
 
 

@@ -378,12 +378,3 @@ async def test_an_engine_that_would_close_too_early_stops_the_start(serve):
 def test_controllers_that_are_not_described_are_refused():
     with pytest.raises(ImproperlyConfiguredException, match=r"Controllers\(guards="):
         WorkflowConfig(store=MemoryStore(), controllers=cast("Any", True))
-
-
-async def test_a_second_plugin_on_the_container_of_the_first_is_refused():
-    first = WorkflowPlugin(WorkflowConfig(store=MemoryStore(), setup_dishka=True))
-    second = WorkflowPlugin(WorkflowConfig(store=MemoryStore(), dependency_key="others"))
-    app = Litestar([], plugins=[first, second], logging_config=None)
-    with pytest.RaisesGroup(pytest.RaisesExc(DetentError, match="one container serves one runtime")):
-        async with app.lifespan():
-            pass

@@ -191,6 +191,6 @@ def test_a_module_without_source_is_told(written, monkeypatch):
 
 
 def test_a_single_module_may_be_named(written):
-    written(**{"jobs": CHARGE})
+    written(jobs=CHARGE)
     assert places("jobs") == ["jobs.charge"]
     assert isinstance(next(discovered("jobs")), Part)

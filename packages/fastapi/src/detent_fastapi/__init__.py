@@ -8,7 +8,7 @@ from detent.integrations.modules import WorkflowModule, providers_of
 from detent.service.http.policy import AllowAll
 from detent.workers.config import WorkerConfig
 from detent_fastapi.config import Webhooks, WorkflowConfig, WorkflowRoutes
-from detent_fastapi.injection import flows, triggers, within, workflows
+from detent_fastapi.injection import flows, flows_of, triggers, triggers_of, within, workflows, workflows_of
 from detent_fastapi.lifespan import Workflows
 from detent_fastapi.routes import workflow_router
 from detent_fastapi.setup import setup_workflows
@@ -24,12 +24,15 @@ __all__ = [
     "WorkflowRoutes",
     "Workflows",
     "flows",
+    "flows_of",
     "providers_of",
     "setup_workflows",
     "triggers",
+    "triggers_of",
     "webhook_router",
     "within",
     "workflow_action",
     "workflow_router",
     "workflows",
+    "workflows_of",
 ]

@@ -1,11 +1,13 @@
 """What an application says about its workflows; nothing is mounted and no loop runs unless it is said here."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fastapi import Request
 from fastapi.params import Depends
 
 from detent.integrations.hosting import RuntimeConfig
+from detent.integrations.several import Claim, claims_of
 from detent.service.http.policy import RestRoutes, WebhookRoutes
 
 
@@ -37,11 +39,9 @@ class Webhooks(WebhookRoutes[Depends, Request]):
 class WorkflowConfig(RuntimeConfig):
     """The workflows of an application, and what of Detent it wants to run in its process.
 
-    Where no web process has a `worker`, `detent worker MODULE:RUNTIME` is one. Raises `ValueError` for what contradicts itself.
+    Where `worker` is `"external"`, `detent worker MODULE:RUNTIME` is one. Raises `ValueError` for what contradicts itself.
     """
 
-    setup_dishka: bool = False
-    """Whether handlers of requests get their `FromDishka[...]` from this container too."""
     routes: WorkflowRoutes | None = None
     """The REST routes; `None` mounts none. `workflow_router` makes them for another place."""
     webhooks: Webhooks | None = None
@@ -53,6 +53,12 @@ class WorkflowConfig(RuntimeConfig):
                 "webhooks call triggers: say triggers=lambda workflows: TriggerService(workflows, book, triggers)"
             )
         _check(self.fault)
+
+    def claims(self) -> Iterator[Claim]:
+        """What no other runtime of the application may have, too."""
+        # A dataclass with slots is made anew, and `super()` does not know it.
+        yield from RuntimeConfig.claims(self)
+        yield from claims_of(routes for routes in (self.routes, self.webhooks) if routes is not None)
 
 
 def _check(fault: str | None) -> None:

@@ -21,15 +21,17 @@ from detent_fastapi.lifespan import setup_of
 from detent_fastapi.turning_away import json_in, tenant_of
 
 _CONFIG = "detent_routes"
+_RUNTIME = "detent_runtime"
 
 # What FastAPI is given here is async throughout: for each plain function it would go to a thread.
 
 
-def under(config: WorkflowRoutes) -> Callable[[Request], Awaitable[None]]:
-    """A dependency, the first of a route, that tells the handlers which routes they are part of."""
+def under(config: WorkflowRoutes, runtime: str | None) -> Callable[[Request], Awaitable[None]]:
+    """A dependency, the first of a route, that tells the handlers which routes of which runtime they are part of."""
 
     async def note(request: Request) -> None:
         setattr(request.state, _CONFIG, config)
+        setattr(request.state, _RUNTIME, runtime)
 
     return note
 
@@ -37,7 +39,7 @@ def under(config: WorkflowRoutes) -> Callable[[Request], Awaitable[None]]:
 async def bound(request: Request) -> WorkflowService:
     """The service for the tenant of the request. It joins no transaction: these handlers would commit none."""
     config: WorkflowRoutes = getattr(request.state, _CONFIG)
-    service = WorkflowService(setup_of(request.app).runtime)
+    service = WorkflowService(setup_of(request.app, getattr(request.state, _RUNTIME)).runtime)
     return service if config.tenant is None else service.for_tenant(tenant_of(request, config.tenant))
 
 

@@ -72,10 +72,11 @@ SHOWN = {
 }
 
 
-def workflow_router(config: WorkflowRoutes) -> APIRouter:
+def workflow_router(config: WorkflowRoutes, *, runtime: str | None = None) -> APIRouter:
     """The routes as `config` wants them, for `app.include_router(...)` on an application with `setup_workflows`.
 
     `WorkflowConfig(routes=...)` includes them by itself; this is for another place, such as a router of the application's.
+    `runtime` says which of several runtimes they reach.
     """
     router = APIRouter(
         prefix=config.path.rstrip("/"),
@@ -85,9 +86,9 @@ def workflow_router(config: WorkflowRoutes) -> APIRouter:
         lifespan=_warning(config),
     )
     for name, operation in OPERATIONS.items():
-        _add(router, operation, getattr(endpoints, name), config)
+        _add(router, operation, getattr(endpoints, name), config, runtime)
     for name, operation in (OPERATOR_OPERATIONS if config.operators else {}).items():
-        _add(router, operation, getattr(operator_endpoints, name), config)
+        _add(router, operation, getattr(operator_endpoints, name), config, runtime)
     return router
 
 
@@ -103,14 +104,16 @@ def _warning(config: WorkflowRoutes) -> Callable[[Any], AbstractAsyncContextMana
     return started
 
 
-def _add(router: APIRouter, operation: Operation, endpoint: Endpoint, config: WorkflowRoutes) -> None:
+def _add(
+    router: APIRouter, operation: Operation, endpoint: Endpoint, config: WorkflowRoutes, runtime: str | None
+) -> None:
     shown = SHOWN[operation.name]
     router.add_api_route(
         # Names of events may contain slashes.
         operation.path.replace("{event}", "{event:path}"),
         endpoint,
         methods=[operation.method],
-        dependencies=_before(operation, config),
+        dependencies=_before(operation, config, runtime),
         status_code=operation.status,
         response_model=shown.answered,
         response_class=PlainTextResponse if operation.drawn else JSONResponse,
@@ -123,8 +126,8 @@ def _add(router: APIRouter, operation: Operation, endpoint: Endpoint, config: Wo
     )
 
 
-def _before(operation: Operation, config: WorkflowRoutes) -> list[Dependency]:
+def _before(operation: Operation, config: WorkflowRoutes, runtime: str | None) -> list[Dependency]:
     """What a request passes on its way to the handler, in this order."""
     limited = json_body(config.max_body_size, required=operation.needs_body)
     posted = [Depends(limited)] if operation.method == "POST" else []
-    return [Depends(under(config)), *config.guards, Depends(ascii_query), *posted]
+    return [Depends(under(config, runtime)), *config.guards, Depends(ascii_query), *posted]

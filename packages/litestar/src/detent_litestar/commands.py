@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, replace
-from typing import TypeAlias, TypeVar, get_args
+from typing import Protocol, TypeAlias, TypeVar, get_args
 
 import click
 from litestar import Litestar
@@ -23,21 +23,49 @@ from detent.runtime.runtime import WorkflowRuntime
 from detent.workers.config import WorkerConfig
 from detent.workers.until_signal import run_until_signal
 from detent.workers.worker import Worker
+from detent_litestar.config import WorkflowConfig
 
 T = TypeVar("T")
 
-Started: TypeAlias = Callable[[Litestar], AbstractAsyncContextManager[WorkflowRuntime]]
-"""Starts an application without its worker, and gives its runtime."""
+
+class Host(Protocol):
+    """One runtime of an application."""
+
+    @property
+    def config(self) -> WorkflowConfig:
+        """How it is set up."""
+        ...
+
+    def without_worker(self, app: Litestar) -> AbstractAsyncContextManager[WorkflowRuntime]:
+        """Starts the application without its workers, and gives the runtime."""
+        ...
+
+
+HostOf: TypeAlias = Callable[[Litestar, str | None], Host]
+"""The runtime of that name, or the only one; `ValueError` where there is none."""
+
+_NAME = "detent_litestar.runtime"
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
 
-def add_commands(cli: click.Group, started: Started, working: WorkerConfig) -> None:
-    """Add the group `workflows` to Litestar's command line; `working` says how its worker runs unless options say otherwise."""
+def add_commands(cli: click.Group, host_of: HostOf) -> None:
+    """Add the group `workflows` to Litestar's command line."""
+
+    def chosen(app: Litestar) -> Host:
+        try:
+            return host_of(app, click.get_current_context().meta.get(_NAME))
+        except ValueError as error:
+            raise click.UsageError(f"{error}: litestar workflows --runtime NAME ...") from error
+
+    def started(app: Litestar) -> AbstractAsyncContextManager[WorkflowRuntime]:
+        return chosen(app).without_worker(app)
 
     @cli.group("workflows")
-    def workflows(app: Litestar) -> None:
+    @click.option("--runtime", metavar="NAME", help="Which runtime, where the application has several.")
+    def workflows(app: Litestar, runtime: str | None) -> None:
         """Look at the application's workflows and mend them, fire what is due, and work for them."""
+        click.get_current_context().meta[_NAME] = runtime
         mount(lambda: started(app))
 
     for command in operator_commands(mounted=True):
@@ -67,6 +95,7 @@ def add_commands(cli: click.Group, started: Started, working: WorkerConfig) -> N
 
         Told to stop, it takes nothing new and lets work under way end; a second signal cancels that and gives it back to others.
         """
+        working = chosen(app).config.worker_config or WorkerConfig()
         said = replace(working, queues=queues or working.queues, concurrency=concurrency or working.concurrency)
         _ask(started(app), lambda runtime: _worked(said.worker(runtime)))
 
