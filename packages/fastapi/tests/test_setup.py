@@ -10,7 +10,7 @@ import httpx
 import pytest
 from dishka import AsyncContainer, FromDishka, Provider, Scope, make_async_container, provide
 from dishka.integrations.fastapi import inject, setup_dishka
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse
 
 from detent import CommandContext, MemoryStore, Ok, WorkflowDefinition, WorkflowRuntime, WorkflowService, command
@@ -144,6 +144,37 @@ async def test_the_private_container_serves_requests_when_asked_to_and_closes_af
     assert provider.made.closed
     with pytest.raises(NotStarted):
         _ = ours.runtime
+
+
+async def told_by_websocket(app: FastAPI, path: str) -> list[str]:
+    """The texts that a websocket sends by itself."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": path, "query_string": b"", "headers": [], "subprotocols": [], "app": app}
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+    return [message["text"] for message in sent if message["type"] == "websocket.send"]
+
+
+@pytest.mark.parametrize("serves_requests", [False, True])
+async def test_websockets_get_the_service(serves_requests):
+    app = FastAPI()
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket, service: Service) -> None:
+        await socket.accept()
+        made = await service.create_instance("hello")
+        await socket.send_text((await service.trigger_event(made.id, "greet")).to_state)
+        await socket.close()
+
+    setup_workflows(app, hello(providers=[App()], setup_dishka=serves_requests))
+    assert await told_by_websocket(app, "/live") == ["done"]
 
 
 async def test_the_applications_container_is_used_and_left_open():

@@ -7,16 +7,20 @@ runs and is mounted on request only.
 from detent.integrations.modules import WorkflowModule, providers_of
 from detent.service.http.policy import AllowAll
 from detent.workers.config import WorkerConfig
+from detent_litestar.channels import ChannelsBridge, channels_of, public_view
 from detent_litestar.config import Controllers, Webhooks, WorkflowConfig
 from detent_litestar.plugin import WorkflowPlugin
 
 __all__ = [
     "AllowAll",
+    "ChannelsBridge",
     "Controllers",
     "Webhooks",
     "WorkerConfig",
     "WorkflowConfig",
     "WorkflowModule",
     "WorkflowPlugin",
+    "channels_of",
     "providers_of",
+    "public_view",
 ]

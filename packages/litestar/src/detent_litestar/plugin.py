@@ -23,7 +23,9 @@ from detent.runtime.handle import WorkflowHandle
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.flows import FlowService
 from detent.service.service import WorkflowService
+from detent.service.triggers import TriggerService
 from detent.store.records import WorkflowInstance
+from detent_litestar.channels import ChannelsBridge
 from detent_litestar.commands import add_commands
 from detent_litestar.config import WorkflowConfig
 from detent_litestar.errors import answer_to_error
@@ -33,7 +35,8 @@ from detent_litestar.webhooks import webhook_router
 
 logger = logging.getLogger("detent.litestar")
 
-_TYPES = (WorkflowService, FlowService, WorkflowRuntime, WorkflowHandle, WorkflowInstance)
+_TYPES = (WorkflowService, FlowService, TriggerService, WorkflowRuntime, WorkflowHandle, WorkflowInstance)
+"""What handlers may import for type checkers alone. These names win over those of their module, so none is one of daily life."""
 
 
 class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
@@ -166,6 +169,7 @@ class _EnteredLast(InitPlugin):
         self._plugin = plugin
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        _check_channels(self._plugin.config, app_config)
         app_config.lifespan.append(self._plugin.lifespan)
         return app_config
 
@@ -181,6 +185,15 @@ def _add_dependency(app_config: AppConfig, option: str, key: str, provide: AnyCa
             f"the application has a dependency {key!r} of its own; give ours another name: WorkflowConfig({option}=...)"
         )
     app_config.dependencies[key] = Provide(provide)
+
+
+def _check_channels(config: WorkflowConfig, app_config: AppConfig) -> None:
+    """Refuse a bridge to channels that would not be open yet, or not any more, when there is something to publish."""
+    bridges = [observer for observer in config.observers if isinstance(observer, ChannelsBridge)]
+    if any(bridge.channels not in app_config.lifespan for bridge in bridges):
+        raise ImproperlyConfiguredException(
+            "list the ChannelsPlugin of the ChannelsBridge before WorkflowPlugin: plugins=[channels, WorkflowPlugin(...)]"
+        )
 
 
 def _check_order(app: Litestar) -> None:
