@@ -1,6 +1,7 @@
 """Websockets: handlers have the service, and hear of transitions by Litestar's channels."""
 
 import logging
+from typing import Any
 
 from litestar import Litestar, WebSocket, websocket
 from litestar.channels import ChannelsPlugin
@@ -22,7 +23,9 @@ LAMP = WorkflowDefinition.from_dict(
 
 @websocket("/lamp")
 async def lamp(
-    socket: WebSocket, workflows: NamedDependency[WorkflowService], channels: NamedDependency[ChannelsPlugin]
+    socket: WebSocket[Any, Any, Any],
+    workflows: NamedDependency[WorkflowService],
+    channels: NamedDependency[ChannelsPlugin],
 ) -> None:
     """Makes a lamp, pushes it whenever it is told to, and tells what its channels say, until it hears `off`."""
     await socket.accept()
