@@ -1,7 +1,7 @@
 """Modules: what each brings, what they come to together, and what is refused."""
 
 import pytest
-from dishka import Provider, Scope, make_async_container
+from dishka import FromDishka, Has, Provider, Scope, make_async_container, provide
 
 from detent import CommandContext, GuardContext, MemoryStore, WorkflowDefinition, WorkflowObserver, command, guard
 from detent.errors import RegistrationInvalid
@@ -9,6 +9,7 @@ from detent.flows import Flow, FlowBook, Step, handler, success
 from detent.integrations.dishka import WorkflowProvider
 from detent.integrations.hosting import RuntimeConfig, container_for, running
 from detent.integrations.modules import WorkflowModule, providers_of
+from detent.runtime.injection import Transition
 from detent.runtime.subscribers import subscriber
 
 
@@ -171,6 +172,37 @@ async def test_a_container_of_the_applications_own_is_made_with_what_the_modules
         assert (await runtime.trigger_event(made.id, "go")).to_state == "done"
     assert used is container
     await container.close()
+
+
+class Session:
+    def __init__(self, of: str) -> None:
+        self.of = of
+
+
+class OfSteps(WorkflowProvider):
+    """What the provider of a store does: in a step, the session is the step's."""
+
+    @provide(scope=Scope.REQUEST, when=Has(Transition))
+    def session(self, transition: Transition) -> Session:
+        return Session("step")
+
+
+class Sessions(Provider):
+    @provide(scope=Scope.REQUEST)
+    def session(self) -> Session:
+        return Session("application")
+
+
+async def test_our_provider_comes_last_whichever_module_brings_it():
+    @command("charge")
+    async def charge(ctx: CommandContext, session: FromDishka[Session]) -> None:
+        ctx.context["session of"] = session.of
+
+    modules = [WorkflowModule("a", providers=[OfSteps()]), WorkflowModule("b", providers=[Sessions()])]
+    said = config(*modules, definitions=[workflow("order")], commands=[charge]).gathered()
+    async with container_for(said, None) as container, running(said, container) as runtime:
+        made = await runtime.create_instance("order")
+        assert (await runtime.trigger_event(made.id, "go")).instance.context == {"session of": "step"}
 
 
 def test_modules_need_a_store_as_definitions_do():

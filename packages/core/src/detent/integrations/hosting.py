@@ -19,7 +19,7 @@ from detent.errors import NotStarted
 from detent.flows.book import FlowBook
 from detent.integrations.discovery import discovered
 from detent.integrations.dishka import DishkaInjector, WorkflowProvider, bind_runtime, component_for
-from detent.integrations.modules import Part, WorkflowModule, united
+from detent.integrations.modules import BROUGHT, Part, WorkflowModule, united
 from detent.integrations.several import Claim
 from detent.json_values import JsonObject
 from detent.registry.registry import Registry
@@ -135,33 +135,13 @@ class RuntimeConfig:
         """
         if not self.modules and not self.discover:
             return self
-        own = WorkflowModule(
-            "",
-            definitions=self.definitions,
-            commands=self.commands,
-            guards=self.guards,
-            observers=self.observers,
-            subscribers=self.subscribers,
-            retention=self.retention,
-            flows=self.flows,
-            providers=self.providers,
-            imports=self.modules,
-        )
+        own = WorkflowModule("", **{name: getattr(self, name) for name in BROUGHT}, imports=self.modules)
         every = united([Part(type(self).__name__, own), *discovered(self.discover)])
-        return replace(
-            self,
-            modules=(),
-            discover=(),
-            definitions=every.definitions,
-            commands=every.commands,
-            guards=every.guards,
-            observers=every.observers,
-            subscribers=every.subscribers,
-            retention=every.retention,
-            flows=every.flows,
-            # A container that was made elsewhere was made with what it needs.
-            providers=every.providers if self.container is None else (),
-        )
+        brought = {name: getattr(every, name) for name in BROUGHT}
+        if self.container is not None:
+            # It was made with what they provide.
+            brought["providers"] = ()
+        return replace(self, modules=(), discover=(), **brought)
 
     @property
     def worker_config(self) -> WorkerConfig | None:
@@ -211,10 +191,10 @@ async def container_for(
 
 def private_container(config: RuntimeConfig, *further: BaseProvider) -> AsyncContainer:
     """A container of the providers in `config`, of the classes among its commands and guards that those do not provide,
-    of the flows' service, and of the workflows' own provider, which comes last unless it is among them.
+    of the flows' service, and of the workflows' own provider, which comes last, whoever brings it.
     """
     flows = [] if config.flows is None else [_flows_provider(config.flows)]
-    providers = [*flows, *config.providers, *further]
+    providers = sorted([*flows, *config.providers, *further], key=lambda each: isinstance(each, WorkflowProvider))
     provided = {factory.provides.type_hint for provider in providers for factory in provider.factories}
     missing = [made for made in _classes(config) if made not in provided]
     if not any(isinstance(provider, WorkflowProvider) for provider in providers):

@@ -1,7 +1,7 @@
 """Modules: the workflows of an application in parts that stand by themselves, and what several parts come to together."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any, TypeAlias, TypeVar
 
 from dishka.provider import BaseProvider
@@ -56,6 +56,10 @@ class WorkflowModule:
     """The modules that it cannot do without; they come along with it."""
 
 
+BROUGHT = tuple(field.name for field in fields(WorkflowModule) if field.name not in ("name", "imports"))
+"""What a module may bring; a configuration has the same fields."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """What a module brings, and who brings it, in words."""
@@ -79,16 +83,9 @@ def united(parts: Iterable[Part]) -> WorkflowModule:
     every = list(_with_imports(parts))
     _check(every)
     modules = [part.module for part in every]
+    lists = {name: _each_once(getattr(module, name) for module in modules) for name in BROUGHT if name != "flows"}
     return WorkflowModule(
-        "",
-        definitions=_each_once(module.definitions for module in modules),
-        commands=_each_once(module.commands for module in modules),
-        guards=_each_once(module.guards for module in modules),
-        observers=_each_once(module.observers for module in modules),
-        subscribers=_each_once(module.subscribers for module in modules),
-        retention=_each_once(module.retention for module in modules),
-        flows=next((module.flows for module in modules if module.flows is not None), None),
-        providers=_each_once(module.providers for module in modules),
+        "", **lists, flows=next((module.flows for module in modules if module.flows is not None), None)
     )
 
 
