@@ -132,7 +132,7 @@ def create_app(
     setup_workflows(
         app,
         WorkflowConfig(
-            store=store, definitions=DEFINITIONS, commands=COMMANDS, guards=GUARDS, observers=observers, worker=True
+            store=store, definitions=DEFINITIONS, commands=COMMANDS, guards=GUARDS, observers=observers, worker="asgi"
         ),
     )
     return app

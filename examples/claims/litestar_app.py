@@ -114,7 +114,7 @@ def create_app(
         LitestarProvider(), Insurance(alchemy, bank or Bank()), RequestSession(alchemy), PgWorkflowProvider(BookPayment)
     )
     workflows = WorkflowConfig(
-        store=store, definitions=DEFINITIONS, commands=COMMANDS, guards=GUARDS, observers=observers, worker=True
+        store=store, definitions=DEFINITIONS, commands=COMMANDS, guards=GUARDS, observers=observers, worker="asgi"
     )
     app = Litestar(
         [file_claim, approve_claim, show_claim],

@@ -159,7 +159,7 @@ def create_app(
             providers=[ShopProvider(partners or Partners()), *storage.providers],
             setup_dishka=True,
             controllers=Controllers(guards=[this_machine_only]),
-            worker=WorkerConfig(poll=sweep_every) if sweep_every else False,
+            worker=WorkerConfig(poll=sweep_every) if sweep_every else "external",
             # A courier who finds the gate closed three times waits for somebody.
             # History shows what each step changed. These customers are made up: real ones may demand to be forgotten.
             settings=Settings(timeout_retry=Retry(attempts=3, initial=timedelta(minutes=1)), record_changes=True),

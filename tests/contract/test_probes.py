@@ -35,7 +35,7 @@ async def test_probes_want_a_policy(door):
 
 
 async def test_a_process_that_works_is_alive_and_ready(door):
-    async with door.serve(probes={}, worker=True) as client:
+    async with door.serve(probes={}, worker="asgi") as client:
         answers = [await client.get(f"/health/{probe}") for probe in ("live", "ready")]
     assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"ok": True, "failing": []})] * 2
 
@@ -63,7 +63,7 @@ async def test_a_workflow_that_cannot_run_here_is_told_of(door):
 
 
 async def test_a_worker_that_has_stopped_is_told_of(door):
-    async with door.serve(probes={}, worker=True) as client:
+    async with door.serve(probes={}, worker="asgi") as client:
         await door.host_of(client).worker.__aexit__(None, None, None)
         answer = await client.get("/health/ready")
         await door.host_of(client).worker.__aenter__()

@@ -225,7 +225,7 @@ async def test_the_engine_is_closed_after_the_runtime_whichever_was_set_up_first
             closed.append("runtime")
 
     event.listen(config.get_engine().sync_engine, "engine_disposed", lambda _: closed.append("engine"))
-    app, workflows = FastAPI(), WorkflowConfig(store=Watched(config.get_engine()), definitions=[VISIT], worker=True)
+    app, workflows = FastAPI(), WorkflowConfig(store=Watched(config.get_engine()), definitions=[VISIT], worker="asgi")
     if alchemy_first:
         AdvancedAlchemy(config, app)
     setup_workflows(app, workflows)

@@ -56,7 +56,7 @@ order = WorkflowDefinition(
 
 def make():
     app = FastAPI()
-    setup_workflows(app, WorkflowConfig(store=SqliteStore("shop.db"), definitions=[order], worker=True))
+    setup_workflows(app, WorkflowConfig(store=SqliteStore("shop.db"), definitions=[order], worker="asgi"))
     return app
 
 app = make()

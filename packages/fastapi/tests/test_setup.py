@@ -10,7 +10,7 @@ import httpx
 import pytest
 from dishka import AsyncContainer, FromDishka, Provider, Scope, make_async_container, provide
 from dishka.integrations.fastapi import inject, setup_dishka
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse
 
 from detent import CommandContext, MemoryStore, Ok, WorkflowDefinition, WorkflowRuntime, WorkflowService, command
@@ -146,6 +146,37 @@ async def test_the_private_container_serves_requests_when_asked_to_and_closes_af
         _ = ours.runtime
 
 
+async def told_by_websocket(app: FastAPI, path: str) -> list[str]:
+    """The texts that a websocket sends by itself."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": path, "query_string": b"", "headers": [], "subprotocols": [], "app": app}
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+    return [message["text"] for message in sent if message["type"] == "websocket.send"]
+
+
+@pytest.mark.parametrize("serves_requests", [False, True])
+async def test_websockets_get_the_service(serves_requests):
+    app = FastAPI()
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket, service: Service) -> None:
+        await socket.accept()
+        made = await service.create_instance("hello")
+        await socket.send_text((await service.trigger_event(made.id, "greet")).to_state)
+        await socket.close()
+
+    setup_workflows(app, hello(providers=[App()], setup_dishka=serves_requests))
+    assert await told_by_websocket(app, "/live") == ["done"]
+
+
 async def test_the_applications_container_is_used_and_left_open():
     class Audited(WorkflowService):
         """The application's own kind of service."""
@@ -230,7 +261,7 @@ async def test_the_applications_own_lifespan_is_around_the_runtime_and_its_state
         log.append("engine closes")
 
     app = FastAPI(lifespan=engine)
-    setup_workflows(app, hello(store=Watched(log), providers=[App()], worker=True))
+    setup_workflows(app, hello(store=Watched(log), providers=[App()], worker="asgi"))
     async with app.router.lifespan_context(app) as state:
         assert dict(state or {}) == {"region": "north"}
     assert log == ["engine opens", "runtime starts", "runtime stops", "engine closes"]
@@ -342,10 +373,10 @@ def test_configs_that_contradict_themselves_are_refused():
         hello(webhooks=Webhooks(policy=AllowAll()))
 
 
-def test_one_application_is_set_up_once():
+def test_an_application_is_set_up_once_for_each_name():
     app = FastAPI()
     setup_workflows(app, hello())
-    with pytest.raises(ValueError, match="already"):
+    with pytest.raises(ValueError, match="are called 'workflows'"):
         setup_workflows(app, hello())
 
 

@@ -95,7 +95,7 @@ def test_sweep_fires_what_is_due_and_tells(run, store, configured):
     clock = FakeClock()
     asyncio.run(_create(store, clock, configured))
     clock.advance(hours=1)
-    result = run("sweep", "--json", store=store, clock=clock, worker=True)
+    result = run("sweep", "--json", store=store, clock=clock, worker="asgi")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["processed"] == 1
     assert run("sweep", store=store, clock=clock).stdout.startswith("0 processed, 0 refused")

@@ -85,7 +85,7 @@ async def until_ended(plugin: WorkflowPlugin, execution: str) -> str:
 
 
 async def test_one_setting_lets_handlers_start_flows_and_a_worker_run_them(serve, store):
-    plugin = WorkflowPlugin(with_flows(store, worker=True))
+    plugin = WorkflowPlugin(with_flows(store, worker="asgi"))
     async with serve(Litestar([start, look], logging_config=None, plugins=[plugin])) as client:
         started = (await client.post("/orders")).json()
         await plugin.runtime.wait(started["id"], "ask.waiting", timeout=10)
@@ -102,7 +102,7 @@ async def test_a_flow_that_another_process_saved_runs_after_a_restart(serve, tmp
         flows = FlowService(WorkflowService(runtime), theirs)
         await flows.flows.save(GREETING)
         started = await flows.start_flow("greeting")
-    plugin = WorkflowPlugin(with_flows(SqliteStore(tmp_path / "detent.db"), worker=True))
+    plugin = WorkflowPlugin(with_flows(SqliteStore(tmp_path / "detent.db"), worker="asgi"))
     async with serve(Litestar(logging_config=None, plugins=[plugin])):
         assert await until_ended(plugin, str(started.id)) == "completed"
 

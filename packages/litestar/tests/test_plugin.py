@@ -1,7 +1,6 @@
 """What the plugin adds to an application, and how it comes by its container."""
 
 from collections.abc import AsyncIterator
-from types import FunctionType
 from typing import Any, cast
 
 import pytest
@@ -12,13 +11,11 @@ from litestar import Litestar, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.params import FromQuery
-from litestar.plugins import InitPlugin
-from litestar.types import WebSocketScope
 
 from detent import CommandContext, MemoryStore, Ok, WorkflowDefinition, WorkflowRuntime, WorkflowService, command
 from detent.errors import DetentError, NotStarted
 from detent.integrations.dishka import DishkaInjector, WorkflowProvider
-from detent_litestar import WorkerConfig, WorkflowConfig, WorkflowPlugin
+from detent_litestar import WorkflowConfig, WorkflowPlugin
 
 HELLO = WorkflowDefinition.from_dict(
     {
@@ -282,108 +279,6 @@ async def test_the_dependency_can_have_another_name(serve):
         assert (await client.get("/n")).json() == ["hello"]
 
 
-async def test_handlers_may_name_our_types_without_importing_them(serve):
-    async def handler(workflows: "NamedDependency[WorkflowService]") -> list[str]:
-        return workflows.workflows
-
-    # A module that imports the name for type checkers only does not have it at run time.
-    known = {name: value for name, value in globals().items() if name != "WorkflowService"}
-    bare = FunctionType(handler.__code__, known, "handler")
-    bare.__annotations__ = handler.__annotations__
-    async with serve(hello(providers=[App()]), route_handlers=[get("/n")(bare)]) as client:
-        assert (await client.get("/n")).json() == ["hello"]
-
-
-async def test_websockets_get_a_service_without_a_container_of_their_own(serve):
-    plugin = WorkflowPlugin(hello(providers=[App()], setup_dishka=True))
-    app = Litestar(logging_config=None, plugins=[plugin])
-    async with serve(app):
-        scope = cast("WebSocketScope", {"type": "websocket", "state": {}, "litestar_app": app})
-        service = await plugin.provide_service(scope)
-        assert service.workflows == ["hello"]
-
-
-class Engine:
-    """What advanced-alchemy's plugin looks like from outside: one that appends another, which opens the engine."""
-
-    engine_app_state_key = "db_engine"
-
-
-class Opens(InitPlugin):
-    def __init__(self, log: list[str]) -> None:
-        self.config = [Engine()]
-        self.log = log
-
-    def on_app_init(self, app_config):
-        app_config.lifespan.append(self.lifespan)
-        return app_config
-
-    def lifespan(self, app):
-        return _Open(app, self.log)
-
-
-class _Open:
-    def __init__(self, app, log):
-        self.app, self.log = app, log
-
-    async def __aenter__(self):
-        self.log.append("engine opens")
-        self.app.state.db_engine = self
-
-    async def __aexit__(self, *error):
-        del self.app.state.db_engine
-        self.log.append("engine closes")
-
-
-class SQLAlchemyPlugin(InitPlugin):
-    def __init__(self, log: list[str]) -> None:
-        self.log = log
-
-    def on_app_init(self, app_config):
-        app_config.plugins.append(Opens(self.log))
-        return app_config
-
-
-class Watched(MemoryStore):
-    def __init__(self, log: list[str]) -> None:
-        super().__init__()
-        self.log = log
-
-    async def open(self) -> None:
-        await super().open()
-        self.log.append("runtime starts")
-
-    async def close(self) -> None:
-        self.log.append("runtime stops")
-        await super().close()
-
-
-async def test_engines_open_before_the_runtime_and_close_after_it(serve):
-    log: list[str] = []
-    config = hello(store=Watched(log), providers=[App()], worker=WorkerConfig())
-    async with serve(config, plugins=[SQLAlchemyPlugin(log)]):
-        pass
-    assert log == ["engine opens", "runtime starts", "runtime stops", "engine closes"]
-
-
-async def test_an_engine_that_would_close_too_early_stops_the_start(serve):
-    app = Litestar(logging_config=None, plugins=[WorkflowPlugin(hello(providers=[App()])), SQLAlchemyPlugin([])])
-    with pytest.RaisesGroup(
-        pytest.RaisesExc(ImproperlyConfiguredException, match="list SQLAlchemyPlugin before"), flatten_subgroups=True
-    ):
-        async with serve(app):
-            pass
-
-
 def test_controllers_that_are_not_described_are_refused():
     with pytest.raises(ImproperlyConfiguredException, match=r"Controllers\(guards="):
         WorkflowConfig(store=MemoryStore(), controllers=cast("Any", True))
-
-
-async def test_a_second_plugin_on_the_container_of_the_first_is_refused():
-    first = WorkflowPlugin(WorkflowConfig(store=MemoryStore(), setup_dishka=True))
-    second = WorkflowPlugin(WorkflowConfig(store=MemoryStore(), dependency_key="others"))
-    app = Litestar([], plugins=[first, second], logging_config=None)
-    with pytest.RaisesGroup(pytest.RaisesExc(DetentError, match="one container serves one runtime")):
-        async with app.lifespan():
-            pass

@@ -37,7 +37,7 @@ def plugin_running(plugin):
 async def test_a_process_with_a_worker_applies_the_policies(serve, configured, store):
     clock, gone = FakeClock(), Gone()
     instance_id = await finished(store, configured, clock)
-    config = configured(store=store, clock=clock, observers=[gone], retention=[POLICY], worker=True)
+    config = configured(store=store, clock=clock, observers=[gone], retention=[POLICY], worker="asgi")
     async with asyncio.timeout(10), serve(config) as client:
         await gone.event.wait()
         assert (await client.get(f"/workflows/instances/{instance_id}")).status_code == 404
@@ -66,5 +66,5 @@ async def test_without_policies_expired_keys_go_all_the_same(serve, configured, 
         await runtime.create_instance("order", idempotency_key="k")
     clock.advance(timedelta(days=31))
     monkeypatch.setattr(store, "prune_receipts", counted)
-    async with asyncio.timeout(10), serve(configured(store=store, clock=clock, worker=True)):
+    async with asyncio.timeout(10), serve(configured(store=store, clock=clock, worker="asgi")):
         assert await counts.get() == 1

@@ -42,12 +42,6 @@ class Ended(WorkflowObserver):
         self.event.set()
 
 
-async def test_a_worker_runs_only_when_asked_for(configured):
-    assert configured().worker_config is None
-    assert configured(worker=True).worker_config == WorkerConfig()
-    assert configured(worker=OFTEN).worker_config is OFTEN
-
-
 async def test_due_timeouts_fire_while_the_application_runs(serve, configured):
     clock, ended = FakeClock(), Ended()
     config = configured(clock=clock, observers=[ended], worker=OFTEN)

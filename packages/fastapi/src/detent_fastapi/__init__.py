@@ -4,10 +4,11 @@
 request only. Handlers get `Annotated[WorkflowService, Depends(workflows)]`.
 """
 
+from detent.integrations.modules import WorkflowModule, providers_of
 from detent.service.http.policy import AllowAll
 from detent.workers.config import WorkerConfig
 from detent_fastapi.config import Probes, Tokens, Webhooks, WorkflowConfig, WorkflowRoutes
-from detent_fastapi.injection import flows, triggers, within, workflows
+from detent_fastapi.injection import flows, flows_of, triggers, triggers_of, within, workflows, workflows_of
 from detent_fastapi.lifespan import Workflows
 from detent_fastapi.routes import probe_router, token_router, workflow_router
 from detent_fastapi.setup import setup_workflows
@@ -21,16 +22,21 @@ __all__ = [
     "Webhooks",
     "WorkerConfig",
     "WorkflowConfig",
+    "WorkflowModule",
     "WorkflowRoutes",
     "Workflows",
     "flows",
     "probe_router",
+    "flows_of",
+    "providers_of",
     "setup_workflows",
     "token_router",
     "triggers",
+    "triggers_of",
     "webhook_router",
     "within",
     "workflow_action",
     "workflow_router",
     "workflows",
+    "workflows_of",
 ]

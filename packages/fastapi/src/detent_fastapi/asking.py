@@ -14,9 +14,9 @@ from detent_fastapi.lifespan import setup_of
 from detent_fastapi.turning_away import tenant_of
 
 
-def ask_of(connection: HTTPConnection, config: WorkflowRoutes) -> Ask:
+def ask_of(connection: HTTPConnection, config: WorkflowRoutes, runtime: str | None) -> Ask:
     """The request as the answering functions see it; one of no tenant is turned away with a 403."""
-    ours = setup_of(connection.app)
+    ours = setup_of(connection.app, runtime)
     return Ask(
         ours,
         tenant=None if config.tenant is None else tenant_of(connection, config.tenant),

@@ -1,5 +1,6 @@
 """What an application says about its workflows; nothing is mounted and no loop runs unless it is said here."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -7,6 +8,7 @@ from fastapi.params import Depends
 from fastapi.requests import HTTPConnection
 
 from detent.integrations.hosting import RuntimeConfig
+from detent.integrations.several import Claim, claims_of
 from detent.service.http.policy import ProbeRoutes, RestRoutes, TokenRoutes, WebhookRoutes
 
 
@@ -54,11 +56,9 @@ class Probes(ProbeRoutes[Depends]):
 class WorkflowConfig(RuntimeConfig):
     """The workflows of an application, and what of Detent it wants to run in its process.
 
-    Where no web process has a `worker`, `detent worker MODULE:RUNTIME` is one. Raises `ValueError` for what contradicts itself.
+    Where `worker` is `"external"`, `detent worker MODULE:RUNTIME` is one. Raises `ValueError` for what contradicts itself.
     """
 
-    setup_dishka: bool = False
-    """Whether handlers of requests get their `FromDishka[...]` from this container too."""
     routes: WorkflowRoutes | None = None
     """The REST routes; `None` mounts none. `workflow_router` makes them for another place."""
     webhooks: Webhooks | None = None
@@ -74,10 +74,18 @@ class WorkflowConfig(RuntimeConfig):
                 "webhooks call triggers: say triggers=lambda workflows: TriggerService(workflows, book, triggers)"
             )
         if self.routes is not None:
-            _check(self.routes.lacks(triggers=self.triggers is not None, flows=self.flows is not None))
-        if self.tokens is not None and self.flows is None:
+            _check(self.routes.lacks(triggers=self.triggers is not None, flows=self.expects_flows))
+        if self.tokens is not None and not self.expects_flows:
             _check("resume tokens are for flows: say flows=FlowBook(...)")
         _check(self.fault)
+
+    def claims(self) -> Iterator[Claim]:
+        """What no other runtime of the application may have, too."""
+        # A dataclass with slots is made anew, and `super()` does not know it.
+        yield from RuntimeConfig.claims(self)
+        yield from claims_of(
+            mount for mount in (self.routes, self.webhooks, self.tokens, self.probes) if mount is not None
+        )
 
 
 def _check(fault: str | None) -> None:

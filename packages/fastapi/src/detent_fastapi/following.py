@@ -13,13 +13,13 @@ from detent_fastapi.config import WorkflowRoutes
 from detent_fastapi.turning_away import FOLLOW
 
 
-def add_websocket(router: APIRouter, config: WorkflowRoutes) -> None:
+def add_websocket(router: APIRouter, config: WorkflowRoutes, runtime: str | None) -> None:
     """Mount the websocket beside the event stream: of those that the guards let pass, and of pages of ours."""
 
     async def follow(socket: WebSocket, instance_id: str, after: str = "0") -> None:
         try:
             _check_origin(socket, config)
-            messages = await opened(ask_of(socket, config), instance_id, after)
+            messages = await opened(ask_of(socket, config, runtime), instance_id, after)
         except NotTaken as error:
             raise WebSocketException(CLOSE_CODES + error.why.status, error.why.detail) from None
         await socket.accept()

@@ -1,22 +1,26 @@
 """What is added to an application, and what starts and stops with it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+from dishka import AsyncContainer
 from dishka.integrations.fastapi import FastapiProvider
 from dishka.integrations.starlette import ContainerMiddleware
 from fastapi import FastAPI
 
 from detent.errors import DetentError, NotStarted
-from detent.integrations.hosting import Hosted
+from detent.integrations.hosting import DEFAULT_NAME, Hosted
+from detent.integrations.several import clash, runtime_called
 from detent.runtime.runtime import WorkflowRuntime
 from detent_fastapi.config import WorkflowConfig
 from detent_fastapi.errors import answer_to_error
 
 CONTAINER = "dishka_container"
 """Under this name dishka's `setup_dishka` keeps containers in the state of applications and of requests."""
+_LENT = "detent_lent_container"
+"""Under this name it is noted that the container of an application is one of ours."""
 _SETUP = "detent_workflows"
 
 
@@ -36,36 +40,51 @@ class Workflows(Hosted[WorkflowConfig]):
         """Run the runtime, and the worker where it is wanted, for as long as the application runs."""
         of_requests = [FastapiProvider()] if self._config.setup_dishka else []
         async with self.hosting(
-            getattr(app.state, CONTAINER, None),
+            None if hasattr(app.state, _LENT) else getattr(app.state, CONTAINER, None),
             *of_requests,
             webhooks=self._config.webhooks is not None,
             # A task from outside may be a worker itself.
             worked_for=None if self._from_outside else self._config.worker_config is not None,
         ) as container:
-            lends = self._config.setup_dishka and not hasattr(app.state, CONTAINER)
-            if lends:
-                setattr(app.state, CONTAINER, container)
-            try:
+            with _lent(app, container) if self._config.setup_dishka else nullcontext():
                 yield
-            finally:
-                if lends:
-                    delattr(app.state, CONTAINER)
 
     @asynccontextmanager
     async def without_worker(self, app: FastAPI) -> AsyncIterator[WorkflowRuntime]:
-        """The runtime for a task from outside, such as a command: `app` is started around it, without a worker from now on."""
-        self._config = replace(self._config, worker=False)
-        self._from_outside = True
+        """The runtime for a task from outside, such as a command: `app` is started around it, without workers from now on."""
+        for ours in _known(app).values():
+            ours._config = replace(ours._config, worker="external")
+            ours._from_outside = True
         async with app.router.lifespan_context(app):
             yield self.runtime
 
 
+@contextmanager
+def _lent(app: FastAPI, container: AsyncContainer) -> Iterator[None]:
+    """Let handlers get their `FromDishka[...]` from `container` until the end, unless the application has one."""
+    if hasattr(app.state, CONTAINER):
+        yield
+        return
+    setattr(app.state, CONTAINER, container)
+    setattr(app.state, _LENT, True)
+    try:
+        yield
+    finally:
+        delattr(app.state, CONTAINER)
+        delattr(app.state, _LENT)
+
+
 def attach(app: FastAPI, config: WorkflowConfig) -> Workflows:
-    """Give `app` its workflows: their lifespan inside its own, and the answers to our errors unless it has some."""
-    if getattr(app.state, _SETUP, None) is not None:
-        raise ValueError("the application has its workflows already: one setup_workflows() for one application")
+    """Give `app` a runtime: its lifespan inside that of `app`, and the answers to our errors unless it has some.
+
+    Raises `ValueError` for what another runtime of `app` has already.
+    """
     ours = Workflows(config)
-    setattr(app.state, _SETUP, ours)
+    known = _known(app)
+    for other in known.values():
+        if (why := clash(other.config.claims(), ours.config.claims())) is not None:
+            raise ValueError(why)
+    setattr(app.state, _SETUP, {**known, ours.name: ours})
     app.exception_handlers.setdefault(DetentError, answer_to_error)
     if config.setup_dishka and not hasattr(app.state, CONTAINER):
         app.add_middleware(ContainerMiddleware)
@@ -81,9 +100,17 @@ def attach(app: FastAPI, config: WorkflowConfig) -> Workflows:
     return ours
 
 
-def setup_of(app: FastAPI) -> Workflows:
-    """The workflows of `app`. Raises `NotStarted` where nobody called `setup_workflows`."""
-    found = getattr(app.state, _SETUP, None)
-    if not isinstance(found, Workflows):
+def setup_of(app: FastAPI, name: str | None = None) -> Workflows:
+    """The workflows of `app`: those of the runtime of that name; without one the only one's, or those that need no name.
+
+    Raises `NotStarted` where nobody called `setup_workflows`, and `ValueError`, which lists the names, for one that is not there.
+    """
+    known = _known(app)
+    if not known:
         raise NotStarted
-    return found
+    usual = DEFAULT_NAME if DEFAULT_NAME in known else None
+    return known[runtime_called(name or usual, known)]
+
+
+def _known(app: FastAPI) -> Mapping[str, Workflows]:
+    return getattr(app.state, _SETUP, {})

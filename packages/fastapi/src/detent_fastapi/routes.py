@@ -22,29 +22,32 @@ from detent_fastapi.lifespan import setup_of
 logger = logging.getLogger("detent.fastapi")
 
 
-def workflow_router(config: WorkflowRoutes, definitions: Iterable[WorkflowDefinition] = ()) -> APIRouter:
+def workflow_router(
+    config: WorkflowRoutes, definitions: Iterable[WorkflowDefinition] = (), *, runtime: str | None = None
+) -> APIRouter:
     """The routes as `config` wants them, for `app.include_router(...)` on an application with `setup_workflows`.
 
     `WorkflowConfig(routes=...)` includes them by itself; this is for another place, such as a router of the application's.
-    `definitions` are those whose events are operations of their own, where the config wants that.
+    `definitions` are those whose events are operations of their own, where the config wants that; `runtime` says which of
+    several runtimes they reach.
     """
 
     async def ask(request: Request) -> Ask:
-        return ask_of(request, config)
+        return ask_of(request, config, runtime)
 
     router = router_at(config, lifespan=_warning(config))
     for operation in operations_of(config, definitions):
         add_operation(router, operation, config, ask)
     if config.websockets:
-        add_websocket(router, config)
+        add_websocket(router, config, runtime)
     return router
 
 
-def token_router(config: Tokens) -> APIRouter:
+def token_router(config: Tokens, *, runtime: str | None = None) -> APIRouter:
     """The door for who holds a resume token, for an application whose `WorkflowConfig` has `flows`."""
 
     async def ask(request: Request) -> Ask:
-        ours = setup_of(request.app)
+        ours = setup_of(request.app, runtime)
         return Ask(ours, flow_book=ours.config.flows)
 
     router = router_at(config)
@@ -53,11 +56,11 @@ def token_router(config: Tokens) -> APIRouter:
     return router
 
 
-def probe_router(config: Probes) -> APIRouter:
+def probe_router(config: Probes, *, runtime: str | None = None) -> APIRouter:
     """Liveness and readiness, for an application with `setup_workflows`."""
 
     async def ask(request: Request) -> Ask:
-        return Ask(setup_of(request.app), patience=config.patience)
+        return Ask(setup_of(request.app, runtime), patience=config.patience)
 
     router = router_at(config)
     for operation in PROBES.values():

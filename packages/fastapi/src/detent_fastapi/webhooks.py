@@ -25,16 +25,18 @@ from detent_fastapi.openapi import Responses, problems
 from detent_fastapi.turning_away import body_within, route_for, tenant_of
 
 _CONFIG = "detent_webhooks"
+_RUNTIME = "detent_runtime"
 
 
-def webhook_router(config: Webhooks) -> APIRouter:
+def webhook_router(config: Webhooks, *, runtime: str | None = None) -> APIRouter:
     """The routes as `config` wants them, for an application whose `WorkflowConfig` makes `triggers`.
 
     `WorkflowConfig(webhooks=...)` includes them by itself; this is for another place, such as a router with a rate limit.
+    `runtime` says which of several runtimes they reach.
     """
     router = APIRouter(
         prefix=config.path.rstrip("/"),
-        dependencies=[Depends(_under(config)), *config.guards],
+        dependencies=[Depends(_under(config, runtime)), *config.guards],
         tags=list(config.tags),
         include_in_schema=config.include_in_schema,
     )
@@ -71,9 +73,10 @@ def webhook_router(config: Webhooks) -> APIRouter:
     return router
 
 
-def _under(config: Webhooks) -> Callable[[Request], Awaitable[None]]:
+def _under(config: Webhooks, runtime: str | None) -> Callable[[Request], Awaitable[None]]:
     async def note(request: Request) -> None:
         setattr(request.state, _CONFIG, config)
+        setattr(request.state, _RUNTIME, runtime)
 
     return note
 
@@ -81,7 +84,7 @@ def _under(config: Webhooks) -> Callable[[Request], Awaitable[None]]:
 async def reachable(request: Request) -> TriggerService:
     """The service of those triggers that the request reaches."""
     config: Webhooks = getattr(request.state, _CONFIG)
-    service = setup_of(request.app).triggers
+    service = setup_of(request.app, getattr(request.state, _RUNTIME)).triggers
     return service if config.tenant is None else service.for_tenant(tenant_of(request, config.tenant))
 
 

@@ -4,22 +4,29 @@
 runs and is mounted on request only.
 """
 
+from detent.integrations.modules import WorkflowModule, providers_of
 from detent.service.http.policy import AllowAll
 from detent.workers.config import WorkerConfig
 from detent_litestar.alchemy import within
+from detent_litestar.channels import ChannelsBridge, channels_of, public_view
 from detent_litestar.config import Controllers, Probes, Tokens, Webhooks, WorkflowConfig
 from detent_litestar.plugin import WorkflowPlugin
 from detent_litestar.routes import workflow_router
 
 __all__ = [
     "AllowAll",
+    "ChannelsBridge",
     "Controllers",
     "Probes",
     "Tokens",
     "Webhooks",
     "WorkerConfig",
     "WorkflowConfig",
+    "WorkflowModule",
     "WorkflowPlugin",
     "within",
     "workflow_router",
+    "channels_of",
+    "providers_of",
+    "public_view",
 ]

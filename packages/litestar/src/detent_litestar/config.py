@@ -1,6 +1,6 @@
 """What an application says about its workflows; nothing is mounted and no loop runs unless it is said here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,6 +10,7 @@ from litestar.exceptions import ImproperlyConfiguredException
 from litestar.types import Guard, Middleware
 
 from detent.integrations.hosting import RuntimeConfig
+from detent.integrations.several import Claim, claims_of
 from detent.service.http.policy import ProbeRoutes, RestRoutes, TokenRoutes, WebhookRoutes
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
@@ -66,12 +67,9 @@ class Probes(ProbeRoutes[Guard]):
 class WorkflowConfig(RuntimeConfig):
     """The workflows of an application, and what of Detent it wants to run in its process.
 
-    Where no web process has a `worker`, `litestar workflows worker` is one. The service that `triggers` makes is
-    `plugin.triggers`.
+    Where `worker` is `"external"`, `litestar workflows worker` is one. The service that `triggers` makes is `plugin.triggers`.
     """
 
-    setup_dishka: bool = False
-    """Whether handlers of requests get their `FromDishka[...]` from this container too."""
     controllers: Controllers | None = None
     """The REST routes; `None` mounts none."""
     webhooks: Webhooks | None = None
@@ -95,10 +93,21 @@ class WorkflowConfig(RuntimeConfig):
                 "webhooks call triggers: say triggers=lambda workflows: TriggerService(workflows, book, triggers)"
             )
         if self.controllers is not None:
-            _check(self.controllers.lacks(triggers=self.triggers is not None, flows=self.flows is not None))
-        if self.tokens is not None and self.flows is None:
+            _check(self.controllers.lacks(triggers=self.triggers is not None, flows=self.expects_flows))
+        if self.tokens is not None and not self.expects_flows:
             _check("resume tokens are for flows: say flows=FlowBook(...)")
         _check(self.fault)
+
+    def claims(self) -> Iterator[Claim]:
+        """What no other runtime of the application may have, too."""
+        # A dataclass with slots is made anew, and `super()` does not know it.
+        yield from RuntimeConfig.claims(self)
+        for option in ("dependency_key", "flows_dependency_key") if self.flows else ("dependency_key",):
+            key = getattr(self, option)
+            yield Claim(("key", key), f"have the dependency {key!r}", f"WorkflowConfig({option}=...) renames one")
+        yield from claims_of(
+            mount for mount in (self.controllers, self.webhooks, self.tokens, self.probes) if mount is not None
+        )
 
 
 def _check(fault: str | None) -> None:

@@ -11,6 +11,16 @@ CONTAINER = "dishka_container"
 """Under this name dishka's `setup_dishka` keeps containers in the state of applications and of requests."""
 
 
+_LENT = "detent_lent_container"
+"""Under this name it is noted that the container of an application is one of ours."""
+
+
+def container_of(app: Litestar) -> AsyncContainer | None:
+    """The container that `app` was set up with by itself; `None` for one that a runtime of ours lends."""
+    found: AsyncContainer | None = None if _LENT in app.state else app.state.get(CONTAINER)
+    return found
+
+
 @contextmanager
 def injected_requests(app: Litestar, container: AsyncContainer) -> Iterator[None]:
     """Let handlers get their `FromDishka[...]` from `container`, as after dishka's `setup_dishka`, until the end."""
@@ -19,8 +29,10 @@ def injected_requests(app: Litestar, container: AsyncContainer) -> Iterator[None
         return
     handler = app.asgi_handler
     setup_dishka(container, app)
+    app.state[_LENT] = True
     try:
         yield
     finally:
         app.asgi_handler = handler
         del app.state[CONTAINER]
+        del app.state[_LENT]

@@ -18,22 +18,25 @@ from litestar.types import AnyCallable, Scope
 
 from detent.errors import DetentError
 from detent.integrations.hosting import Hosted
+from detent.integrations.several import clash, runtime_called
 from detent.runtime.handle import WorkflowHandle
 from detent.runtime.runtime import WorkflowRuntime
 from detent.service.flows import FlowService
 from detent.service.service import WorkflowService
+from detent.service.triggers import TriggerService
 from detent.store.records import WorkflowInstance
-from detent.workers.config import WorkerConfig
+from detent_litestar.channels import ChannelsBridge
 from detent_litestar.commands import add_commands
 from detent_litestar.config import WorkflowConfig
 from detent_litestar.errors import answer_to_error
-from detent_litestar.injection import CONTAINER, injected_requests
+from detent_litestar.injection import CONTAINER, container_of, injected_requests
 from detent_litestar.routes import probe_router, token_router, workflow_router
 from detent_litestar.webhooks import webhook_router
 
 logger = logging.getLogger("detent.litestar")
 
-_TYPES = (WorkflowService, FlowService, WorkflowRuntime, WorkflowHandle, WorkflowInstance)
+_TYPES = (WorkflowService, FlowService, TriggerService, WorkflowRuntime, WorkflowHandle, WorkflowInstance)
+"""What handlers may import for type checkers alone. These names win over those of their module, so none is one of daily life."""
 
 
 class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
@@ -44,10 +47,11 @@ class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
     become `application/problem+json`. Routes and the worker run only when the config asks for them. The application's
     lifespan starts the runtime, and at its end drains the worker first, then the runtime, then closes a private container.
 
-    List it after `SQLAlchemyPlugin` and other plugins whose resources commands use, so that those are still open then.
+    List it after `SQLAlchemyPlugin` and other plugins whose resources commands use, so that those are still open then. An
+    application may have several runtimes, each with its plugin: `WorkflowConfig(name="billing", dependency_key="billing", ...)`.
     """
 
-    __slots__ = ("_config", "_container", "_from_outside", "_runtime", "_triggers", "_worker")
+    __slots__ = ("_component", "_config", "_container", "_from_outside", "_runtime", "_triggers", "_worker")
 
     def __init__(self, config: WorkflowConfig) -> None:
         super().__init__(config)
@@ -57,8 +61,18 @@ class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
         """The plugin itself: Litestar copies routes with their dependencies, and ours are bound to what is running here."""
         return self
 
+    @classmethod
+    def of(cls, app: Litestar, name: str | None = None) -> Self:
+        """The plugin of the runtime of that name in `app`, or the only one: `WorkflowPlugin.of(app, "billing")`.
+
+        Plugins of classes that inherit from this one are found, too. Raises `ValueError`, which lists the names there are.
+        """
+        known = {plugin.name: plugin for plugin in _plugins_of(app) if isinstance(plugin, cls)}
+        return known[runtime_called(name, known)]
+
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Add the dependencies, the answers to errors, the routes where they are wanted, and the lifespan."""
+        self._check_others(app_config)
         self._add_dependencies(app_config)
         for known in _TYPES:
             app_config.signature_namespace.setdefault(known.__name__, known)
@@ -104,7 +118,7 @@ class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
 
     def on_cli_init(self, cli: Group) -> None:
         """Add `litestar workflows`."""
-        add_commands(cli, self.without_worker, self._config.worker_config or WorkerConfig())
+        add_commands(cli, WorkflowPlugin.of)
 
     @asynccontextmanager
     async def lifespan(self, app: Litestar) -> AsyncIterator[None]:
@@ -113,7 +127,7 @@ class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
         self._warn_of_open_routes()
         of_requests = [LitestarProvider()] if self._config.setup_dishka else []
         async with self.hosting(
-            app.state.get(CONTAINER),
+            container_of(app),
             *of_requests,
             webhooks=self._config.webhooks is not None,
             # A task from outside may be a worker itself.
@@ -124,9 +138,10 @@ class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
 
     @asynccontextmanager
     async def without_worker(self, app: Litestar) -> AsyncIterator[WorkflowRuntime]:
-        """The runtime for a task from outside, such as a command: `app` is started around it, without a worker from now on."""
-        self._config = replace(self._config, worker=False)
-        self._from_outside = True
+        """The runtime for a task from outside, such as a command: `app` is started around it, without workers from now on."""
+        for plugin in _plugins_of(app):
+            plugin._config = replace(plugin._config, worker="external")
+            plugin._from_outside = True
         async with app.lifespan():
             yield self.runtime
 
@@ -135,9 +150,15 @@ class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
         of_request = scope.get("state", {}).get(CONTAINER)
         ours = self._container is not None and self._container is Litestar.from_scope(scope).state.get(CONTAINER)
         if ours and of_request is not None and scope["type"] == ScopeType.HTTP:
-            service: WorkflowService = await of_request.get(WorkflowService)
-            return service
+            return await self.service_from(of_request)
         return WorkflowService(self.runtime)
+
+    def _check_others(self, app_config: AppConfig) -> None:
+        """Refuse what another runtime of the application has already."""
+        others = [known for known in app_config.plugins if isinstance(known, WorkflowPlugin) and known is not self]
+        for other in others:
+            if (why := clash(self._config.claims(), other._config.claims())) is not None:
+                raise ImproperlyConfiguredException(why)
 
     def _add_dependencies(self, app_config: AppConfig) -> None:
         _add_dependency(app_config, "dependency_key", self._config.dependency_key, self.provide_service)
@@ -163,8 +184,14 @@ class _EnteredLast(InitPlugin):
         self._plugin = plugin
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        _check_channels(self._plugin.config, app_config)
         app_config.lifespan.append(self._plugin.lifespan)
         return app_config
+
+
+def _plugins_of(app: Litestar) -> list[WorkflowPlugin]:
+    # Litestar itself finds plugins by their exact type, and only one of each.
+    return [plugin for plugin in app.plugins if isinstance(plugin, WorkflowPlugin)]
 
 
 def _add_dependency(app_config: AppConfig, option: str, key: str, provide: AnyCallable) -> None:
@@ -175,6 +202,15 @@ def _add_dependency(app_config: AppConfig, option: str, key: str, provide: AnyCa
     app_config.dependencies[key] = Provide(provide)
 
 
+def _check_channels(config: WorkflowConfig, app_config: AppConfig) -> None:
+    """Refuse a bridge to channels that would not be open yet, or not any more, when there is something to publish."""
+    bridges = [observer for observer in config.observers if isinstance(observer, ChannelsBridge)]
+    if any(bridge.channels not in app_config.lifespan for bridge in bridges):
+        raise ImproperlyConfiguredException(
+            "list the ChannelsPlugin of the ChannelsBridge before WorkflowPlugin: plugins=[channels, WorkflowPlugin(...)]"
+        )
+
+
 def _check_order(app: Litestar) -> None:
     """Refuse to start before an engine of advanced-alchemy is open: it would be closed while the worker still drains."""
     for plugin in app.plugins:
@@ -182,4 +218,7 @@ def _check_order(app: Litestar) -> None:
         for config in configs if isinstance(configs, Sequence) else (configs,):
             key = getattr(config, "engine_app_state_key", None)
             if isinstance(key, str) and key not in app.state:
-                raise ImproperlyConfiguredException("list SQLAlchemyPlugin before WorkflowPlugin")
+                raise ImproperlyConfiguredException(
+                    "list SQLAlchemyPlugin before WorkflowPlugin: "
+                    "plugins=[SQLAlchemyPlugin(...), WorkflowPlugin(...)]; its engine would close while work is under way"
+                )

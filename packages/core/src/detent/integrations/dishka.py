@@ -45,6 +45,7 @@ from dishka import (
     from_context,
     provide,
 )
+from dishka.entities.component import Component
 from dishka.exceptions import ExitError, NoFactoryError
 from dishka.integrations.base import default_parse_dependency
 
@@ -116,22 +117,39 @@ class RuntimeSlot:
         self.runtime: WorkflowRuntime | None = None
 
 
-def bind_runtime(container: AsyncContainer, runtime: WorkflowRuntime) -> None:
+def bind_runtime(
+    container: AsyncContainer, runtime: WorkflowRuntime, *, component: Component = DEFAULT_COMPONENT
+) -> None:
     """Let `container`, and all scopes inside it, give this runtime and services over it.
 
-    Raises `DetentError` when no provider of the container is a `WorkflowProvider`, or when it gives another runtime, which
-    is still running: half of the application would work on the wrong store.
+    A container serves one runtime, or several in a `component` each, with a provider in each:
+    `WorkflowProvider().to_component("billing")`. Raises `DetentError` when no provider of the component is a
+    `WorkflowProvider`, or when it gives another runtime, which is still running: half of the application would work on the
+    wrong store.
     """
     try:
-        slot = container.get_sync(RuntimeSlot)
+        slot = container.get_sync(RuntimeSlot, component)
     except NoFactoryError as error:
         raise DetentError(
             "the container has no WorkflowProvider",
             hint="make it so: make_async_container(YourProvider(), ..., WorkflowProvider(...)), with ours last",
         ) from error
     if slot.runtime is not None and slot.runtime is not runtime and slot.runtime.is_running:
-        raise DetentError("the container gives another runtime already", hint="one container serves one runtime")
+        hint = (
+            "one container serves one runtime, or each that has a name in a component of that name: "
+            'WorkflowProvider().to_component("billing")'
+        )
+        raise DetentError("the container gives another runtime already", hint=hint)
     slot.runtime = runtime
+
+
+def component_for(container: AsyncContainer, name: str) -> Component:
+    """The component in which a container keeps the runtime of that name: one of that name where it has it, else the usual one."""
+    try:
+        container.get_sync(RuntimeSlot, name)
+    except NoFactoryError:
+        return DEFAULT_COMPONENT
+    return name
 
 
 class WorkflowProvider(Provider):

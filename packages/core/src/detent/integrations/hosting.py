@@ -4,19 +4,23 @@ Of the web frameworks' packages this is what they have in common; none of it kno
 """
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, get_args
 
-from dishka import AsyncContainer, Provider, Scope, make_async_container
+from dishka import DEFAULT_COMPONENT, AsyncContainer, Provider, Scope, make_async_container
+from dishka.entities.component import Component
 from dishka.provider import BaseProvider
 
 from detent.clock import Clock
 from detent.definition.model import WorkflowDefinition
 from detent.errors import NotStarted
 from detent.flows.book import FlowBook
-from detent.integrations.dishka import DishkaInjector, WorkflowProvider, bind_runtime
+from detent.integrations.discovery import discovered
+from detent.integrations.dishka import DishkaInjector, WorkflowProvider, bind_runtime, component_for
+from detent.integrations.modules import BROUGHT, Part, WorkflowModule, united
+from detent.integrations.several import Claim
 from detent.json_values import JsonObject
 from detent.registry.registry import Registry
 from detent.runtime.observers import WorkflowObserver
@@ -37,10 +41,19 @@ MakesTriggers: TypeAlias = Callable[[WorkflowService], TriggerService]
 """Makes the triggers' service over the running runtime: `lambda workflows: TriggerService(workflows, book, triggers)`."""
 
 
+Placement: TypeAlias = Literal["asgi", "external"]
+"""Where workers are: in every web process, or in processes of their own."""
+
+DEFAULT_NAME = "workflows"
+"""What a runtime is called that needs no name, because it is the only one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeConfig:
     """The workflows of an application, and what of Detent it wants to run in its process."""
 
+    name: str = DEFAULT_NAME
+    """What this runtime is called, where an application has several."""
     store: Store | None = None
     """Where instances live. `None` takes the whole runtime from the container, which then starts and stops it."""
     definitions: Sequence[WorkflowDefinition] = ()
@@ -57,6 +70,10 @@ class RuntimeConfig:
     """What `@guard` marked: guards of events. Guards of routes stand in `controllers`."""
     observers: Sequence[WorkflowObserver] = ()
     """Told after each commit."""
+    modules: Sequence[WorkflowModule] = ()
+    """Parts of the application that bring what stands above and below by themselves."""
+    discover: str | Sequence[str] = ()
+    """A package, or several, that is imported with all its modules; what these declare is taken: `"myapp.workflows"`."""
     subscribers: Sequence[Any] = ()
     """What `@subscriber` marked: who hears of published messages; a process with a worker delivers."""
     retention: Sequence[RetentionPolicy] = ()
@@ -73,31 +90,70 @@ class RuntimeConfig:
     """What the private container provides to commands and guards."""
     triggers: MakesTriggers | None = None
     """Makes the service of triggers, once the runtime runs and before a worker does."""
-    worker: bool | WorkerConfig = False
-    """Whether this process works: advances runs, fires due timeouts, delivers messages, applies retention policies. Without,
-    another must. Any number of processes may.
+    worker: Placement | WorkerConfig = "external"
+    """Where runs are advanced, due timeouts fired, messages delivered and retention policies applied: `"asgi"` in this process,
+    and so in every web process, `"external"` in processes of their own. `WorkerConfig(...)` is `"asgi"`, and says how. Any
+    number of processes may.
     """
+    setup_dishka: bool = False
+    """Whether handlers of requests get their `FromDishka[...]` from this container too."""
 
     @property
     def fault(self) -> str | None:
         """What contradicts itself, or `None`."""
-        parts = (self.definitions, self.commands, self.guards, self.observers, self.subscribers, self.retention)
+        parts = (
+            *(self.definitions, self.commands, self.guards, self.observers, self.subscribers, self.retention),
+            *(self.modules, self.discover),
+        )
         if self.store is None and (any(parts) or self.flows is not None or self.adopts is not None):
             return (
                 "without `store` the runtime comes from the container, whole; pass `store`, "
-                "or give definitions, commands, flows, guards, observers, subscribers, retention and adopts to the runtime "
-                "that the container makes"
+                "or give definitions, commands, flows, guards, observers, subscribers, retention, adopts, and what modules "
+                "and discovery would bring, to the runtime that the container makes"
             )
         if self.container is not None and self.providers:
             return "`providers` are for the private container; give them to make_async_container() when passing `container`"
+        if not isinstance(self.worker, WorkerConfig) and self.worker not in get_args(Placement):
+            return (
+                f'`worker` is {self.worker!r}: say worker="asgi" for a worker in every web process, worker="external" for '
+                "processes of their own, or worker=WorkerConfig(...)"
+            )
         return None
+
+    def claims(self) -> Iterator[Claim]:
+        """What no other runtime of the application may have, too."""
+        yield Claim(("name", self.name), f"are called {self.name!r}", "WorkflowConfig(name=...) names one")
+        if self.store is not None:
+            yield Claim(("store", id(self.store)), "have the same store", "give each a store of its own")
+        if self.setup_dishka:
+            yield Claim(("requests",), "have setup_dishka=True", "one container can serve the requests, say it of one")
+
+    def gathered(self) -> Self:
+        """The same, with all that its modules bring, and that is discovered, listed in it.
+
+        What is to be discovered is imported here. Raises `RegistrationInvalid` for what two bring differently.
+        """
+        if not self.modules and not self.discover:
+            return self
+        own = WorkflowModule("", **{name: getattr(self, name) for name in BROUGHT}, imports=self.modules)
+        every = united([Part(type(self).__name__, own), *discovered(self.discover)])
+        brought = {name: getattr(every, name) for name in BROUGHT}
+        if self.container is not None:
+            # It was made with what they provide.
+            brought["providers"] = ()
+        return replace(self, modules=(), discover=(), **brought)
+
+    @property
+    def expects_flows(self) -> bool:
+        """Whether there are flows, or there may be some that modules or discovery bring."""
+        return self.flows is not None or bool(self.modules or self.discover)
 
     @property
     def worker_config(self) -> WorkerConfig | None:
-        """How the worker runs, or `None` when none does."""
+        """How the worker of this process runs, or `None` where it has none."""
         if isinstance(self.worker, WorkerConfig):
             return self.worker
-        return WorkerConfig() if self.worker else None
+        return WorkerConfig() if self.worker == "asgi" else None
 
     @property
     def every_definition(self) -> list[WorkflowDefinition]:
@@ -140,10 +196,10 @@ async def container_for(
 
 def private_container(config: RuntimeConfig, *further: BaseProvider) -> AsyncContainer:
     """A container of the providers in `config`, of the classes among its commands and guards that those do not provide,
-    of the flows' service, and of the workflows' own provider, which comes last unless it is among them.
+    of the flows' service, and of the workflows' own provider, which comes last, whoever brings it.
     """
     flows = [] if config.flows is None else [_flows_provider(config.flows)]
-    providers = [*flows, *config.providers, *further]
+    providers = sorted([*flows, *config.providers, *further], key=lambda each: isinstance(each, WorkflowProvider))
     provided = {factory.provides.type_hint for provider in providers for factory in provider.factories}
     missing = [made for made in _classes(config) if made not in provided]
     if not any(isinstance(provider, WorkflowProvider) for provider in providers):
@@ -156,8 +212,9 @@ def private_container(config: RuntimeConfig, *further: BaseProvider) -> AsyncCon
 @asynccontextmanager
 async def running(config: RuntimeConfig, container: AsyncContainer) -> AsyncIterator[WorkflowRuntime]:
     """The runtime that `config` describes, or without a store, the one that the container owns, starts and stops."""
+    component = component_for(container, config.name)
     if config.store is None:
-        yield await container.get(WorkflowRuntime)
+        yield await container.get(WorkflowRuntime, component)
         return
     runtime = WorkflowRuntime(
         store=config.store,
@@ -172,7 +229,7 @@ async def running(config: RuntimeConfig, container: AsyncContainer) -> AsyncIter
         injector=DishkaInjector(container),
         settings=config.settings,
     )
-    bind_runtime(container, runtime)
+    bind_runtime(container, runtime, component=component)
     async with runtime:
         yield runtime
 
@@ -181,16 +238,22 @@ class Hosted(Generic[C]):
     """The workflows of one application while it runs: what the packages of web frameworks inherit their lifespan from."""
 
     def __init__(self, config: C) -> None:
-        self._config = config
+        self._config = config.gathered()
         self._runtime: WorkflowRuntime | None = None
         self._container: AsyncContainer | None = None
+        self._component: Component = DEFAULT_COMPONENT
         self._worker: Worker | None = None
         self._triggers: TriggerService | None = None
 
     @property
     def config(self) -> C:
-        """What the application said."""
+        """What the application said, with what its modules and discovery bring."""
         return self._config
+
+    @property
+    def name(self) -> str:
+        """What the runtime is called among those of the application."""
+        return self._config.name
 
     @property
     def runtime(self) -> WorkflowRuntime:
@@ -210,6 +273,10 @@ class Hosted(Generic[C]):
         if self._triggers is None:
             raise NotStarted
         return self._triggers
+
+    async def service_from(self, of_request: AsyncContainer) -> WorkflowService:
+        """The service that the container of a request has, where that comes from the container of this runtime."""
+        return await of_request.get(WorkflowService, self._component)
 
     @asynccontextmanager
     async def hosting(
@@ -231,6 +298,7 @@ class Hosted(Generic[C]):
             if wanted := self._config.worker_config:
                 self._worker = await stack.enter_async_context(wanted.worker(runtime))
             self._runtime, self._container = runtime, container
+            self._component = component_for(container, self.name)
             try:
                 yield container
             finally:

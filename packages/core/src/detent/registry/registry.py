@@ -18,7 +18,8 @@ Target = TypeVar("Target", bound=Callable[..., Any])
 
 HANDLER_MARK = "__detent_handler__"
 """What marks the handler of a flow, which is taken for a command by mistake."""
-_MARK = "__detent_declared__"
+DECLARED_MARK = "__detent_declared__"
+"""What marks a command or a guard."""
 
 DEFAULT_QUEUE = "default"
 """The queue of commands that name none."""
@@ -123,7 +124,7 @@ class Registry:
                 self._add_marked(item)
 
     def _add_marked(self, item: Any) -> None:
-        mark = getattr(item, _MARK, None)
+        mark = getattr(item, DECLARED_MARK, None)
         shown = getattr(item, "__name__", None) or repr(item)
         if hasattr(item, HANDLER_MARK):
             hint = "give it to a FlowBook(handlers=…), and the runtime commands=book.commands"
@@ -193,14 +194,14 @@ def _queue_name(name: str, queue: object) -> str:
 
 def _marker(mark: _Declared) -> Callable[[Target], Target]:
     def decorate(target: Target) -> Target:
-        setattr(target, _MARK, mark)
+        setattr(target, DECLARED_MARK, mark)
         return target
 
     return decorate
 
 
 def _declared_options(target: Callable[..., Any]) -> CommandOptions:
-    mark = getattr(target, _MARK, None)
+    mark = getattr(target, DECLARED_MARK, None)
     options = mark.options if isinstance(mark, _Declared) else None
     return options or CommandOptions()
 

@@ -18,7 +18,8 @@ Deliver: TypeAlias = Callable[[Delivery], Awaitable[None]]
 """Takes one delivery; what it raises makes it fail. It may be called again with one it has taken already."""
 Target = TypeVar("Target", bound=Callable[..., Any])
 
-_MARK = "__detent_subscriber__"
+SUBSCRIBER_MARK = "__detent_subscriber__"
+"""What marks a subscriber."""
 _HINT = '@subscriber("order.*")'
 _TIMEOUT = timedelta(seconds=30)
 
@@ -57,7 +58,7 @@ def subscriber(
         longest = timeout_option(chosen, timeout) or _TIMEOUT
         found = Subscriber(chosen, patterns, target, retry_option(chosen, retry), longest)
         _check(found)
-        setattr(target, _MARK, found)
+        setattr(target, SUBSCRIBER_MARK, found)
         return target
 
     return decorate
@@ -85,7 +86,7 @@ class Subscribers:
         return tuple(name for name, one in self._by_name.items() if one.hears(topic))
 
     def _add(self, item: Any) -> None:
-        found = item if isinstance(item, Subscriber) else getattr(item, _MARK, None)
+        found = item if isinstance(item, Subscriber) else getattr(item, SUBSCRIBER_MARK, None)
         if not isinstance(found, Subscriber):
             raise RegistrationInvalid(_called(item), "it is no subscriber", hint=f"mark it with {_HINT}")
         _check(found)
