@@ -1,6 +1,6 @@
 """What happens to an instance on a server, as it comes: server-sent events, asked for again where the stream ended."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import httpx
 
@@ -11,7 +11,7 @@ _OVER = 204
 """The status that says that nothing more will come."""
 
 
-async def follow(sender: Sender, path: str, after: int) -> AsyncIterator[HistoryEntryView]:
+async def follow(sender: Sender, path: str, after: int) -> AsyncGenerator[HistoryEntryView, None]:
     """The entries after `after`, in order, each once, until nothing more will come.
 
     A stream that ends or breaks off is opened again where it stood. Raises as `Sender.send`.

@@ -1,6 +1,6 @@
 """One instance on a server, as a client sees it."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from datetime import timedelta
 from typing import Literal, Protocol
 from urllib.parse import quote
@@ -131,7 +131,7 @@ class RemoteHandle:
         more = {} if before is None else {"before": before}
         return _HISTORY.validate_json(await self._get("history", limit=limit, **more))
 
-    def changes(self, *, after: int = 0) -> AsyncIterator[HistoryEntryView]:
+    def changes(self, *, after: int = 0) -> AsyncGenerator[HistoryEntryView, None]:
         """What happens to it, entry by entry as it comes, each once: `async for entry in handle.changes()`.
 
         It begins behind the entry of the sequence `after`, and is over when the instance has ended. A stream that broke off is
