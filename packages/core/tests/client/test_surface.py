@@ -28,7 +28,10 @@ NO_ROUTE = {
     "rearm": "the route that retries fires a timeout that was tried in vain",
 }
 """Verbs of handles that the client lacks, and why."""
-OF_ITS_OWN = {"get_runs": "what `service.runs.for_instance` answers"}
+OF_ITS_OWN = {
+    "get_runs": "what `service.runs.for_instance` answers",
+    "changes": "in the application's own process observers hear of them",
+}
 SPREAD: Mapping[str, Mapping[str, Any]] = {"manner": get_type_hints(Manner), "where": get_type_hints(Where)}
 """Options that stand behind two asterisks."""
 

@@ -1,6 +1,6 @@
 """One instance on a server, as a client sees it."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from datetime import timedelta
 from typing import Literal, Protocol
 from urllib.parse import quote
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from detent.client.following import follow
 from detent.client.problems import AnswerRefused
 from detent.client.sending import Sender
 from detent.client.waiting import Goal, Waiting
@@ -129,6 +130,15 @@ class RemoteHandle:
         """Up to `limit` (1 to 100) entries of what happened to it, the newest first; with `before`, older ones than that."""
         more = {} if before is None else {"before": before}
         return _HISTORY.validate_json(await self._get("history", limit=limit, **more))
+
+    def changes(self, *, after: int = 0) -> AsyncGenerator[HistoryEntryView, None]:
+        """What happens to it, entry by entry as it comes, each once: `async for entry in handle.changes()`.
+
+        It begins behind the entry of the sequence `after`, and is over when the instance has ended. A stream that broke off is
+        opened again where it stood. A server that does not answer at all is `ServerUnreachable` in the end: go on from the
+        last sequence that came.
+        """
+        return follow(self._client.sender, self._path("changes"), after)
 
     async def get_runs(self, *, limit: int = 50) -> list[RunView]:
         """Up to `limit` (1 to 100) of its durable transitions with how far they came, the newest first."""

@@ -41,8 +41,10 @@ class Sender:
         body: Mapping[str, JsonValue] | None = None,
         key: str | None = None,
         at_most_once: bool = False,
+        stream: bool = False,
     ) -> httpx.Response:
-        """The answer. Raises what it tells of as an error of ours, and `ServerUnreachable`.
+        """The answer; as a `stream` it is to be read, and closed. Raises what it tells of as an error of ours, and
+        `ServerUnreachable`.
 
         What `at_most_once` says of is sent again only where it was surely not carried out. Everything else has to be such
         that a second request does nothing more than the first.
@@ -53,16 +55,23 @@ class Sender:
         attempts, lost = 0, False
         while True:
             attempts += 1
-            answer = await self._attempt(request)
+            answer = await self._attempt(request, stream)
             lost = lost or _may_be_done(answer)
             last = self._retry.exhausted(attempts) or (at_most_once and lost)
             if last or not _is_passing(answer):
                 return _checked(answer, request, key, lost=lost)
             await self._pause(attempts, answer)
 
-    async def _attempt(self, request: httpx.Request) -> Answer:
+    async def rest(self) -> None:
+        """Wait as long as before a second attempt."""
+        await self.timing.pause(self._retry.delay(1).total_seconds())
+
+    async def _attempt(self, request: httpx.Request, stream: bool) -> Answer:
         try:
-            return await self._http.send(request)
+            answer = await self._http.send(request, stream=stream)
+            if stream and answer.status_code != 200:
+                await answer.aread()
+            return answer
         except httpx.TransportError as error:
             return error
 
