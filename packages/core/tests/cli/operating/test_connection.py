@@ -34,7 +34,7 @@ PLACES = ("list", "doctor", "definitions", "runs", "parked")
 def test_without_a_runtime_it_says_what_to_name(detent: Detent, command: str):
     result = detent(command)
     assert result.exit_code == 2
-    assert "--app MODULE:RUNTIME or --database URL" in " ".join(result.stderr.split())
+    assert "--app MODULE:RUNTIME or --database URL" in " ".join(result.stderr.replace("│", " ").split())
 
 
 def test_the_database_alone_lists_and_shows(detent: Detent, claims: Claims, monkeypatch: pytest.MonkeyPatch):
@@ -177,7 +177,7 @@ def test_a_store_that_is_not_there_is_said_in_a_sentence(
     monkeypatch.setattr("detent.cli.stores.entry_points", lambda group: offered)
     result = detent("list", "--database", "postgres://host/db")
     assert result.exit_code == 1
-    assert says in " ".join(result.stderr.split())
+    assert says in " ".join(result.stderr.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
@@ -196,6 +196,6 @@ def test_a_store_that_is_not_there_is_said_in_a_sentence(
 def test_what_is_wrong_is_said_in_a_sentence(detent: Detent, claims: Claims, arguments: tuple[str, ...], says: str):
     result = detent("list", *arguments)
     assert result.exit_code == 1
-    assert says in " ".join(result.stderr.split())
+    assert says in " ".join(result.stderr.replace("│", " ").split())
     assert "secret" not in result.output
     assert "Traceback" not in result.output

@@ -96,15 +96,15 @@ def test_what_it_does_not_take_is_refused_in_a_sentence(detent: Detent, schedule
 def test_to_fire_one_needs_the_application(detent: Detent, schedules: Callable[..., Any]):
     result = detent("schedules", "fire", "nightly", *DATABASE)
     assert result.exit_code == 1
-    assert "--app MODULE:RUNTIME, or the variable DETENT_RUNTIME" in " ".join(result.stderr.split())
+    assert "--app MODULE:RUNTIME, or the variable DETENT_RUNTIME" in " ".join(result.stderr.replace("│", " ").split())
     assert schedules("history", "nightly") == {"invocations": [], "before": None}
 
 
 def test_an_application_that_binds_no_triggers_says_what_is_missing(detent: Detent, schedules: Callable[..., Any]):
     unbound = detent("schedules", "fire", "called", "--payload", "{}", "--app", "office:made")
-    assert "make TriggerService(service, book, triggers)" in " ".join(unbound.stderr.split())
+    assert "make TriggerService(service, book, triggers)" in " ".join(unbound.stderr.replace("│", " ").split())
     without = detent("schedules", "pause", "nightly", "--app", "office:without_triggers")
-    assert "the application's runtime has no triggers" in " ".join(without.stderr.split())
+    assert "the application's runtime has no triggers" in " ".join(without.stderr.replace("│", " ").split())
     assert (unbound.exit_code, without.exit_code) == (1, 1)
 
 

@@ -94,7 +94,9 @@ def test_to_make_to_revoke_and_to_use_one_needs_the_application(detent: Detent, 
     for arguments in asked:
         result = detent("tokens", *arguments, *DATABASE, stdin=made["token"])
         assert result.exit_code == 1
-        assert "--app MODULE:RUNTIME, or the variable DETENT_RUNTIME" in " ".join(result.stderr.split())
+        assert "--app MODULE:RUNTIME, or the variable DETENT_RUNTIME" in " ".join(
+            result.stderr.replace("│", " ").split()
+        )
     assert detent("tokens", "validate", stdin=made["token"]).exit_code == 0
 
 
