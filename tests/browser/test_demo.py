@@ -18,6 +18,13 @@ async def test_an_order_is_made_and_an_event_moves_it_in_the_diagram(visitor: Vi
     await visitor.drawn_in("exportable")
 
 
+async def test_a_diagram_is_looked_at_by_itself(visitor: Visitor):
+    await visitor.goes("/definition?workflow=order")
+    await visitor.page.get_by_role("link", name="The diagram by itself").click()
+    await visitor.page.locator("#picture svg").get_by_text("export_failed").first.wait_for()
+    await visitor.shoot("diagram")
+
+
 async def test_an_open_page_shows_what_somebody_else_does(visitor: Visitor, demo: Demo):
     made = await demo.announce()
     await visitor.goes(f"/instances/{made.id}")

@@ -79,15 +79,18 @@ class Visitor:
         await self.page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
 
     async def faults(self) -> list[str]:
-        """What axe-core finds, however slight, where it was given as a script; and whether the page is wider than the window."""
+        """What axe-core finds, however slight, where it was given as a script."""
         report = await self.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-        told = [
+        return [
             f"{one['id']} ({one['impact']}): {node['html']} {node['failureSummary']}"
             for one in report["violations"]
             for node in one["nodes"]
         ]
-        width = await self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        return [*told, *([f"{width} pixels too wide"] if width > 0 else [])]
+
+    async def overflow(self) -> int:
+        """By how many pixels the page is wider than the window."""
+        wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        return int(await self.page.evaluate(wider))
 
     def _hear(self, message: ConsoleMessage) -> None:
         told = f"status of {self._expected}" in message.text if self._expected else False

@@ -29,7 +29,7 @@ class StateCount:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """What went through lately, of one workflow or of all of them."""
+    """What went through one workflow lately."""
 
     moved: int
     """Instances to which anything happened in the last hour."""

@@ -15,7 +15,7 @@ from detent.store.records import WorkflowInstance
 from detent.triggers.trigger import CronTrigger, Trigger
 from detent_dashboard.fields import Field, fields_of, json_of
 from detent_dashboard.pages.instance import sequence_in
-from detent_dashboard.pages.schedules import FAILED, TURNED_AWAY, counted, triggers_of, waits_for
+from detent_dashboard.pages.schedules import FAILED, TURNED_AWAY, counted, triggers_of, troubles, waits_for
 from detent_dashboard.refusals import not_there, told
 from detent_dashboard.visit import Visit, confirmed_reason
 
@@ -61,7 +61,7 @@ async def _shown(
         typed=typed or {},
         one=one,
         waits_for=waits_for(one.trigger),
-        troubles=[each for each in await service.problems() if each.path == one.name],
+        troubles=(await troubles(service, [one]))[one.name],
         statistics=[
             (span, each, counted(each, FAILED), counted(each, TURNED_AWAY))
             for span, each in (("24 h", day), ("ever", ever))

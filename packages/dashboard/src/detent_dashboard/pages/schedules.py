@@ -68,7 +68,7 @@ async def schedules(visit: Visit) -> Response:
         problem=problem,
         asked=asked,
         rows=[await _at_a_glance(service, one) for one in shown],
-        troubles=await _troubles(service, shown),
+        troubles=await troubles(service, shown),
         kinds=KINDS,
         states=get_args(TriggerState),
         further=visit.to("schedules", **asked, skip=skip + LIMIT) if len(found) > skip + LIMIT else None,
@@ -99,7 +99,7 @@ async def _at_a_glance(service: TriggerService, one: RegisteredTrigger) -> Sched
     return Schedule(one, last[0] if last else None, await service.statistics(one.id))
 
 
-async def _troubles(service: TriggerService, shown: Sequence[RegisteredTrigger]) -> Mapping[str, Sequence[Problem]]:
+async def troubles(service: TriggerService, shown: Sequence[RegisteredTrigger]) -> Mapping[str, Sequence[Problem]]:
     """What keeps those that are shown from firing, by their names."""
     problems = await service.problems()
     return {one.name: [each for each in problems if each.path == one.name] for one in shown}
