@@ -179,7 +179,8 @@ class LitestarDoor(Door):
     mounts_with_a_policy = (detent_litestar.Probes, detent_litestar.Tokens)
 
     def host_of(self, client: Client) -> Hosted[Any]:
-        return client.app.plugins.get(WorkflowPlugin)
+        plugin: WorkflowPlugin = client.app.plugins.get(WorkflowPlugin)
+        return plugin
 
     def mounted(self, client: Client) -> set[tuple[str, str]]:
         ours = [

@@ -4,6 +4,7 @@ from typing import Any
 
 from detent.service.http.operations import OPERATIONS
 from tests.contract.doors import DOORS, Door
+from tests.contract.full import full
 
 
 async def operations(door: Door, **routes: Any) -> dict[str, dict[str, Any]]:
@@ -29,8 +30,15 @@ async def test_every_operation_has_its_id_its_place_and_its_words(door):
         assert told["tags"] == ["workflows"]
 
 
+async def everything(door: Door) -> dict[str, dict[str, Any]]:
+    """Every operation in the document of an application that mounts all there are."""
+    async with full(door) as shop:
+        document = (await shop.client.get(door.documents)).json()
+    return {told["operationId"]: told for item in document["paths"].values() for told in item.values()}
+
+
 async def test_statuses_parameters_and_headers_are_the_same_at_every_door():
-    documents = [await operations(door) for door in DOORS]
+    documents = [await everything(door) for door in DOORS]
     said = [
         {
             name: (

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import pytest
 
 from detent import MemoryStore, State, WorkflowDefinition
@@ -68,6 +69,14 @@ async def test_a_worker_that_has_stopped_is_told_of(door):
         answer = await client.get("/health/ready")
         await door.host_of(client).worker.__aenter__()
     assert answer.json() == {"ok": False, "failing": ["worker"]}
+
+
+async def test_a_process_that_stops_is_not_ready_any_more(door):
+    async with door.serve(probes={}) as client:
+        before = await client.get("/health/ready")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=client.app), base_url="http://shop.test") as late:
+        after, alive = await late.get("/health/ready"), await late.get("/health/live")
+    assert (before.status_code, after.json(), alive.status_code) == (200, {"ok": False, "failing": ["runtime"]}, 200)
 
 
 async def test_guards_hold_for_probes(door):

@@ -11,6 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -40,11 +41,11 @@ class Asked:
 
     def __init__(self, shop: Full, document: dict[str, Any], there: dict[str, str]) -> None:
         schema = schemathesis.openapi.from_dict(document)
-        found = [result.ok() for result in schema.get_all_operations()]
+        found: list[Any] = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
         self.operations = {operation.definition.raw["operationId"]: operation for operation in found}
         self._shop, self._there = shop, there
 
-    async def answer(self, case: schemathesis.Case, there: bool) -> httpx.Response:
+    async def answer(self, case: schemathesis.Case[Any], there: bool) -> httpx.Response:
         """What a request is answered; about something that is `there`, or about what the case thought of."""
         if there and not case.path.startswith("/webhooks"):
             case.path_parameters |= {name: self._there[name] for name in case.path_parameters if name in self._there}

@@ -1,6 +1,7 @@
 """Resume tokens: what operators do about them, and the door for who holds one."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ async def test_what_is_no_execution_has_no_tokens(door):
         bodies = {"generate_token": {"step": "ask"}, "validate_token": {"token": "x"}, "revoke_token": {"hash": "x"}}
         for where, code in ((await create(shop.client), "unknown_flow"), (f"/{new_id()}", "instance_not_found")):
             for operation in TOKEN_OPERATIONS.values():
-                said = {"json": bodies[operation.name]} if operation.method == "POST" else {}
+                said: dict[str, Any] = {"json": bodies[operation.name]} if operation.method == "POST" else {}
                 url = url_of(operation, instance_id=where[-36:])
                 answer = await shop.client.request(operation.method, url, **said)
                 assert (answer.status_code, answer.json()["code"]) == (404, code), operation.name

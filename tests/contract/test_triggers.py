@@ -1,5 +1,7 @@
 """What operators can do about triggers over HTTP."""
 
+from typing import Any
+
 import pytest
 
 from detent.ids import new_id
@@ -79,7 +81,7 @@ async def test_a_trigger_that_is_not_there_is_404(door, name):
     async with full(door) as shop:
         for operation in TRIGGER_OPERATIONS.values():
             if "{trigger}" in operation.path:
-                said = {"json": {}} if operation.method == "POST" else {}
+                said: dict[str, Any] = {"json": {}} if operation.method == "POST" else {}
                 answer = await shop.client.request(operation.method, url_of(operation, trigger=name), **said)
                 assert (answer.status_code, answer.json()["code"]) == (404, "unknown_trigger"), operation.name
 

@@ -19,6 +19,7 @@ from detent.flows import Flow, FlowBook, Step, handler, success
 from detent.ids import new_id
 from detent.integrations.dishka import DishkaInjector, WorkflowProvider
 from detent.service.flows import FlowService
+from detent.service.http.operations import OPERATIONS
 from detent.testing.clock import FakeClock
 from detent_fastapi import (
     AllowAll,
@@ -354,6 +355,21 @@ async def test_the_routes_can_be_included_by_hand_in_a_router_of_the_application
     assert (made.status_code, found.status_code) == (201, 200)
     assert made.headers["location"].startswith("/api/flows/instances/")
     assert "open to everybody" in caplog.text
+
+
+async def test_two_sets_of_routes_do_not_clash():
+    app = FastAPI()
+    setup_workflows(app, hello(providers=[App()], routes=WorkflowRoutes(policy=AllowAll(), websockets=True)))
+    second = WorkflowRoutes(policy=AllowAll(), path="/shop", operation_id_prefix="shop", websockets=True)
+    app.include_router(workflow_router(second, [HELLO]))
+    async with serving(app) as client:
+        made = await client.post("/workflows/instances", json={"workflow": "hello"})
+        found = await client.get(f"/shop/instances/{made.json()['id']}")
+        document = (await client.get("/openapi.json")).json()
+    ids = [told["operationId"] for item in document["paths"].values() for told in item.values()]
+    assert found.status_code == 200
+    assert len(set(ids)) == len(ids) == 2 * len(OPERATIONS)
+    assert app.url_path_for("shop:list_definitions") == "/shop/definitions"
 
 
 def test_routes_and_webhooks_without_a_policy_are_refused():

@@ -2,9 +2,11 @@
 
 import httpx
 import pytest
+from litestar import Litestar
 
 from detent import WorkflowDefinition, command
-from detent_litestar import AllowAll, Controllers
+from detent.service.http.operations import OPERATIONS
+from detent_litestar import AllowAll, Controllers, WorkflowPlugin, workflow_router
 
 Client = httpx.AsyncClient
 
@@ -20,6 +22,19 @@ async def create(client: Client, **body) -> str:
     answer = await client.post("/workflows/instances", json={"workflow": "order", **body})
     assert answer.status_code == 201, answer.text
     return answer.headers["location"]
+
+
+async def test_two_sets_of_routes_do_not_clash(serve, configured):
+    plugin = WorkflowPlugin(configured(controllers=Controllers(policy=AllowAll(), websockets=True)))
+    second = Controllers(policy=AllowAll(), path="/shop", operation_id_prefix="shop", websockets=True)
+    app = Litestar([workflow_router(second, plugin)], logging_config=None, plugins=[plugin])
+    async with serve(app) as client:
+        found = await client.get((await create(client)).replace("/workflows", "/shop"))
+        document = (await client.get("/schema/openapi.json")).json()
+    ids = [told["operationId"] for item in document["paths"].values() for told in item.values()]
+    assert found.status_code == 200
+    assert len(set(ids)) == len(ids) == 2 * len(OPERATIONS)
+    assert app.route_reverse("shop:list_definitions") == "/shop/definitions"
 
 
 async def test_creating_answers_201_with_the_instance_and_where_it_is(shop):

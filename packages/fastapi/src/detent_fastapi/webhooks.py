@@ -11,6 +11,7 @@ from detent.service.http.errors import NotTaken, TurnedAway
 from detent.service.http.webhooks import (
     CALL_ERRORS,
     DESCRIBE,
+    DESCRIBE_ERRORS,
     RECEIVE,
     StartedView,
     TriggerView,
@@ -67,7 +68,7 @@ def webhook_router(config: Webhooks, *, runtime: str | None = None) -> APIRouter
             operation_id=f"{prefix}_describe",
             summary="Describe a trigger",
             description=DESCRIBE,
-            responses=problems([404], CALL_ERRORS),
+            responses=problems(DESCRIBE_ERRORS, CALL_ERRORS),
             route_class_override=route_for("webhook_info"),
         )
     return router

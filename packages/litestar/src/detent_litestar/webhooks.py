@@ -15,6 +15,7 @@ from detent.service.http.problems import PROBLEM_JSON, ProblemAnswer
 from detent.service.http.webhooks import (
     CALL_ERRORS,
     DESCRIBE,
+    DESCRIBE_ERRORS,
     RECEIVE,
     StartedView,
     TriggerView,
@@ -100,7 +101,7 @@ def _info(config: Webhooks) -> HTTPRouteHandler:
         operation_id=f"{prefix}_describe",
         summary="Describe a trigger",
         description=DESCRIBE,
-        responses={404: _error(404)},
+        responses={status: _error(status) for status in DESCRIBE_ERRORS},
     )(describe)
 
 

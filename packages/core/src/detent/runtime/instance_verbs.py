@@ -204,5 +204,6 @@ def _state_of(machine: Machine, entry: str) -> str:
     entries = machine.definition.entries
     if entry not in entries:
         reason = f"is {entry!r}, and version {machine.version} of {machine.workflow!r} has no entry of that name"
-        raise InvalidValue("entry", reason, hint=did_you_mean(str(entry), entries))
+        hint = did_you_mean(str(entry), entries) or "leave it out to begin in the initial state"
+        raise InvalidValue("entry", reason, hint=hint)
     return entries[entry]

@@ -31,8 +31,15 @@ async def is_live(_: Ask) -> Answer[ProbeView]:
 
 async def is_ready(ask: Ask) -> Answer[ProbeView]:
     """Whether the process can do its work now: its runtime, the store, the workflows, and its worker if it has one."""
-    failing = [name for name, check in CHECKS.items() if not await _passes(name, check, ask.behind, ask.patience)]
+    failing = await _failing(ask.behind, ask.patience)
     return Answer(ProbeView(ok=not failing, failing=failing), 503 if failing else 200)
+
+
+async def _failing(behind: Behind, patience: float) -> list[str]:
+    if not await _passes("runtime", _runs, behind, patience):
+        # All else would be asked of it.
+        return ["runtime"]
+    return [name for name, check in CHECKS.items() if not await _passes(name, check, behind, patience)]
 
 
 async def _runs(behind: Behind) -> bool:
@@ -59,12 +66,11 @@ async def _worker_works(behind: Behind) -> bool:
 Check = Callable[[Behind], Awaitable[bool]]
 
 CHECKS: Mapping[str, Check] = {
-    "runtime": _runs,
     "store": _store_answers,
     "workflows": _workflows_run,
     "worker": _worker_works,
 }
-"""What has to be well, by the names that are told."""
+"""What has to be well beside the runtime, by the names that are told."""
 
 
 async def _passes(name: str, check: Check, behind: Behind, patience: float) -> bool:

@@ -77,6 +77,7 @@ CALL_ERRORS: Mapping[int, str] = {
 
 RECEIVE = "Start the trigger's flow with the body, JSON, or find the execution that the same call started before."
 DESCRIBE = "What the trigger takes."
+DESCRIBE_ERRORS = (400, 404)
 
 
 def answer_to_call(received: Received) -> Answer[StartedView] | ProblemAnswer:
