@@ -119,6 +119,11 @@ def test_what_is_imported_is_taken_where_it_was_declared_and_from_outside_not_at
     assert places() == ["shop.mine.mine"]
 
 
+def test_an_import_that_failed_and_was_caught_gives_no_names(written):
+    written(**{"shop.a": "try:\n    from no_such_thing import *\nexcept ImportError: ...\n" + dedent(CHARGE)})
+    assert places() == ["shop.a.charge"]
+
+
 def test_what_a_module_exports_by_name_is_taken_though_it_is_imported(written):
     written(**{"bank.charging": CHARGE, "shop.views": "from bank.charging import charge as pay\n__all__ = ['pay']\n"})
     assert places() == ["shop.views.pay"]
