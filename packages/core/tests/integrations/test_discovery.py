@@ -1,5 +1,6 @@
 """Discovery: what of a package is taken, in which order, and what is refused."""
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -193,6 +194,19 @@ def test_a_module_without_source_is_told(written, monkeypatch):
     monkeypatch.setattr("importlib.machinery.SourceFileLoader.get_source", lambda self, name: None)
     with pytest.raises(RegistrationInvalid, match="no source that tells what it imports"):
         places()
+
+
+def test_the_module_that_asks_gives_what_stands_above(written):
+    asks = """
+    from detent import MemoryStore
+    from detent.integrations.hosting import RuntimeConfig
+
+    found = RuntimeConfig(store=MemoryStore(), discover="shop").gathered().commands
+"""
+    below = CHARGE.replace("charge", "send")
+    written(**{"shop.app": CHARGE + asks + below, "shop.other": CHARGE.replace("charge", "other")})
+    found = importlib.import_module("shop.app").found
+    assert [one.__name__ for one in found] == ["charge", "other"]
 
 
 def test_a_single_module_may_be_named(written):
