@@ -194,7 +194,7 @@ async def test_a_parked_run_is_found_tells_why_and_goes_on_by_retry(door):
         raise ZeroDivisionError("no driver")
 
     parked = Parked()
-    parts = {"commands": [charge, deliver], "observers": [parked], "worker": True}
+    parts = {"commands": [charge, deliver], "observers": [parked], "worker": "asgi"}
     async with asyncio.timeout(30), door.serve(routes=OPERATING, **parts) as client:
         path = await create(client)
         accepted = await client.post(f"{path}/events/send", json={})

@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from dishka import FromDishka, Provider, Scope, provide
-from litestar import post
+from dishka import STRICT_VALIDATION, FromDishka, Provider, Scope, make_async_container, provide
+from dishka.integrations.litestar import setup_dishka
+from litestar import Litestar, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from detent import CommandContext, Observation, WorkflowDefinition, WorkflowObserver, WorkflowService, command
+from detent.integrations.dishka import WorkflowProvider
 from detent.testing.clock import FakeClock
-from detent_litestar import AllowAll, Controllers, WorkerConfig, WorkflowConfig
+from detent_litestar import AllowAll, Controllers, WorkerConfig, WorkflowConfig, WorkflowPlugin
 from detent_pg import PgStore
 from detent_pg.dishka import PgWorkflowProvider
 
@@ -145,3 +148,46 @@ async def test_the_worker_fires_what_is_due(serve, engine):
         clock.advance(days=1)
         await ended.event.wait()
         assert (await client.get(path)).json()["state"] == "late"
+
+
+@pytest.fixture
+async def beside(engine: AsyncEngine) -> AsyncIterator[PgStore]:
+    """A second store on the same database, in a schema of its own."""
+    store = PgStore(engine, schema="returns")
+    await store.upgrade()
+    yield store
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("DROP SCHEMA returns CASCADE")
+
+
+async def test_two_runtimes_share_a_database_and_a_container(serve, engine, beside):
+    container = make_async_container(
+        App(engine),
+        PgWorkflowProvider(),
+        WorkflowProvider().to_component("returns"),
+        validation_settings=STRICT_VALIDATION,
+    )
+    routes = Controllers(policy=AllowAll(), path="/returns", operation_id_prefix="returns")
+    returns = WorkflowConfig(
+        name="returns",
+        dependency_key="returns",
+        store=beside,
+        definitions=[SALE],
+        commands=[note],
+        controllers=routes,
+    )
+    sales = replace(config(engine), providers=())
+    app = Litestar(logging_config=None, plugins=[WorkflowPlugin(sales), WorkflowPlugin(returns)])
+    setup_dishka(container, app)
+    async with serve(app) as client:
+        sold, returned = [
+            (await client.post(f"{path}/instances", json={"workflow": "sale"})).headers["location"]
+            for path in ("/workflows", "/returns")
+        ]
+        for path in (sold, returned):
+            wrong = await client.post(f"{path}/events/note", json={"payload": "wrong"})
+            right = await client.post(f"{path}/events/note", json={"payload": path.split("/")[1]})
+            assert (wrong.status_code, right.status_code) == (500, 200)
+        assert (await client.get(returned.replace("/returns", "/workflows"))).status_code == 404
+    assert await noted(engine) == ["returns", "workflows"]
+    await container.close()

@@ -1,5 +1,6 @@
 """Discovery: what of a package is taken, in which order, and what is refused."""
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -119,6 +120,11 @@ def test_what_is_imported_is_taken_where_it_was_declared_and_from_outside_not_at
     assert places() == ["shop.mine.mine"]
 
 
+def test_an_import_that_failed_and_was_caught_gives_no_names(written):
+    written(**{"shop.a": "try:\n    from no_such_thing import *\nexcept ImportError: ...\n" + dedent(CHARGE)})
+    assert places() == ["shop.a.charge"]
+
+
 def test_what_a_module_exports_by_name_is_taken_though_it_is_imported(written):
     written(**{"bank.charging": CHARGE, "shop.views": "from bank.charging import charge as pay\n__all__ = ['pay']\n"})
     assert places() == ["shop.views.pay"]
@@ -188,6 +194,19 @@ def test_a_module_without_source_is_told(written, monkeypatch):
     monkeypatch.setattr("importlib.machinery.SourceFileLoader.get_source", lambda self, name: None)
     with pytest.raises(RegistrationInvalid, match="no source that tells what it imports"):
         places()
+
+
+def test_the_module_that_asks_gives_what_stands_above(written):
+    asks = """
+    from detent import MemoryStore
+    from detent.integrations.hosting import RuntimeConfig
+
+    found = RuntimeConfig(store=MemoryStore(), discover="shop").gathered().commands
+"""
+    below = CHARGE.replace("charge", "send")
+    written(**{"shop.app": CHARGE + asks + below, "shop.other": CHARGE.replace("charge", "other")})
+    found = importlib.import_module("shop.app").found
+    assert [one.__name__ for one in found] == ["charge", "other"]
 
 
 def test_a_single_module_may_be_named(written):

@@ -86,7 +86,10 @@ def _imports_in(node: ast.AST) -> Iterator[ast.ImportFrom]:
 def _names_given(found: ast.ImportFrom, module: ModuleType) -> Iterable[str]:
     if found.names[0].name != "*":
         return [alias.asname or alias.name for alias in found.names]
-    source = sys.modules[importlib.util.resolve_name("." * found.level + (found.module or ""), module.__package__)]
+    name = importlib.util.resolve_name("." * found.level + (found.module or ""), module.__package__)
+    if (source := sys.modules.get(name)) is None:
+        # It stands where it is not run, or failed and was caught.
+        return []
     public = [name for name in vars(source) if not name.startswith("_")]
     return getattr(source, "__all__", public)
 

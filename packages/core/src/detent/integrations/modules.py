@@ -125,15 +125,16 @@ def _check(parts: Iterable[Part]) -> None:
         for kind, name, thing in _brought(part):
             first, by = known.setdefault((kind, name), (thing, part.by))
             if first != thing:
-                raise RegistrationInvalid(
-                    name, f"{by} and {part.by} bring different {kind} of this name", hint=_HINTS.get(kind, _HINT)
-                )
+                what = kind if kind == _BOOKS else f"{kind} of this name"
+                reason = f"{by} and {part.by} bring different {what}"
+                raise RegistrationInvalid(name, reason, hint=_HINTS.get(kind, _HINT))
 
 
+_BOOKS = "books of flows"
 _HINT = "rename one; what both need belongs into a module that both import"
 _HINTS = {
     "definitions": "give one another name or version; what both need belongs into a module that both import",
-    "books of flows": "one runtime has one book: make FlowBook(flows=[...], handlers=[...]) of both, and share it",
+    _BOOKS: "one runtime has one book: make FlowBook(flows=[...], handlers=[...]) of both, and share it",
 }
 
 
@@ -145,7 +146,7 @@ def _brought(part: Part) -> Iterator[tuple[str, str, object]]:
         if isinstance(definition, WorkflowDefinition):
             yield "definitions", _versioned(definition), id(definition)
     if (book := module.flows) is not None:
-        yield "books of flows", "flows", id(book)
+        yield _BOOKS, "flows", id(book)
         for definition in book.definitions:
             yield "definitions", _versioned(definition), id(book)
     registry = _registry(part)
