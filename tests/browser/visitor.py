@@ -11,7 +11,7 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "artefacts" / "browser"
 """Where screenshots are kept, for people to look at."""
-PATIENCE = 15_000
+PATIENCE = 30_000
 """How many milliseconds a page has for anything; a slow machine is no failure."""
 
 
