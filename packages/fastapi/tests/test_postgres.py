@@ -16,7 +16,7 @@ from detent_pg.dishka import PgWorkflowProvider
 
 SALE = WorkflowDefinition.from_dict(
     {
-        "name": "sale",
+        "name": "api_sale",
         "initial_state": "new",
         "states": {"new": {"events": {"note": {"target": "done", "commands": ["note"]}}}, "done": {}},
     }
@@ -63,7 +63,7 @@ async def shop(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
         fails: bool = False,
     ) -> str:
         await session.execute(text("INSERT INTO api_notes (note) VALUES (:note)"), {"note": f"{name} sold"})
-        instance = await workflows.create_instance("sale", idempotency_key=name)
+        instance = await workflows.create_instance("api_sale", idempotency_key=name)
         await workflows.trigger_event(instance.id, "note", payload=f"{name} noted")
         if fails:
             raise ValueError("changed its mind")
