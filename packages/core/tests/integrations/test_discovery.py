@@ -184,6 +184,42 @@ def test_a_module_that_cannot_be_imported_is_told_by_its_name(written):
     assert isinstance(refused.value.__cause__, ModuleNotFoundError)
 
 
+GENERATED = """
+    from abc import abstractmethod
+    from detent import WorkflowDefinition
+    from detent.drawn import Drawing, DrawnWorkflow, Step
+
+    class LampBase(DrawnWorkflow):
+        definition = WorkflowDefinition.from_dict({"name": "lamp", "initial_state": "off", "states": {"off": {}}})
+        drawing = Drawing(source="lamp.mmd", steps=(Step("off", "lamp.off", "shine", dict),))
+
+        @abstractmethod
+        async def shine(self, payload): ...
+"""
+
+
+def test_of_a_diagram_the_class_that_writes_its_methods_is_taken(written):
+    written(
+        **{
+            "shop.a": GENERATED,
+            "shop.b": """
+    from shop.a import LampBase
+
+    class Lamp(LampBase):
+        async def shine(self, payload): ...
+""",
+        }
+    )
+    assert places() == ["shop.b.Lamp"]
+    assert len(gathered(discover="shop").definitions) == 1
+
+
+def test_a_class_that_does_not_fit_its_diagram_is_told_by_its_place(written):
+    written(**{"shop.a": GENERATED, "shop.b": "from shop.a import LampBase\nclass Lamp(LampBase): ...\n"})
+    with pytest.raises(RegistrationInvalid, match=r"method shine .* is missing, in shop\.b\.Lamp"):
+        gathered(discover="shop")
+
+
 def test_a_package_that_is_not_there_is_told(written):
     with pytest.raises(RegistrationInvalid, match="'no_such_shop': the module cannot be imported"):
         places("no_such_shop")

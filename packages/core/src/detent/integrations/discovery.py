@@ -18,7 +18,7 @@ from detent.definition.model import WorkflowDefinition
 from detent.drawn.workflow import DrawnWorkflow
 from detent.errors import RegistrationInvalid
 from detent.flows.book import FlowBook
-from detent.integrations.modules import Part, WorkflowModule
+from detent.integrations.modules import Part, WorkflowModule, placed
 from detent.registry.registry import DECLARED_MARK, Registry
 from detent.runtime.observers import WorkflowObserver
 from detent.runtime.subscribers import SUBSCRIBER_MARK, Subscriber
@@ -34,9 +34,9 @@ def discovered(packages: str | Iterable[str]) -> Iterator[Part]:
     for package in [packages] if isinstance(packages, str) else packages:
         for module in _modules_in(package):
             for name in _declared_names(module):
-                found = _as_module(getattr(module, name))
-                if found is not None:
-                    yield Part(f"{module.__name__}.{name}", found)
+                place = f"{module.__name__}.{name}"
+                if (found := _taken(getattr(module, name), place)) is not None:
+                    yield Part(place, found)
 
 
 def _modules_in(name: str) -> Iterator[ModuleType]:
@@ -94,6 +94,13 @@ def _names_given(found: ast.ImportFrom, module: ModuleType) -> Iterable[str]:
     return getattr(source, "__all__", public)
 
 
+def _taken(found: Any, place: str) -> WorkflowModule | None:
+    try:
+        return _as_module(found)
+    except RegistrationInvalid as error:
+        raise placed(error, place) from error
+
+
 def _as_module(found: Any) -> WorkflowModule | None:
     """What was found, as a module that brings it; `None` for what is not ours."""
     match found:
@@ -114,7 +121,7 @@ def _as_module(found: Any) -> WorkflowModule | None:
     if _is_marked(found, DECLARED_MARK):
         # A registry tells commands from guards itself.
         return WorkflowModule("", commands=[found])
-    if inspect.isclass(found) and issubclass(found, DrawnWorkflow) and _is_complete(found):
+    if inspect.isclass(found) and issubclass(found, DrawnWorkflow) and not _is_generated(found):
         return WorkflowModule("", definitions=found.definitions, commands=found.commands)
     return None
 
@@ -124,5 +131,6 @@ def _is_marked(found: Any, mark: str) -> bool:
     return mark in vars(found) if inspect.isclass(found) else inspect.getattr_static(found, mark, None) is not None
 
 
-def _is_complete(drawn: type[DrawnWorkflow[Any]]) -> bool:
-    return hasattr(drawn, "drawing") and not inspect.isabstract(drawn)
+def _is_generated(drawn: type[DrawnWorkflow[Any]]) -> bool:
+    """Whether it is what a diagram was made into, which has the drawing and waits for a class that writes its methods."""
+    return not hasattr(drawn, "drawing") or ("drawing" in vars(drawn) and inspect.isabstract(drawn))

@@ -165,9 +165,13 @@ def _registry(part: Part) -> Registry:
     try:
         registry.add([*module.commands, *module.guards, *(module.flows.commands if module.flows else ())])
     except RegistrationInvalid as error:
-        reason = f"{error.reason}, in {part.by}"
-        raise RegistrationInvalid(error.name, reason, parameter=error.parameter, hint=error.hint) from error
+        raise placed(error, part.by) from error
     return registry
+
+
+def placed(error: RegistrationInvalid, by: str) -> RegistrationInvalid:
+    """The same error, which says as well who brings what it is about."""
+    return RegistrationInvalid(error.name, f"{error.reason}, in {by}", parameter=error.parameter, hint=error.hint)
 
 
 def _versioned(definition: WorkflowDefinition) -> str:
