@@ -6,6 +6,7 @@ Each command starts the application, without its worker, and so sees what the ap
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ _PROJECT = Path("pyproject.toml")
 def fastapi(entrypoint: str | None) -> None:
     """A FastAPI application's workflows: look at them and mend them, fire what is due, and work for them."""
 
+    @cache
     def app() -> FastAPI:
         return _app_at(entrypoint or _configured())
 

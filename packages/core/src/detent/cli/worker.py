@@ -35,9 +35,9 @@ def _numbers(config: WorkerConfig) -> dict[str, float]:
 
 def working(default: WorkerConfig | None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """With the options that say how a worker runs, which `said` reads; what they are by default is told, if it is known."""
-    shown = {
-        name: "the application's" if default is None else f"{value:g}"
-        for name, value in _numbers(default or WorkerConfig()).items()
+    shown: dict[str, dict[str, Any]] = {
+        name: {"show_default": "the application's"} if default is None else {"default": number, "show_default": True}
+        for name, number in _numbers(default or WorkerConfig()).items()
     }
     options = (
         click.option(
@@ -50,20 +50,20 @@ def working(default: WorkerConfig | None) -> Callable[[Callable[..., None]], Cal
         click.option(
             "--concurrency",
             type=click.IntRange(1, 10_000),
-            show_default=shown["concurrency"],
+            **shown["concurrency"],
             help="How many runs it works on at once.",
         ),
         click.option(
             "--poll",
             type=click.FloatRange(0.01, 3600),
-            show_default=shown["poll"],
+            **shown["poll"],
             metavar="SECONDS",
             help="How often it looks for work of which no signal told.",
         ),
         click.option(
             "--drain",
             type=click.FloatRange(0, 86400),
-            show_default=shown["drain"],
+            **shown["drain"],
             metavar="SECONDS",
             help="How long stopping lets work under way go on.",
         ),

@@ -1,7 +1,12 @@
 """`detent tokens`: made, listed, judged, revoked and used; the token itself never stands on a command line."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -103,6 +108,27 @@ def test_to_make_to_revoke_and_to_use_one_needs_the_application(detent: Detent, 
 @pytest.mark.parametrize("arguments", [("validate",), ("resume",), ("resume", "--data", "-"), ("validate", "a-token")])
 def test_a_token_comes_from_standard_input_alone(detent: Detent, waiting: str, arguments: tuple[str, ...]):
     assert detent("tokens", *arguments, stdin="").exit_code == 2
+
+
+def test_on_a_terminal_it_is_asked_for_and_what_is_typed_is_not_shown(detent: Detent, waiting: str):
+    token = generated(detent, waiting)["token"]
+    screen, keyboard = os.openpty()
+    command = [str(Path(sys.executable).with_name("detent")), "tokens", "validate", *DATABASE]
+    # In a session of its own, so that it does not ask on the terminal of whoever runs this test.
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, stdin=keyboard, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as asking:
+        assert asking.stderr is not None
+        # The blank comes from whatever has stopped the terminal from showing what is typed.
+        assert asking.stderr.read(len("Token: ")) == b"Token: "
+        os.write(screen, token.encode() + b"\n")
+        told, _ = asking.communicate(timeout=60)
+    os.close(keyboard)
+    os.set_blocking(screen, False)
+    with suppress(OSError):
+        assert token.encode() not in os.read(screen, 10_000)
+    os.close(screen)
+    assert (asking.returncode, told.decode()) == (0, f"valid: it resumes {waiting} in ask\n")
 
 
 def test_what_cannot_be_made_is_said_in_a_sentence(detent: Detent, waiting: str):
