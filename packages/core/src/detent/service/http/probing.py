@@ -75,7 +75,8 @@ CHECKS: Mapping[str, Check] = {
 
 async def _passes(name: str, check: Check, behind: Behind, patience: float) -> bool:
     try:
-        return await asyncio.wait_for(check(behind), patience)
+        async with asyncio.timeout(patience):
+            return await check(behind)
     except NotStarted:
         return False
     except TimeoutError:
