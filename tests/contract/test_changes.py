@@ -214,7 +214,9 @@ async def test_a_websocket_is_guarded_and_knows_tenants(door):
         ]
         nobody = await refusal(client.app, url, {"X-Tenant": "acme"})
         missing = await refusal(client.app, f"/workflows/instances/{UUID(int=1)}/changes", acme)
-        odd = await refusal(client.app, "/workflows/instances/7/changes", acme)
-    assert (told, missing, odd) == ([None, 4404, 4403], 4404, 4400)
+        odd = [
+            await refusal(client.app, where, acme) for where in ("/workflows/instances/7/changes", f"{url}?after=-1")
+        ]
+    assert (told, missing, odd) == ([None, 4404, 4403], 4404, [4400, 4400])
     assert nobody is not None
     assert set(asked) == {"start", "read"}
