@@ -23,9 +23,11 @@ def add_websocket(router: APIRouter, config: WorkflowRoutes, runtime: str | None
         except NotTaken as error:
             raise WebSocketException(CLOSE_CODES + error.why.status, error.why.detail) from None
         await socket.accept()
-        async for message in until_gone(messages, _gone(socket)):
-            await socket.send_text(message)
+        with suppress(WebSocketDisconnect):
+            async for message in until_gone(messages, _gone(socket)):
+                await socket.send_text(message)
         with suppress(WebSocketDisconnect, RuntimeError):
+            # Where the client has gone, there is nobody to say it to.
             await socket.close()
 
     name = f"{config.operation_id_prefix}{FOLLOW}"

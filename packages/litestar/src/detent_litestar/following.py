@@ -34,9 +34,11 @@ def websocket_of(config: Controllers, behind: Behind) -> WebsocketRouteHandler:
             await socket.close(CLOSE_CODES + error.status_code, error.detail)
             return
         await socket.accept()
-        async for message in until_gone(messages, _gone(socket)):
-            await socket.send_text(message)
+        with suppress(WebSocketDisconnect):
+            async for message in until_gone(messages, _gone(socket)):
+                await socket.send_text(message)
         with suppress(WebSocketDisconnect, RuntimeError):
+            # Where the client has gone, there is nobody to say it to.
             await socket.close()
 
     path = CHANGES.replace("{instance_id}", "{instance_id:str}")

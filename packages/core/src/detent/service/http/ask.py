@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from detent.errors import NotStarted
 from detent.flows.book import FlowBook
@@ -15,7 +15,7 @@ from detent.service.triggers import TriggerService
 from detent.store.records import WorkflowInstance
 from detent.workers.worker import Worker
 
-May = Callable[[Wanted, WorkflowInstance | None], Awaitable[bool]]
+May: TypeAlias = Callable[[Wanted, WorkflowInstance | None], Awaitable[bool]]
 """Whether the sender of a request may do something; see `policy.Authorize`."""
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from detent.errors import DetentError
 from detent.json_values import JsonObject
+from detent.runtime.listener import Listener
 from detent.service.http.admission import require_readable
 from detent.service.http.answers import Answer
 from detent.service.http.ask import Ask
@@ -29,10 +30,12 @@ EVENT_SCHEMA: JsonObject = {
     "required": ["id", "data"],
 }
 """What OpenAPI tells of each event."""
+COMES_BACK = 1000
+"""After how many milliseconds a browser comes back."""
 LOOKS_EVERY = 2.0
 """After how many seconds the store is asked again; that the instance moved makes it sooner."""
-LOOKS_IN_VAIN = 15
-"""How often one stream looks and finds nothing before it ends: the client comes back, and the guards are asked anew."""
+LASTS = 30.0
+"""After how many seconds a stream ends: the client comes back, guards are asked anew, and a server that stops is not held up."""
 
 After: TypeAlias = Annotated[
     int,
@@ -78,8 +81,9 @@ async def changes(ask: Ask, instance_id: UUID, known: int) -> AsyncIterator[Hist
     It ends when the instance has ended, when it is not there any more or may not be read any more, when the runtime ends, and
     from time to time.
     """
-    hint, word = asyncio.Event(), moved(instance_id)
-    parts = ask.service.running().parts
+    parts, hint, word = ask.service.running().parts, asyncio.Event(), moved(instance_id)
+    time = asyncio.get_running_loop().time
+    end = time() + LASTS
 
     def look(moved_id: UUID) -> None:
         if moved_id == instance_id:
@@ -87,23 +91,23 @@ async def changes(ask: Ask, instance_id: UUID, known: int) -> AsyncIterator[Hist
 
     parts.watchers.append(look)
     try:
-        async with parts.store.signals.listen(lambda heard: hint.set() if heard == word else None):
-            looks = 0
-            while looks < LOOKS_IN_VAIN:
+        async with Listener(lambda: parts.store.signals, lambda heard: hint.set() if heard == word else None, hint.set):
+            while time() < end:
                 hint.clear()
                 instance = await _seen(ask, instance_id)
                 if instance is None:
                     return
-                looks += 1
+                before = known
                 async for entry in _entries(ask, instance, known):
-                    looks, known = 0, entry.sequence
+                    known = entry.sequence
                     yield entry
                 if is_over(instance, known):
                     return
-                if looks:
+                if known == before:
                     yield None
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(hint.wait(), LOOKS_EVERY)
+                    async with asyncio.timeout_at(min(time() + LOOKS_EVERY, end)):
+                        await hint.wait()
     finally:
         parts.watchers.remove(look)
 
@@ -133,7 +137,7 @@ async def _entries(ask: Ask, instance: WorkflowInstance, known: int) -> AsyncIte
 
 
 async def _events(found: AsyncIterator[HistoryEntry | None]) -> AsyncIterator[bytes]:
-    yield b"retry: 3000\n\n"
+    yield b"retry: %d\n\n" % COMES_BACK
     async for entry in found:
         if entry is None:
             yield b": nothing new\n\n"

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import suppress
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from detent.errors import DetentError
 from detent.service.http.ask import Ask
-from detent.service.http.changes import After, changes, entry_json
+from detent.service.http.changes import changes, entry_json
 from detent.service.http.errors import NotTaken, TurnedAway
 from detent.service.http.meanings import meaning_of
 from detent.service.http.operations import OPERATIONS
+from detent.service.http.parameters import LAST_SEQUENCE
 from detent.store.records import HistoryEntry
 
 NOT_OWN_ORIGIN = TurnedAway(403, "a page of another origin may not open this")
@@ -20,7 +21,7 @@ CLOSE_CODES = 4000
 """Close codes for what would be a status of HTTP begin here: 4404."""
 
 _id: TypeAdapter[UUID] = TypeAdapter(UUID)
-_sequence: TypeAdapter[int] = TypeAdapter(After)
+_sequence: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LAST_SEQUENCE)])
 
 
 async def opened(ask: Ask, instance_id: str, after: str) -> AsyncGenerator[str, None]:
@@ -44,19 +45,18 @@ async def _messages(found: AsyncIterator[HistoryEntry | None]) -> AsyncGenerator
 
 async def until_gone(messages: AsyncGenerator[str, None], gone: Awaitable[None]) -> AsyncIterator[str]:
     """The messages until they end, or whoever they are for has gone."""
-    leaving = asyncio.ensure_future(gone)
+    leaving, coming = asyncio.ensure_future(gone), None
     try:
         while True:
             coming = asyncio.ensure_future(anext(messages, None))
             await asyncio.wait({coming, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not coming.done():
-                coming.cancel()
-            with suppress(asyncio.CancelledError):
-                await coming
-            message = None if coming.cancelled() else coming.result()
+            message = coming.result() if coming.done() else None
             if message is None or leaving.done():
                 return
             yield message
     finally:
         leaving.cancel()
+        if coming is not None:
+            coming.cancel()
+            await asyncio.wait({coming})
         await messages.aclose()

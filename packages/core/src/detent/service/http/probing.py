@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 from pydantic import BaseModel, Field
 
@@ -63,7 +64,7 @@ async def _worker_works(behind: Behind) -> bool:
     return behind.worker is None or behind.worker.health().ok
 
 
-Check = Callable[[Behind], Awaitable[bool]]
+Check: TypeAlias = Callable[[Behind], Awaitable[bool]]
 
 CHECKS: Mapping[str, Check] = {
     "store": _store_answers,
@@ -75,7 +76,8 @@ CHECKS: Mapping[str, Check] = {
 
 async def _passes(name: str, check: Check, behind: Behind, patience: float) -> bool:
     try:
-        return await asyncio.wait_for(check(behind), patience)
+        async with asyncio.timeout(patience):
+            return await check(behind)
     except NotStarted:
         return False
     except TimeoutError:
