@@ -100,7 +100,7 @@ async def test_a_wait_ends_when_the_run_waits_for_an_operator(door, operators):
         raise ZeroDivisionError("no driver")
 
     heard = Heard()
-    parts: dict[str, Any] = {"commands": [charge, deliver], "observers": [heard], "worker": True}
+    parts: dict[str, Any] = {"commands": [charge, deliver], "observers": [heard], "worker": "asgi"}
     async with asyncio.timeout(30), connected(door, operators=operators, **parts) as remote:
         handle = remote.client.get_handle(await remote.client.create_instance("order"))
         accepted = await handle.trigger_event("send")
@@ -118,7 +118,7 @@ async def test_a_parked_run_is_found_and_goes_on_by_retry(door):
             raise ZeroDivisionError("no driver")
 
     ready, heard = asyncio.Event(), Heard()
-    parts: dict[str, Any] = {"commands": [charge, deliver], "observers": [heard], "worker": True}
+    parts: dict[str, Any] = {"commands": [charge, deliver], "observers": [heard], "worker": "asgi"}
     async with asyncio.timeout(30), connected(door, **parts) as remote:
         handle = remote.client.get_handle(await remote.client.create_instance("order"))
         await handle.trigger_event("send")

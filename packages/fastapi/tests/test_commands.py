@@ -30,6 +30,7 @@ from detent.flows import Flow, FlowBook, HandlerContext, Step, Success, handler,
 from detent.triggers import CronTrigger
 from detent_fastapi import WorkflowConfig, setup_workflows
 from detent_fastapi.commands import workflow_commands
+from detent_fastapi.lifespan import setup_of
 
 Run = Callable[..., Result]
 
@@ -115,8 +116,7 @@ def made(**options: Any) -> str:
     async def make() -> str:
         app = application(**options)
         async with app.router.lifespan_context(app):
-            ours = app.state.detent_workflows
-            return str((await ours.runtime.create_instance("order")).id)
+            return str((await setup_of(app).runtime.create_instance("order")).id)
 
     return asyncio.run(make())
 
@@ -205,7 +205,7 @@ def test_a_trigger_of_the_application_is_fired(workflows: Run):
         app = application(**options)
         async with app.router.lifespan_context(app):
             nightly = CronTrigger(name="nightly", flow="report", expression="0 3 * * *")
-            await app.state.detent_workflows.triggers.register(nightly)
+            await setup_of(app).triggers.register(nightly)
 
     asyncio.run(register())
     fired = json.loads(workflows("schedules", "fire", "nightly", "--json", **options).stdout)
@@ -234,3 +234,29 @@ def test_a_program_adds_them_to_fastapis_own_command(tmp_path: Path):
 def test_without_fastapis_command_ours_is_there_all_the_same():
     without = "import sys; sys.modules |= {'fastapi_cli': None, 'typer': None}; import detent_fastapi.commands"
     subprocess.run([sys.executable, "-c", without], timeout=60, check=True)  # noqa: S603 - our own program
+
+
+@pytest.fixture
+def of_two() -> Run:
+    """Calls the commands of an application with the runtimes `billing` and `shipping`."""
+
+    def call(*arguments: str) -> Result:
+        app = FastAPI()
+        for name in ("billing", "shipping"):
+            definition = ORDER.model_copy(update={"name": name})
+            setup_workflows(app, WorkflowConfig(name=name, store=SqliteStore(f"{name}.db"), definitions=[definition]))
+        return CliRunner().invoke(workflow_commands(app), arguments)
+
+    return call
+
+
+def test_of_several_runtimes_one_is_named(of_two: Run):
+    answer = of_two("--runtime", "shipping", "definitions", "--json")
+    assert [found["workflow"] for found in json.loads(answer.stdout)["definitions"]] == ["shipping"]
+
+
+@pytest.mark.parametrize("arguments", [("definitions",), ("sweep",), ("--runtime", "biling", "worker")])
+def test_where_it_is_not_said_which_the_runtimes_are_listed(of_two: Run, arguments: tuple[str, ...]):
+    answer = of_two(*arguments)
+    assert answer.exit_code == 2
+    assert "the application has billing, shipping" in " ".join(answer.stderr.split())

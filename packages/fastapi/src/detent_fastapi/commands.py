@@ -24,6 +24,8 @@ from detent_fastapi.lifespan import Workflows, setup_of
 
 _PROJECT = Path("pyproject.toml")
 
+_which = click.option("--runtime", metavar="NAME", help="Which runtime, where the application has several.")
+
 
 @click.group()
 @click.option(
@@ -34,23 +36,25 @@ _PROJECT = Path("pyproject.toml")
     show_envvar=True,
     help="The application, or a function that makes it; else the entrypoint in [tool.fastapi] of pyproject.toml.",
 )
-def fastapi(entrypoint: str | None) -> None:
+@_which
+def fastapi(entrypoint: str | None, runtime: str | None) -> None:
     """A FastAPI application's workflows: look at them and mend them, fire what is due, and work for them."""
 
     @cache
     def app() -> FastAPI:
         return _app_at(entrypoint or _configured())
 
-    mount(lambda: _started(app()), working=lambda: _working(app()))
+    mount(lambda: _started(app(), runtime), working=lambda: _working(app(), runtime))
 
 
 def workflow_commands(app: FastAPI) -> click.Group:
     """The same commands for one application, as a click group `workflows`, for a command line of the application's own."""
 
     @click.group()
-    def workflows() -> None:
+    @_which
+    def workflows(runtime: str | None) -> None:
         """Look at the application's workflows and mend them, fire what is due, and work for them."""
-        mount(lambda: _started(app), working=lambda: _working(app))
+        mount(lambda: _started(app, runtime), working=lambda: _working(app, runtime))
 
     return _filled(workflows)
 
@@ -62,20 +66,22 @@ def _filled(group: click.Group) -> click.Group:
 
 
 @asynccontextmanager
-async def _started(app: FastAPI) -> AsyncIterator[WorkflowRuntime]:
-    async with _set_up(app).without_worker(app) as runtime:
+async def _started(app: FastAPI, name: str | None) -> AsyncIterator[WorkflowRuntime]:
+    async with _set_up(app, name).without_worker(app) as runtime:
         yield runtime
 
 
-def _working(app: FastAPI) -> WorkerConfig:
-    return _set_up(app).config.worker_config or WorkerConfig()
+def _working(app: FastAPI, name: str | None) -> WorkerConfig:
+    return _set_up(app, name).config.worker_config or WorkerConfig()
 
 
-def _set_up(app: FastAPI) -> Workflows:
+def _set_up(app: FastAPI, name: str | None) -> Workflows:
     try:
-        return setup_of(app)
+        return setup_of(app, name)
     except NotStarted:
         raise click.ClickException("the application has no workflows: call setup_workflows(app, config)") from None
+    except ValueError as error:
+        raise click.UsageError(f"{error}: --runtime NAME before the command says which") from error
 
 
 def _app_at(source: str) -> FastAPI:

@@ -65,7 +65,7 @@ def _example() -> ModuleType:
         return importlib.import_module("examples.orders.show")
     except ModuleNotFoundError as error:
         raise click.ClickException(
-            f"the demo needs {error.name}: install detent-litestar[demo] and detent-dashboard"
+            f"the demo needs {error.name}: install detent-litestar[demo]"
         ) from error
 
 
