@@ -36,6 +36,7 @@ async def test_who_holds_a_token_resumes_the_execution_once(door, caplog):
         [listed] = (await shop.client.get(f"{path}/tokens")).json()
         ended = await shop.flows.run(path[-36:])
     assert (made.status_code, resumed.status_code, resumed.json()["execution_id"]) == (201, 200, path[-36:])
+    assert made.headers["cache-control"] == "no-store"
     assert (again.status_code, again.json()["code"], again.json()["reason"]) == (409, "token_refused", "used")
     assert (listed["state"], listed["step"], listed["metadata"]) == ("used", "ask", {"to": "ana"})
     assert (ended.status, ended.context["greeted"]) == ("completed", "Ada")

@@ -46,6 +46,12 @@ async def test_an_entry_that_is_not_there_is_refused_with_those_that_are(running
         await runtime.create_instance("job", entry="importd")
 
 
+async def test_where_there_are_no_entries_the_hint_is_to_name_none(running):
+    runtime = await running({key: value for key, value in JOB.items() if key != "entries"}, commands=[greet])
+    with pytest.raises(InvalidValue, match="leave it out"):
+        await runtime.create_instance("job", entry="imported")
+
+
 def test_entries_are_checked_and_part_of_what_a_definition_does():
     job = WorkflowDefinition.from_dict(JOB)
     assert validate(job) == []

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from detent.definition.model import WorkflowDefinition
 from detent.errors import InstanceNotFound
@@ -106,7 +105,7 @@ def _segment(name: str) -> str:
     return name if _SAFE.fullmatch(name) else _UNSAFE.sub("-", name).strip("-.")
 
 
-def _free(wanted: str, name: Any, taken: set[str]) -> str:
+def _free(wanted: str, name: str, taken: set[str]) -> str:
     """`wanted`, or where that is taken or nothing, the same with a hash of the full name; taken from now on."""
     found = wanted
     if not wanted or wanted in taken:

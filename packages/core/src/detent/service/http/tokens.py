@@ -31,7 +31,7 @@ async def generate_token(ask: Ask, instance_id: InstanceId, asked: NewToken) -> 
     made = await ask.flows.tokens.generate(
         instance_id, asked.step, expires_in=asked.expires_in, metadata=asked.metadata
     )
-    return Answer(MadeTokenView(token=made), 201)
+    return Answer(MadeTokenView(token=made), 201, {"Cache-Control": "no-store"})
 
 
 async def validate_token(ask: Ask, instance_id: InstanceId, asked: OneToken) -> Answer[JudgedView]:
