@@ -208,6 +208,21 @@ async def test_autocommit_alone_answers_that_all_is_well_when_its_commit_fails(a
         assert await grown(config, client, "/trusting/ada") == (201, (0, 0))
 
 
+@pytest.mark.parametrize("config", ["autocommit"], indirect=True)
+async def test_the_start_warns_of_a_commit_that_may_fail_unseen_and_says_what_to_do(app, caplog):
+    async with serving(app):
+        pass
+    (warned,) = [record.getMessage() for record in caplog.records if record.name == "detent.fastapi"]
+    assert "Leave out commit_mode=" in warned
+
+
+@pytest.mark.parametrize("config", ["manual"], indirect=True)
+async def test_a_session_that_the_handlers_commit_is_nothing_to_warn_of(app, caplog):
+    async with serving(app):
+        pass
+    assert not [record for record in caplog.records if record.name == "detent.fastapi"]
+
+
 async def test_a_service_of_advanced_alchemy_in_function_scope_rolls_back_before_the_commit(app, config):
     """Not ours either: there it takes every answer for one that is not to be committed."""
     async with serving(app) as client:

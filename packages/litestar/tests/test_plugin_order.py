@@ -3,7 +3,11 @@
 from typing import Any
 
 import pytest
-from advanced_alchemy.extensions.litestar import SQLAlchemyAsyncConfig, SQLAlchemyPlugin
+from advanced_alchemy.extensions.litestar import (
+    SQLAlchemyAsyncConfig,
+    SQLAlchemyPlugin,
+    async_autocommit_before_send_handler,
+)
 from litestar import Litestar
 from litestar.channels import ChannelsPlugin
 from litestar.channels.backends.memory import MemoryChannelsBackend
@@ -59,6 +63,24 @@ async def test_an_engine_that_would_close_too_early_stops_the_start_with_what_to
         flatten_subgroups=True,
     ):
         await start(WorkflowPlugin(WorkflowConfig(store=MemoryStore())), alchemy(engine()))
+
+
+@pytest.mark.parametrize(
+    "handler", ["autocommit", "autocommit_include_redirects", async_autocommit_before_send_handler]
+)
+async def test_the_start_warns_of_a_commit_that_may_fail_unseen_and_says_what_to_do(handler, caplog):
+    config = SQLAlchemyAsyncConfig(
+        engine_instance=engine(), before_send_handler=handler, session_dependency_key="shop_session"
+    )
+    await start(SQLAlchemyPlugin(config), WorkflowPlugin(WorkflowConfig(store=MemoryStore())))
+    assert [record.name for record in caplog.records] == ["detent.litestar"]
+    assert "Leave out before_send_handler=" in caplog.text
+    assert "within('shop_session')" in caplog.text
+
+
+async def test_a_session_that_the_handlers_commit_is_nothing_to_warn_of(caplog):
+    await start(alchemy(engine()), WorkflowPlugin(WorkflowConfig(store=MemoryStore())))
+    assert not caplog.records
 
 
 def channels() -> ChannelsPlugin:

@@ -1,5 +1,6 @@
 """What is added to an application, and what starts and stops with it."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
@@ -16,6 +17,8 @@ from detent.integrations.several import clash, runtime_called
 from detent.runtime.runtime import WorkflowRuntime
 from detent_fastapi.config import WorkflowConfig
 from detent_fastapi.errors import answer_to_error
+
+logger = logging.getLogger("detent.fastapi")
 
 CONTAINER = "dishka_container"
 """Under this name dishka's `setup_dishka` keeps containers in the state of applications and of requests."""
@@ -38,6 +41,7 @@ class Workflows(Hosted[WorkflowConfig]):
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """Run the runtime, and the worker where it is wanted, for as long as the application runs."""
+        _warn_of_autocommit(app)
         of_requests = [FastapiProvider()] if self._config.setup_dishka else []
         async with self.hosting(
             None if hasattr(app.state, _LENT) else getattr(app.state, CONTAINER, None),
@@ -114,3 +118,16 @@ def setup_of(app: FastAPI, name: str | None = None) -> Workflows:
 
 def _known(app: FastAPI) -> Mapping[str, Workflows]:
     return getattr(app.state, _SETUP, {})
+
+
+def _warn_of_autocommit(app: FastAPI) -> None:
+    """Say that advanced-alchemy's own commit is not to be relied on: it comes when the client has its answer."""
+    # Known by what it has: the package need not be there.
+    configs = getattr(getattr(app.state, "advanced_alchemy", None), "config", ())
+    for mode in {getattr(config, "commit_mode", "manual") for config in configs} - {"manual"}:
+        logger.warning(
+            "advanced-alchemy commits sessions by commit_mode=%r: where that commit fails, the client was told that all is "
+            "well, and nothing is kept. Leave out commit_mode=, and commit in the handler, by within(...) or "
+            "workflows.transaction(...)",
+            mode,
+        )

@@ -124,6 +124,7 @@ class WorkflowPlugin(Hosted[WorkflowConfig], InitPlugin, CLIPlugin):
     async def lifespan(self, app: Litestar) -> AsyncIterator[None]:
         """Run the runtime, and the worker where it is wanted, for as long as the application runs."""
         _check_order(app)
+        _warn_of_autocommit(app)
         self._warn_of_open_routes()
         of_requests = [LitestarProvider()] if self._config.setup_dishka else []
         async with self.hosting(
@@ -213,12 +214,31 @@ def _check_channels(config: WorkflowConfig, app_config: AppConfig) -> None:
 
 def _check_order(app: Litestar) -> None:
     """Refuse to start before an engine of advanced-alchemy is open: it would be closed while the worker still drains."""
-    for plugin in app.plugins:
-        configs = getattr(plugin, "config", None)
-        for config in configs if isinstance(configs, Sequence) else (configs,):
-            key = getattr(config, "engine_app_state_key", None)
-            if isinstance(key, str) and key not in app.state:
-                raise ImproperlyConfiguredException(
-                    "list SQLAlchemyPlugin before WorkflowPlugin: "
-                    "plugins=[SQLAlchemyPlugin(...), WorkflowPlugin(...)]; its engine would close while work is under way"
-                )
+    if any(config.engine_app_state_key not in app.state for config in _alchemy_configs(app)):
+        raise ImproperlyConfiguredException(
+            "list SQLAlchemyPlugin before WorkflowPlugin: "
+            "plugins=[SQLAlchemyPlugin(...), WorkflowPlugin(...)]; its engine would close while work is under way"
+        )
+
+
+def _warn_of_autocommit(app: Litestar) -> None:
+    """Say that advanced-alchemy's own commit is not to be relied on: what it raises is logged there at `DEBUG`, and no more."""
+    for config in _alchemy_configs(app):
+        made_by = getattr(getattr(config, "before_send_handler", None), "__qualname__", "")
+        if made_by.startswith("autocommit_handler_maker."):
+            logger.warning(
+                "advanced-alchemy commits the session %r by autocommit: where that commit fails, the client is told that all is "
+                "well, and nothing is kept. Leave out before_send_handler=, and commit in the handler, by within(%r) or "
+                "workflows.transaction(...)",
+                config.session_dependency_key,
+                config.session_dependency_key,
+            )
+
+
+def _alchemy_configs(app: Litestar) -> list[Any]:
+    """Those of advanced-alchemy's plugins, known by what they have: the package need not be there."""
+    known = [getattr(plugin, "config", None) for plugin in app.plugins]
+    configs = [config for found in known for config in (found if isinstance(found, Sequence) else (found,))]
+    # `SQLAlchemyPlugin` brings another plugin that has the same configs.
+    ours = {id(config): config for config in configs if isinstance(getattr(config, "engine_app_state_key", None), str)}
+    return list(ours.values())
