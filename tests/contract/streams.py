@@ -37,7 +37,8 @@ class Connection:
             "state": {},
             "extensions": {},
         } | ({"method": "GET"} if self.kind == "http" else {})
-        self._said = [self.first]
+        self.said = [self.first]
+        """What the client says, the last first."""
         self._gone = asyncio.Event()
         self._sent = asyncio.Queue[Mapping[str, Any] | None]()
 
@@ -62,8 +63,8 @@ class Connection:
             await self._sent.put(None)
 
     async def _receive(self) -> Mapping[str, Any]:
-        if self._said:
-            return self._said.pop()
+        if self.said:
+            return self.said.pop()
         await self._gone.wait()
         return self.last
 

@@ -180,6 +180,19 @@ async def test_a_websocket_goes_on_where_it_is_told(door):
     assert message["sequence"] == 2
 
 
+async def test_what_the_client_says_to_a_websocket_is_nothing_to_us(door, far):
+    async with door.serve(routes=SOCKETS) as client:
+        path = await create(client)
+        socket = Socket(client.app, f"{path}/changes?after=1")
+        socket.said[:0] = [{"type": "websocket.receive", "bytes": b"x"}, {"type": "websocket.receive", "text": "x"}]
+        async with socket:
+            assert await socket.refusal() is None
+            await take(client, path)
+            message = await socket.message()
+    assert message is not None
+    assert message["sequence"] == 2
+
+
 @pytest.mark.parametrize(
     ("origin", "opens"),
     [("http://shop.test", True), ("https://partner.test", True), ("https://evil.test", False), ("null", False)],

@@ -1,13 +1,10 @@
 """What the operations of the contract are told of a request of FastAPI, or of a websocket."""
 
-import inspect
-
 from fastapi import Request
 from fastapi.requests import HTTPConnection
 
-from detent.service.http.ask import Ask, May
-from detent.service.http.wanted import Wanted
-from detent.store.records import WorkflowInstance
+from detent.service.http.admission import deciding
+from detent.service.http.ask import Ask
 from detent_fastapi.config import WorkflowRoutes
 from detent_fastapi.errors import note_replay
 from detent_fastapi.lifespan import setup_of
@@ -25,17 +22,5 @@ def ask_of(connection: HTTPConnection, config: WorkflowRoutes, runtime: str | No
         path=connection.url.path,
         accept=connection.headers.get("accept", ""),
         on_replay=lambda: note_replay(connection),
-        may=_deciding(connection, config),
+        may=deciding(connection, config.authorize),
     )
-
-
-def _deciding(connection: HTTPConnection, config: WorkflowRoutes) -> May | None:
-    authorize = config.authorize
-    if authorize is None:
-        return None
-
-    async def may(wanted: Wanted, instance: WorkflowInstance | None) -> bool:
-        decided = authorize(connection, wanted, instance)
-        return (await decided if inspect.isawaitable(decided) else decided) is True
-
-    return may

@@ -5,9 +5,8 @@ from contextlib import suppress
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect, WebSocketException
 
 from detent.service.http.errors import NotTaken
-from detent.service.http.following import CLOSE_CODES, NOT_OWN_ORIGIN, opened, until_gone
+from detent.service.http.following import CLOSE_CODES, check_origin, gone, opened, until_gone
 from detent.service.http.operations import CHANGES
-from detent.service.http.origins import is_own_origin
 from detent_fastapi.asking import ask_of
 from detent_fastapi.config import WorkflowRoutes
 from detent_fastapi.turning_away import FOLLOW
@@ -18,13 +17,13 @@ def add_websocket(router: APIRouter, config: WorkflowRoutes, runtime: str | None
 
     async def follow(socket: WebSocket, instance_id: str, after: str = "0") -> None:
         try:
-            _check_origin(socket, config)
+            check_origin(socket.headers, config.origins)
             messages = await opened(ask_of(socket, config, runtime), instance_id, after)
         except NotTaken as error:
             raise WebSocketException(CLOSE_CODES + error.why.status, error.why.detail) from None
         await socket.accept()
         with suppress(WebSocketDisconnect):
-            async for message in until_gone(messages, _gone(socket)):
+            async for message in until_gone(messages, gone(socket.receive)):
                 await socket.send_text(message)
         with suppress(WebSocketDisconnect, RuntimeError):
             # Where the client has gone, there is nobody to say it to.
@@ -32,16 +31,3 @@ def add_websocket(router: APIRouter, config: WorkflowRoutes, runtime: str | None
 
     name = f"{config.operation_id_prefix}{FOLLOW}"
     router.add_api_websocket_route(CHANGES, follow, name=name, dependencies=list(config.guards))
-
-
-def _check_origin(socket: WebSocket, config: WorkflowRoutes) -> None:
-    """Raise `NotTaken` for a page of somebody else."""
-    if not is_own_origin(socket.headers.get("origin"), socket.headers.get("host", ""), config.origins):
-        raise NotTaken(NOT_OWN_ORIGIN)
-
-
-async def _gone(socket: WebSocket) -> None:
-    """Wait until the client has gone; what it says is nothing to us."""
-    with suppress(WebSocketDisconnect):
-        while True:
-            await socket.receive_text()

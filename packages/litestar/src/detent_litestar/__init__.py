@@ -24,9 +24,9 @@ __all__ = [
     "WorkflowConfig",
     "WorkflowModule",
     "WorkflowPlugin",
-    "within",
-    "workflow_router",
     "channels_of",
     "providers_of",
     "public_view",
+    "within",
+    "workflow_router",
 ]

@@ -1,17 +1,14 @@
 """What the operations of the contract are told of a request of Litestar, or of a websocket."""
 
-import inspect
 from typing import Any
 
 from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.exceptions import PermissionDeniedException
 
 from detent.flows.book import FlowBook
-from detent.service.http.ask import Ask, Behind, May
+from detent.service.http.admission import deciding
+from detent.service.http.ask import Ask, Behind
 from detent.service.http.policy import TenantOf
-from detent.service.http.wanted import Wanted
-from detent.store.records import WorkflowInstance
 from detent_litestar.config import AnyConnection, Controllers
 from detent_litestar.headers import note_replay
 
@@ -27,7 +24,7 @@ def ask_of(connection: AnyConnection, config: Controllers, behind: Behind, flows
         path=connection.url.path,
         accept=connection.headers.get("accept", ""),
         on_replay=lambda: note_replay(connection),
-        may=_deciding(connection, config),
+        may=deciding(connection, config.authorize),
     )
 
 
@@ -37,15 +34,3 @@ def tenant_of(connection: AnyConnection, said_by: TenantOf[Any]) -> str:
     if tenant is None:
         raise PermissionDeniedException("the request belongs to no tenant")
     return tenant
-
-
-def _deciding(connection: ASGIConnection[Any, Any, Any, Any], config: Controllers) -> May | None:
-    authorize = config.authorize
-    if authorize is None:
-        return None
-
-    async def may(wanted: Wanted, instance: WorkflowInstance | None) -> bool:
-        decided = authorize(connection, wanted, instance)
-        return (await decided if inspect.isawaitable(decided) else decided) is True
-
-    return may

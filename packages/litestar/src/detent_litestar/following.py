@@ -10,9 +10,8 @@ from litestar.params import FromPath
 
 from detent.service.http.ask import Behind
 from detent.service.http.errors import NotTaken
-from detent.service.http.following import CLOSE_CODES, NOT_OWN_ORIGIN, opened, until_gone
+from detent.service.http.following import CLOSE_CODES, check_origin, gone, opened, until_gone
 from detent.service.http.operations import ACTION, CHANGES
-from detent.service.http.origins import is_own_origin
 from detent_litestar.asking import ask_of
 from detent_litestar.config import Controllers
 
@@ -24,7 +23,7 @@ def websocket_of(config: Controllers, behind: Behind) -> WebsocketRouteHandler:
 
     async def follow(socket: AnySocket, instance_id: FromPath[str]) -> None:
         try:
-            _check_origin(socket, config)
+            check_origin(socket.headers, config.origins)
             ask = ask_of(socket, config, behind, None)
             messages = await opened(ask, instance_id, str(socket.query_params.get("after", "0")))
         except NotTaken as error:
@@ -35,7 +34,7 @@ def websocket_of(config: Controllers, behind: Behind) -> WebsocketRouteHandler:
             return
         await socket.accept()
         with suppress(WebSocketDisconnect):
-            async for message in until_gone(messages, _gone(socket)):
+            async for message in until_gone(messages, gone(socket.receive)):
                 await socket.send_text(message)
         with suppress(WebSocketDisconnect, RuntimeError):
             # Where the client has gone, there is nobody to say it to.
@@ -43,16 +42,3 @@ def websocket_of(config: Controllers, behind: Behind) -> WebsocketRouteHandler:
 
     path = CHANGES.replace("{instance_id}", "{instance_id:str}")
     return websocket(path, opt={ACTION: "read"}, name=f"{config.operation_id_prefix}:follow_changes")(follow)
-
-
-def _check_origin(socket: AnySocket, config: Controllers) -> None:
-    """Raise `NotTaken` for a page of somebody else."""
-    if not is_own_origin(socket.headers.get("origin"), socket.headers.get("host", ""), config.origins):
-        raise NotTaken(NOT_OWN_ORIGIN)
-
-
-async def _gone(socket: AnySocket) -> None:
-    """Wait until the client has gone; what it says is nothing to us."""
-    with suppress(WebSocketDisconnect):
-        while True:
-            await socket.receive_data("text")

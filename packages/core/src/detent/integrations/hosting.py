@@ -67,7 +67,7 @@ class RuntimeConfig:
     adopts: Adopts | None = None
     """Told a definition that another process stored, says whether this process runs it; flows need no word of it."""
     guards: Sequence[Any] = ()
-    """What `@guard` marked: guards of events. Guards of routes stand in `controllers`."""
+    """What `@guard` marked: guards of events. Guards of routes stand with the routes."""
     observers: Sequence[WorkflowObserver] = ()
     """Told after each commit."""
     modules: Sequence[WorkflowModule] = ()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from starlette.responses import Response, StreamingResponse
 
 from detent.errors import DetentError, InstanceNotFound
+from detent.service.http.server import is_stopping
 from detent.store.records import WorkflowInstance
 from detent.store.signals import moved
 from detent_dashboard.pages.instance import sequence_in
@@ -34,6 +35,8 @@ async def _told(visit: Visit, found: WorkflowInstance, known: int) -> AsyncItera
     hint, word = asyncio.Event(), moved(found.id)
     async with signals.listen(lambda heard: hint.set() if heard == word else None):
         for _ in range(LOOKS):
+            if is_stopping():
+                return
             try:
                 version = (await visit.workflows.get_instance(found.id)).version
             except InstanceNotFound:

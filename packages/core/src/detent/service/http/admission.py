@@ -1,29 +1,47 @@
 """Whether the sender of a request may do what it asks, where the routes have an `authorize`."""
 
+import inspect
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from detent.errors import InstanceNotFound
-from detent.service.http.ask import Ask
+from detent.errors import DetentError, InstanceNotFound, RunNotFound
+from detent.service.http.ask import Ask, May
 from detent.service.http.errors import NotTaken, TurnedAway
+from detent.service.http.policy import Authorize
 from detent.service.http.wanted import Action, Wanted
 from detent.store.records import WorkflowInstance
+from detent.triggers.errors import UnknownTrigger
+
+C = TypeVar("C")
 
 _AT_ONCE = 1000
 """How many instances are asked for by one query."""
 
 
+def deciding(connection: C, authorize: Authorize[C] | None) -> May | None:
+    """What decides on one connection; `None` where nothing does."""
+    if authorize is None:
+        return None
+
+    async def may(wanted: Wanted, instance: WorkflowInstance | None) -> bool:
+        decided = authorize(connection, wanted, instance)
+        return (await decided if inspect.isawaitable(decided) else decided) is True
+
+    return may
+
+
 async def admit(ask: Ask, action: Action, operation: str, taken: Mapping[str, Any]) -> None:
-    """Raise `NotTaken`, a 403, unless `authorize` lets it pass, and `InstanceNotFound` where it may not even be read.
+    """Raise `NotTaken`, a 403, unless `authorize` lets it pass, and where it may not even be read, what is raised for one that
+    is not there: `InstanceNotFound`, `RunNotFound` or `UnknownTrigger`.
 
     What is about one instance is asked with it; all else, lists among it, with `None`.
     """
     if ask.may is None:
         return
     instance = await _instance_of(ask, taken)
-    if instance is not None:
-        await require_readable(ask, instance)
+    if instance is not None and not await ask.may_read(instance):
+        raise _not_there(instance, taken)
     asked = taken.get("asked")
     event, workflow = taken.get("event", getattr(asked, "event", None)), getattr(asked, "workflow", None)
     wanted = Wanted(
@@ -62,6 +80,15 @@ async def readable_ids(ask: Ask, ids: Collection[UUID]) -> Collection[UUID]:
 def event_named(event: str) -> str:
     """The event that a path names: one that may contain slashes begins with one of its own in some frameworks."""
     return event.removeprefix("/")
+
+
+def _not_there(instance: WorkflowInstance, taken: Mapping[str, Any]) -> DetentError:
+    """What is raised where a request names something that is not there, in the words of the request."""
+    if (run_id := taken.get("run_id")) is not None:
+        return RunNotFound(run_id)
+    if (trigger := taken.get("trigger")) is not None:
+        return UnknownTrigger(trigger)
+    return InstanceNotFound(instance.id)
 
 
 async def _instance_of(ask: Ask, taken: Mapping[str, Any]) -> WorkflowInstance | None:

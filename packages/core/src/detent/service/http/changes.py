@@ -15,6 +15,7 @@ from detent.service.http.answers import Answer
 from detent.service.http.ask import Ask
 from detent.service.http.headers import LAST_EVENT_ID
 from detent.service.http.parameters import LAST_SEQUENCE, MAX_PAGE, InstanceId, Parameter
+from detent.service.http.server import is_stopping
 from detent.service.schemas import HistoryEntryView
 from detent.store.records import FINISHED, HistoryEntry, WorkflowInstance
 from detent.store.signals import moved
@@ -35,7 +36,7 @@ COMES_BACK = 1000
 LOOKS_EVERY = 2.0
 """After how many seconds the store is asked again; that the instance moved makes it sooner."""
 LASTS = 30.0
-"""After how many seconds a stream ends: the client comes back, guards are asked anew, and a server that stops is not held up."""
+"""After how many seconds a stream ends: the client comes back, and guards are asked anew."""
 
 After: TypeAlias = Annotated[
     int,
@@ -78,8 +79,8 @@ def is_over(instance: WorkflowInstance, known: int) -> bool:
 async def changes(ask: Ask, instance_id: UUID, known: int) -> AsyncIterator[HistoryEntry | None]:
     """The entries after `known`, in order, as they come; `None` where a while has passed without any.
 
-    It ends when the instance has ended, when it is not there any more or may not be read any more, when the runtime ends, and
-    from time to time.
+    It ends when the instance has ended, when it is not there any more or may not be read any more, when the runtime or the server
+    ends, and from time to time.
     """
     parts, hint, word = ask.service.running().parts, asyncio.Event(), moved(instance_id)
     time = asyncio.get_running_loop().time
@@ -92,7 +93,7 @@ async def changes(ask: Ask, instance_id: UUID, known: int) -> AsyncIterator[Hist
     parts.watchers.append(look)
     try:
         async with Listener(lambda: parts.store.signals, lambda heard: hint.set() if heard == word else None, hint.set):
-            while time() < end:
+            while time() < end and not is_stopping():
                 hint.clear()
                 instance = await _seen(ask, instance_id)
                 if instance is None:

@@ -1,8 +1,8 @@
 """Live updates over a websocket: each message is one history entry as JSON."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from typing import Annotated
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -13,15 +13,21 @@ from detent.service.http.changes import changes, entry_json
 from detent.service.http.errors import NotTaken, TurnedAway
 from detent.service.http.meanings import meaning_of
 from detent.service.http.operations import OPERATIONS
+from detent.service.http.origins import is_own_origin
 from detent.service.http.parameters import LAST_SEQUENCE
 from detent.store.records import HistoryEntry
 
-NOT_OWN_ORIGIN = TurnedAway(403, "a page of another origin may not open this")
 CLOSE_CODES = 4000
 """Close codes for what would be a status of HTTP begin here: 4404."""
 
 _id: TypeAdapter[UUID] = TypeAdapter(UUID)
 _sequence: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=LAST_SEQUENCE)])
+
+
+def check_origin(headers: Mapping[str, str], allowed: Sequence[str]) -> None:
+    """Raise `NotTaken` for a page of somebody else."""
+    if not is_own_origin(headers.get("origin"), headers.get("host", ""), allowed):
+        raise NotTaken(TurnedAway(403, "a page of another origin may not open this"))
 
 
 async def opened(ask: Ask, instance_id: str, after: str) -> AsyncGenerator[str, None]:
@@ -60,3 +66,9 @@ async def until_gone(messages: AsyncGenerator[str, None], gone: Awaitable[None])
             coming.cancel()
             await asyncio.wait({coming})
         await messages.aclose()
+
+
+async def gone(receive: Callable[[], Awaitable[Any]]) -> None:
+    """Wait until the client has gone; what it says, text or bytes, is nothing to us."""
+    while (await receive())["type"] != "websocket.disconnect":
+        pass

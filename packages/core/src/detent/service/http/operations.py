@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from detent.service.http import answers, changes, defining, operating, probing, tokens, triggering, working
+from detent.service.http import answers, changes, defining, operating, probing, runs_and_messages, tokens, triggering
 from detent.service.http.headers import REPLAYED
 from detent.service.http.operation import FurtherAnswer, Operation
 from detent.service.http.probing import ProbeView
@@ -65,21 +65,27 @@ OPERATIONS: Mapping[str, Operation] = by_name(
 OPERATOR_OPERATIONS: Mapping[str, Operation] = by_name(
     Operation("GET", "/instances", operating.list_instances, "read", "List instances", (400, 503)),
     Operation("GET", "/parked", operating.list_parked, "read", "List what waits for an operator", (400, 503)),
-    Operation("GET", f"{INSTANCE}/runs", working.list_runs, "read", "List the runs of an instance", READ),
-    Operation("GET", "/runs", working.find_runs, "read", "List runs", (400, 503)),
-    Operation("GET", _RUN, working.get_run, "read", "Get a run", READ),
-    Operation("POST", f"{_RUN}/retry", working.retry_run, "operate", "Let a parked run go on", WRITE, headers=("ETag",)),
-    Operation("POST", f"{_RUN}/cancel", working.cancel_run, "operate", "Give a run up", WRITE, headers=("ETag",)),
-    Operation("POST", f"{INSTANCE}/messages", operating.send_event, "event", "Send an event", WRITE, status=202),
+    Operation("GET", f"{INSTANCE}/runs", runs_and_messages.list_runs, "read", "List the runs of an instance", READ),
+    Operation("GET", "/runs", runs_and_messages.find_runs, "read", "List runs", (400, 503)),
+    Operation("GET", _RUN, runs_and_messages.get_run, "read", "Get a run", READ),
     Operation(
-        "GET", f"{INSTANCE}/messages", working.list_messages, "read", "List the events that are kept for an instance", READ
+        "POST", f"{_RUN}/retry", runs_and_messages.retry_run, "operate", "Let a parked run go on",
+        WRITE, headers=("ETag",),
     ),
     Operation(
-        "POST", f"{INSTANCE}/messages/{{message_id}}/revive", working.revive_message, "operate",
+        "POST", f"{_RUN}/cancel", runs_and_messages.cancel_run, "operate", "Give a run up", WRITE, headers=("ETag",)
+    ),
+    Operation("POST", f"{INSTANCE}/messages", operating.send_event, "event", "Send an event", WRITE, status=202),
+    Operation(
+        "GET", f"{INSTANCE}/messages", runs_and_messages.list_messages, "read",
+        "List the events that are kept for an instance", READ,
+    ),
+    Operation(
+        "POST", f"{INSTANCE}/messages/{{message_id}}/revive", runs_and_messages.revive_message, "operate",
         "Let a dead message be tried again", WRITE,
     ),
     Operation(
-        "POST", f"{INSTANCE}/messages/{{message_id}}/discard", working.discard_message, "operate",
+        "POST", f"{INSTANCE}/messages/{{message_id}}/discard", runs_and_messages.discard_message, "operate",
         "Take a message out", WRITE,
     ),
     Operation(

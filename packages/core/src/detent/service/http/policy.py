@@ -31,7 +31,7 @@ The instance is `None` where none is meant yet, or many are: for lists, definiti
 class AllowAll:
     """The policy that lets everybody use a door whom the application's own guards and middleware let through.
 
-    It has to be written out, and each start logs a warning.
+    It has to be written out, and of REST routes that are open so each start logs a warning.
     """
 
 
@@ -104,7 +104,7 @@ class RestRoutes(Mount[G], Generic[G, R, C]):
     triggers: bool = False
     """Whether the routes list, switch and fire triggers; guards are told `read` and `operate`."""
     tokens: bool = False
-    """Whether the routes list, make, judge and revoke resume tokens of flows; guards are told `operate`."""
+    """Whether the routes list, make, judge and revoke resume tokens of flows; guards are told `read` and `operate`."""
     event_operations: bool = False
     """Whether each event of each workflow is an operation of its own as well, with its payload in OpenAPI:
     `POST {path}/{workflow}/{instance_id}/events/{event}`.
