@@ -121,6 +121,7 @@ class ScheduleView(_View):
     next_at: datetime | None = Field(description="When it fires by itself; null where it does not.")
     invocations: int
     failures: int = Field(description="How many of them started nothing though they should have.")
+    turned_away: int = Field(description="How many calls and messages were not taken.")
     executions: int = Field(description="How many executions it started.")
     tenant: str
     created_at: datetime
