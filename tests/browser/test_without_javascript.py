@@ -13,7 +13,7 @@ async def test_an_order_is_made_moved_and_paused(visit: Visiting):
         await visitor.event("PaymentReceived")
         await visitor.stands_in("exportable")
         await visitor.page.get_by_text("As a list").click()
-        await visitor.page.locator(".places > [aria-current=step]").filter(has_text="exportable").wait_for()
+        await visitor.listed_in("exportable")
         await visitor.page.get_by_text("Pause", exact=True).first.click()
         await visitor.confirms(visitor.page.get_by_role("form", name="Pause"), "no script")
         await visitor.says("The instance is paused.")

@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, Response
 
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "artefacts" / "browser"
 """Where screenshots are kept, for people to look at."""
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PATIENCE = 30_000
 """How many milliseconds a page has for anything; a slow machine is no failure."""
 
@@ -73,6 +74,11 @@ class Visitor:
         frame = self.page.frame_locator("iframe.diagram")
         await frame.locator("#picture svg g.node.now").filter(has_text=state).wait_for(timeout=PATIENCE)
 
+    async def listed_in(self, state: str) -> None:
+        """Wait until the list of states marks it as the current one."""
+        current = self.page.locator(".places > [aria-current=step]")
+        await current.filter(has_text=state).wait_for(timeout=PATIENCE)
+
     async def shoot(self, name: str) -> None:
         """Keep a picture of the whole page."""
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
@@ -87,6 +93,23 @@ class Visitor:
             for node in one["nodes"]
         ]
 
+    async def faults_light_and_dark(self, name: str) -> dict[str, list[str]]:
+        """What axe-core finds with everything drawn and open, by scheme; a picture of each is kept. It is dark then."""
+        found = {}
+        for scheme in SCHEMES:
+            await self.page.emulate_media(color_scheme=scheme)
+            await self._draw_and_open(anew=scheme == "dark")
+            await self.shoot(f"{name}-{scheme}")
+            found[f"{name}-{scheme}"] = await self.faults()
+        return found
+
+    async def _draw_and_open(self, *, anew: bool) -> None:
+        if await self.page.locator("iframe.diagram").count():
+            if anew:
+                await self.page.reload()
+            await self.page.frame_locator("iframe.diagram").locator("#picture svg").wait_for()
+        await self.page.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true; })")
+
     async def overflow(self) -> int:
         """By how many pixels the page is wider than the window."""
         wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -98,8 +121,8 @@ class Visitor:
             self.complaints.append(f"console: {message.text}")
 
     def _note_failed(self, request: Request) -> None:
-        # A stream that listens ends with its page.
-        if not request.url.partition("?")[0].endswith("/live"):
+        # A stream that listens ends with its page, and so does what was on its way when somebody went on.
+        if not request.url.partition("?")[0].endswith("/live") and request.failure != "net::ERR_ABORTED":
             self.complaints.append(f"failed: {request.url} {request.failure}")
 
     def _note_status(self, response: Response) -> None:
@@ -131,6 +154,6 @@ async def visiting(
     visitor.watch()
     try:
         yield visitor
-        assert visitor.complaints == []
+        assert not visitor.complaints, visitor.complaints
     finally:
         await context.close()

@@ -168,6 +168,15 @@ async def test_a_trigger_is_fired_with_a_form_of_what_it_takes_and_once_however_
     assert made.context["body"] == {"id": 7, "express": True}
 
 
+async def test_a_form_that_came_to_nothing_keeps_its_key_so_that_it_never_fires_twice(browser: Schedules):
+    page = await browser.look("hook")
+    key = page.text.partition('name="key" value="')[2].partition('"')[0]
+    refused = await browser.operate("fire", field_express="true")
+    assert (refused.status_code, f'name="key" value="{key}"' in refused.text) == (400, True)
+    other = await browser.operate("fire", key="none", field_id="7")
+    assert (other.status_code, 'name="key" value="none"' in other.text) == (400, False)
+
+
 async def test_what_a_trigger_does_not_take_and_cannot_do_is_told(browser: Schedules):
     await browser.look("hook")
     refused = await browser.operate("fire", field_express="true")

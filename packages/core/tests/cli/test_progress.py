@@ -31,6 +31,7 @@ def test_a_terminal_shows_it_and_output_goes_where_it_went(
 
 
 def test_nobody_is_told_who_does_not_look(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     for stream, quiet in ((StringIO(), False), (Terminal(), True)):
         monkeypatch.setattr(sys, "stderr", stream)
         with progress("upgrade", 3, quiet=quiet) as advance:

@@ -1,5 +1,8 @@
 """A stream of changes is read as it is written, and opened again where it stood."""
 
+import asyncio
+from contextlib import aclosing
+
 import httpx
 import pytest
 
@@ -44,6 +47,21 @@ class Torn(httpx.AsyncByteStream):
         for piece in self._pieces:
             yield piece
         raise httpx.ReadError("the line went dead")
+
+
+class Endless(httpx.AsyncByteStream):
+    """One piece of a stream, and then silence."""
+
+    def __init__(self, piece: bytes) -> None:
+        self._piece = piece
+        self.is_closed = False
+
+    async def __aiter__(self):
+        yield self._piece
+        await asyncio.Event().wait()
+
+    async def aclose(self) -> None:
+        self.is_closed = True
 
 
 class Server:
@@ -104,3 +122,14 @@ async def test_a_server_that_stays_away_is_told():
     server = Server(httpx.Response(200, content=event(entry(1))), *[httpx.ConnectError("refused")] * 2)
     with pytest.raises(ServerUnreachable):
         await server.follow()
+
+
+async def test_whoever_leaves_in_the_middle_holds_no_connection():
+    stream = Endless(event(entry(1)))
+    http = httpx.AsyncClient(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=stream)), base_url="http://shop.test"
+    )
+    async with http, WorkflowClient(http=http) as client:
+        async with aclosing(client.get_handle(new_id()).changes()) as changes:
+            assert (await anext(changes)).sequence == 1
+        assert stream.is_closed

@@ -40,6 +40,7 @@ async def test_invocations_are_counted_by_what_came_of_them(world, clock):
     counted = await world.service.statistics("hook")
     assert (counted.total, counted.executions, counted.last_at) == (3, 2, clock.now())
     assert counted.by_status == {"success": 2, "validation_failed": 1}
+    assert (counted.failed, counted.turned_away) == (0, 1)
     assert (await world.service.statistics("hook", since=middle)).total == 2
 
 
@@ -101,6 +102,7 @@ async def test_calls_for_which_no_flow_was_started_are_counted_too(opened, monke
             await world.service.fire("hook")
         counted = await world.service.statistics("hook")
         assert (counted.by_status, counted.executions) == ({"error": 1, "flow_not_found": 1}, 0)
+        assert (counted.failed, counted.turned_away) == (2, 0)
         assert Counter(counted.by_status) == await counted_from_the_log(world, "hook")
         [unavailable, too_large] = await world.service.history("hook")
         assert (unavailable.error["code"], too_large.error["code"]) == ("trigger_unavailable", "context_too_large")

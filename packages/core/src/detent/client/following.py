@@ -1,6 +1,7 @@
 """What happens to an instance on a server, as it comes: server-sent events, asked for again where the stream ended."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import httpx
 
@@ -22,14 +23,16 @@ async def follow(sender: Sender, path: str, after: int) -> AsyncGenerator[Histor
         if answer.status_code == _OVER:
             return
         came = False
-        async for entry in _entries(answer):
-            known, came = entry.sequence, True
-            yield entry
+        # Closed here, so that who leaves in the middle holds no connection of the server's any longer.
+        async with aclosing(_entries(answer)) as entries:
+            async for entry in entries:
+                known, came = entry.sequence, True
+                yield entry
         if not came:
             await sender.rest()
 
 
-async def _entries(answer: httpx.Response) -> AsyncIterator[HistoryEntryView]:
+async def _entries(answer: httpx.Response) -> AsyncGenerator[HistoryEntryView, None]:
     """The entries of one stream, however it ends."""
     try:
         async for data in _data(answer.aiter_bytes()):

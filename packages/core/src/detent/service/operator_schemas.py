@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from detent.service.http.trigger_views import InvocationView
 from detent.service.schemas import EventView, HistoryEntryView, InstanceView, StoredVersionView
 
 
@@ -120,6 +121,7 @@ class ScheduleView(_View):
     next_at: datetime | None = Field(description="When it fires by itself; null where it does not.")
     invocations: int
     failures: int = Field(description="How many of them started nothing though they should have.")
+    turned_away: int = Field(description="How many calls and messages were not taken.")
     executions: int = Field(description="How many executions it started.")
     tenant: str
     created_at: datetime
@@ -138,41 +140,11 @@ class ScheduleDetailView(ScheduleView):
     written: dict[str, Any]
 
 
-class InputErrorView(_View):
-    """What is wrong with one place of a call's body."""
-
-    path: str
-    message: str
-    keyword: str
-
-
-class InvocationView(_View):
-    """One time that a trigger was fired, or called in vain."""
-
-    sequence: int
-    at: datetime
-    status: str
-    source: str | None
-    executions: list[UUID]
-    scheduled_at: list[datetime]
-    key: str | None
-    body: Any
-    errors: list[InputErrorView]
-    error: dict[str, Any] | None
-
-
 class ScheduleHistoryView(_View):
     """Some of the invocations of a trigger, the newest first."""
 
     invocations: list[InvocationView]
     before: int | None = Field(description="Where the next page begins; null when this is the last.")
-
-
-class FiredView(_View):
-    """What came of a firing."""
-
-    execution_id: UUID
-    created: bool = Field(description="Whether it was started now; under a key that is known it was started before.")
 
 
 class TokenView(_View):

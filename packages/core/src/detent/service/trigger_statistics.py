@@ -7,6 +7,9 @@ from typing import Self
 
 from detent.triggers.tally import Tally
 
+_FAILED = ("error", "flow_not_found")
+_TURNED_AWAY = ("unauthorized", "validation_failed", "disabled", "paused")
+
 
 @dataclass(frozen=True, slots=True)
 class TriggerStatistics:
@@ -25,6 +28,16 @@ class TriggerStatistics:
     """How many were started; not those that were known already."""
     last_at: datetime | None
     """When it was last invoked, since then."""
+
+    @property
+    def failed(self) -> int:
+        """How many should have started a flow and did not."""
+        return sum(self.by_status.get(status, 0) for status in _FAILED)
+
+    @property
+    def turned_away(self) -> int:
+        """How many calls and messages were not taken."""
+        return sum(self.by_status.get(status, 0) for status in _TURNED_AWAY)
 
     @classmethod
     def of(cls, since: datetime | None, tally: Tally) -> Self:

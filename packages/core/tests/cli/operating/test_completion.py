@@ -10,6 +10,7 @@ from click.shell_completion import ShellComplete
 
 from detent import WorkflowRuntime
 from detent.cli.main import main
+from detent.cli.operating import completion
 
 Claims: TypeAlias = dict[str, str]
 InOffice: TypeAlias = Callable[[Callable[[WorkflowRuntime], Awaitable[Any]]], Any]
@@ -21,6 +22,12 @@ def offered(*arguments: str, incomplete: str = "") -> list[str]:
     """The completions of what stands behind `arguments`."""
     asked = ShellComplete(main, {}, "detent", "_DETENT_COMPLETE").get_completions(list(arguments), incomplete)
     return [item.value for item in asked]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, a shell waits."""
+    monkeypatch.setattr(completion, "_PATIENCE", 60)
 
 
 @pytest.fixture
@@ -69,3 +76,9 @@ def test_triggers_are_offered_by_name(in_office: InOffice):
 def test_a_database_that_does_not_answer_offers_nothing(claims: Claims, url: str, capsys: pytest.CaptureFixture[str]):
     assert offered("list", "--database", url, "--workflow") == []
     assert json.dumps(capsys.readouterr()) == '["", ""]'
+
+
+@pytest.mark.usefixtures("database")
+def test_a_shell_does_not_wait_long(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(completion, "_PATIENCE", 0)
+    assert offered("list", "--workflow") == []

@@ -157,6 +157,13 @@ def test_where_the_tables_are_is_told_to_the_store_as_far_as_it_was_said(
     assert f"called with {places}" in result.stderr
 
 
+@pytest.mark.parametrize("place", ["schema", "prefix"])
+def test_with_an_application_nobody_may_think_that_other_tables_are_meant(detent: Detent, claims: Claims, place: str):
+    result = detent("list", "--app", "claims:runtime", f"--{place}", "other")
+    assert result.exit_code == 2
+    assert f"--{place} goes with --database" in " ".join(result.stderr.replace("│", " ").split())
+
+
 class Offered(EntryPoint):
     """A store of a package that cannot be imported."""
 

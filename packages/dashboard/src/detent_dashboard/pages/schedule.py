@@ -15,12 +15,13 @@ from detent.store.records import WorkflowInstance
 from detent.triggers.trigger import CronTrigger, Trigger
 from detent_dashboard.fields import Field, fields_of, json_of
 from detent_dashboard.pages.instance import sequence_in
-from detent_dashboard.pages.schedules import FAILED, TURNED_AWAY, counted, triggers_of, troubles, waits_for
+from detent_dashboard.pages.schedules import triggers_of, troubles, waits_for
 from detent_dashboard.refusals import not_there, told
 from detent_dashboard.visit import Visit, confirmed_reason
 
 LIMIT = 25
 DAY = timedelta(days=1)
+_NOTHING: Mapping[str, object] = {}
 
 Verb: TypeAlias = Callable[[TriggerService, RegisteredTrigger, FormData], Awaitable[str]]
 """Does something to a trigger, and answers the word of what was done."""
@@ -48,7 +49,12 @@ async def switch_trigger(visit: Visit) -> Response:
 
 
 async def _shown(
-    visit: Visit, found: WorkflowInstance, *, problem: str | None = None, status: int = 200, typed: object = None
+    visit: Visit,
+    found: WorkflowInstance,
+    *,
+    problem: str | None = None,
+    status: int = 200,
+    typed: Mapping[str, object] = _NOTHING,
 ) -> Response:
     service = triggers_of(visit)
     one = await service.get(found.id)
@@ -58,19 +64,17 @@ async def _shown(
         "schedule.html",
         status=status,
         problem=problem,
-        typed=typed or {},
+        typed=typed,
         one=one,
         waits_for=waits_for(one.trigger),
         troubles=(await troubles(service, [one]))[one.name],
-        statistics=[
-            (span, each, counted(each, FAILED), counted(each, TURNED_AWAY))
-            for span, each in (("24 h", day), ("ever", ever))
-        ],
+        statistics=(("In the last 24 h", day), ("Ever", ever)),
         log=log,
         older=visit.to("schedules", str(one.id), before=log[-1].sequence) if len(log) == LIMIT else None,
         fields=_fields(one.trigger),
         takes_payload=one.trigger.context_key is not None,
-        key=uuid4(),
+        # Of a form that came to nothing its own: it may have fired, and the answer was lost.
+        key=_key_in(typed) or uuid4(),
         verbs=_verbs(one) if await visit.may("operate", found) else (),
         written=one.trigger.model_dump(mode="json", exclude_none=True),
     )
@@ -109,16 +113,19 @@ async def _resume(service: TriggerService, one: RegisteredTrigger, _: FormData) 
 
 async def _fire(service: TriggerService, one: RegisteredTrigger, form: FormData) -> str:
     payload: Any = json_of(form, _fields(one.trigger)) if one.trigger.context_key is not None else None
-    fired = await service.fire(one.id, payload, idempotency_key=_key(form))
+    key = _key_in(form)
+    if key is None:
+        raise InvalidValue("key", "must be that of the page")
+    fired = await service.fire(one.id, payload, idempotency_key=str(key))
     return "fire" if fired.created else "known"
 
 
-def _key(form: FormData) -> str:
-    """What makes a form that is sent twice fire once."""
+def _key_in(form: Mapping[str, object]) -> UUID | None:
+    """What makes a form that is sent twice fire once; `None` where none is in it."""
     try:
-        return str(UUID(str(form.get("key", ""))))
+        return UUID(str(form.get("key", "")))
     except ValueError:
-        raise InvalidValue("key", "must be that of the page") from None
+        return None
 
 
 VERBS: Mapping[str, Verb] = {

@@ -20,9 +20,6 @@ from detent_dashboard.visit import Visit
 LIMIT = 25
 """How many triggers a page shows; for each of them its last invocation and its tally are read."""
 KINDS = ("cron", "http", "event")
-FAILED = ("error", "flow_not_found")
-"""What invocations are called that should have started a flow and did not."""
-TURNED_AWAY = ("unauthorized", "validation_failed", "disabled", "paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +34,6 @@ class Schedule:
     def when(self) -> str:
         """What it waits for, in a few words."""
         return waits_for(self.registered.trigger)
-
-    @property
-    def failed(self) -> int:
-        """How many invocations should have started a flow and did not."""
-        return counted(self.statistics, FAILED)
-
-    @property
-    def turned_away(self) -> int:
-        """How many calls and messages it did not take."""
-        return counted(self.statistics, TURNED_AWAY)
 
 
 async def schedules(visit: Visit) -> Response:
@@ -87,11 +74,6 @@ def waits_for(trigger: Trigger) -> str:
     if isinstance(trigger, CronTrigger):
         return trigger.expression + (f", {trigger.timezone}" if trigger.timezone else "")
     return f"messages of {', '.join(trigger.topics)}" if isinstance(trigger, EventTrigger) else "calls"
-
-
-def counted(statistics: TriggerStatistics, statuses: Sequence[str]) -> int:
-    """How many invocations ended in one of these."""
-    return sum(statistics.by_status.get(status, 0) for status in statuses)
 
 
 async def _at_a_glance(service: TriggerService, one: RegisteredTrigger) -> Schedule:

@@ -50,7 +50,7 @@ def bench(instances: int, concurrency: int, yes: bool, as_json: bool) -> None:
     """Measure how fast the database creates instances and moves them, and remove what it made.
 
     They are of the workflow detent.bench and the tenant detent-bench, run no command and are seen by no observer. What stays
-    is what any removed instance leaves: a line in the archive that it was there.
+    is what any removed instance leaves, a line in the archive that it was there, and the stored definition.
     """
     view = connected(lambda runtime: _benched(runtime, instances, concurrency, ask=not yes, quiet=as_json))
     if as_json:

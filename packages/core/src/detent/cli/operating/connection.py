@@ -28,6 +28,8 @@ Over: TypeAlias = Callable[[Store], AbstractAsyncContextManager[WorkflowRuntime]
 """Starts a runtime over a store alone."""
 
 _MOUNTED = "detent.cli.operating.mounted"
+_PLACES = ("schema", "prefix")
+"""The options that say which tables of a database are meant."""
 
 NAME_THE_APPLICATION = "name the application: --app MODULE:RUNTIME, or the variable DETENT_RUNTIME"
 
@@ -141,6 +143,7 @@ def connected(work: Callable[[Connected], Awaitable[T]], *, over: Over = bare) -
         return answered("the application", framework.opened, lambda runtime: work(Connected(runtime, False)))
     app = _app(context)
     if app is not None:
+        _refuse_places(context)
         return answered(app, lambda: runtime_at(app), lambda runtime: work(Connected(runtime, False)))
     if not _noted_in(context, "database"):
         raise click.UsageError("which runtime? --app MODULE:RUNTIME or --database URL says so")
@@ -173,8 +176,15 @@ def _app(context: click.Context) -> str | None:
     return None if _noted_in(context, "database") and _said(context, "database") and not _said(context, "app") else app
 
 
+def _refuse_places(context: click.Context) -> None:
+    """Raise `UsageError` where the command says which tables, and works with those of an application."""
+    for name in _PLACES:
+        if _said(context, name):
+            raise click.UsageError(f"--{name} goes with --database: an application says itself where its tables are")
+
+
 def _store(context: click.Context) -> Store:
-    places = {name: _noted_in(context, name) for name in ("schema", "prefix")}
+    places = {name: _noted_in(context, name) for name in _PLACES}
     return store_at(_noted_in(context, "database") or "", **places)
 
 

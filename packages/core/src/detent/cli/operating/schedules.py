@@ -29,14 +29,8 @@ from detent.cli.operating.triggers import (
     when_told,
 )
 from detent.json_values import JsonValue
-from detent.service.operator_schemas import (
-    FiredView,
-    InvocationView,
-    ScheduleDetailView,
-    ScheduleHistoryView,
-    ScheduleListView,
-    ScheduleView,
-)
+from detent.service.http.trigger_views import FiredView, InvocationView
+from detent.service.operator_schemas import ScheduleDetailView, ScheduleHistoryView, ScheduleListView, ScheduleView
 from detent.service.registered_trigger import RegisteredTrigger
 from detent.service.trigger_firing import Fired
 from detent.service.trigger_log import Invocation

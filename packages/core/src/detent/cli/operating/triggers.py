@@ -24,9 +24,6 @@ from detent.triggers.trigger import CronTrigger, EventTrigger
 
 T = TypeVar("T")
 
-_FINE = frozenset({"success", "duplicate", "skipped"})
-"""What comes of invocations that do what they should."""
-
 
 def over_triggers(work: Callable[[Connected], Awaitable[T]]) -> T:
     """What `work` answers, given a runtime that knows triggers wherever some are kept."""
@@ -89,7 +86,8 @@ def view_of(found: RegisteredTrigger, counted: TriggerStatistics) -> ScheduleVie
         last_at=counted.last_at,
         next_at=found.next_at,
         invocations=counted.total,
-        failures=sum(count for status, count in counted.by_status.items() if status not in _FINE),
+        failures=counted.failed,
+        turned_away=counted.turned_away,
         executions=counted.executions,
         tenant=found.tenant,
         created_at=found.created_at,
