@@ -56,7 +56,7 @@ class Probes(ProbeRoutes[Depends]):
 class WorkflowConfig(RuntimeConfig):
     """The workflows of an application, and what of Detent it wants to run in its process.
 
-    Where `worker` is `"external"`, `detent worker MODULE:RUNTIME` is one. Raises `ValueError` for what contradicts itself.
+    Where `worker` is `"external"`, `detent fastapi worker` is one. Raises `ValueError` for what contradicts itself.
     """
 
     routes: WorkflowRoutes | None = None
