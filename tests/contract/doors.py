@@ -141,7 +141,7 @@ class Door(ABC):
     """Where OpenAPI's document is."""
 
     mounts_with_a_policy: Sequence[type[Any]]
-    """What is mounted on its own, and not without a policy."""
+    """What is mounted, and not without a policy."""
 
     @abstractmethod
     def host_of(self, client: Client) -> Hosted[Any]:
@@ -176,7 +176,12 @@ class Door(ABC):
 class LitestarDoor(Door):
     name = "litestar"
     documents = "/schema/openapi.json"
-    mounts_with_a_policy = (detent_litestar.Probes, detent_litestar.Tokens)
+    mounts_with_a_policy = (
+        detent_litestar.Controllers,
+        detent_litestar.Webhooks,
+        detent_litestar.Tokens,
+        detent_litestar.Probes,
+    )
 
     def host_of(self, client: Client) -> Hosted[Any]:
         plugin: WorkflowPlugin = client.app.plugins.get(WorkflowPlugin)
@@ -209,7 +214,12 @@ class LitestarDoor(Door):
 class FastAPIDoor(Door):
     name = "fastapi"
     documents = "/openapi.json"
-    mounts_with_a_policy = (detent_fastapi.Probes, detent_fastapi.Tokens)
+    mounts_with_a_policy = (
+        detent_fastapi.WorkflowRoutes,
+        detent_fastapi.Webhooks,
+        detent_fastapi.Tokens,
+        detent_fastapi.Probes,
+    )
 
     def host_of(self, client: Client) -> Hosted[Any]:
         return setup_of(client.app)

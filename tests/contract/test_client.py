@@ -127,6 +127,7 @@ async def test_the_verbs_of_operators_need_their_routes(door):
             with pytest.raises(AnswerRefused) as refusal:
                 await ask()
             assert refusal.value.status == 404
+            assert "some are mounted only where the application asks for them" in str(refusal.value)
 
 
 async def refused(client: WorkflowClient, **asked: object) -> DetentError:
@@ -192,6 +193,20 @@ async def test_a_client_is_entered_first_and_leaves_what_it_was_given_open():
         pass
     assert not http.is_closed
     await http.aclose()
+
+
+async def test_a_url_where_no_routes_are_is_told_of(door):
+    async with connected(door) as remote:
+        http = httpx.AsyncClient(transport=remote.line, base_url="http://shop.test")
+        async with http, WorkflowClient(http=http) as client:
+            with pytest.raises(AnswerRefused, match=r"where they are mounted, such as https://shop\.example/workflows"):
+                await client.list_definitions()
+
+
+@pytest.mark.parametrize("url", ["", "shop.test/workflows", "localhost:8000/workflows"])
+def test_a_url_without_its_scheme_is_refused_at_once(url: str):
+    with pytest.raises(InvalidValue, match="begins with http:// or https://"):
+        WorkflowClient(url)
 
 
 def test_a_text_that_is_no_id_is_refused_at_once():

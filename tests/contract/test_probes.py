@@ -7,7 +7,6 @@ import pytest
 
 from detent import MemoryStore, State, WorkflowDefinition
 from detent.store.health import Health
-from detent_litestar import AllowAll
 
 
 class Measured(MemoryStore):
@@ -26,13 +25,6 @@ class Measured(MemoryStore):
 async def test_by_default_there_are_no_probes(door):
     async with door.serve() as client:
         assert (await client.get("/health/live")).status_code == 404
-
-
-async def test_probes_want_a_policy(door):
-    for kind in door.mounts_with_a_policy:
-        with pytest.raises(Exception, match=r"need a policy.*AllowAll"):
-            kind()
-        assert kind(policy=AllowAll()).closed is False
 
 
 async def test_a_process_that_works_is_alive_and_ready(door):

@@ -380,6 +380,20 @@ def test_routes_and_webhooks_without_a_policy_are_refused():
             kind(guards=[Depends(lambda: None)], policy=AllowAll())
 
 
+def test_a_guard_that_is_no_dependency_is_told_what_to_write():
+    def staff_only() -> None: ...
+
+    for kind in (WorkflowRoutes, Webhooks):
+        with pytest.raises(ValueError, match=r"guards=\[Depends\(staff_only\)\]"):
+            kind(guards=[staff_only])
+
+
+def test_what_is_switched_on_by_true_is_told_how_it_is_described():
+    for option, kind in (("routes", "WorkflowRoutes"), ("tokens", "Tokens"), ("probes", "Probes")):
+        with pytest.raises(ValueError, match=rf"`{option}` are described by {kind}\(guards"):
+            WorkflowConfig(store=MemoryStore(), **{option: True})
+
+
 def test_configs_that_contradict_themselves_are_refused():
     with pytest.raises(ValueError, match="pass `store`"):
         WorkflowConfig(definitions=[HELLO])

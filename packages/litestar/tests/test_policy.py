@@ -7,8 +7,9 @@ from litestar import Litestar
 from litestar.exceptions import ImproperlyConfiguredException, PermissionDeniedException
 from litestar.routes import HTTPRoute
 
+from detent import MemoryStore
 from detent.service.http.operations import ACTION, OPERATIONS
-from detent_litestar import AllowAll, Controllers, WorkflowPlugin
+from detent_litestar import AllowAll, Controllers, WorkflowConfig, WorkflowPlugin
 
 
 async def test_by_default_there_are_no_routes_and_openapi_knows_of_none(serve, configured):
@@ -23,6 +24,12 @@ async def test_by_default_there_are_no_routes_and_openapi_knows_of_none(serve, c
 def test_routes_without_a_policy_are_refused():
     with pytest.raises(ImproperlyConfiguredException, match=r"need a policy.*AllowAll"):
         Controllers()
+
+
+def test_what_is_switched_on_by_true_is_told_how_it_is_described():
+    for option, kind in (("controllers", "Controllers"), ("tokens", "Tokens"), ("probes", "Probes")):
+        with pytest.raises(ImproperlyConfiguredException, match=rf"`{option}` are described by {kind}\(guards"):
+            WorkflowConfig(store=MemoryStore(), **{option: True})
 
 
 def test_guards_and_an_open_door_contradict_each_other():

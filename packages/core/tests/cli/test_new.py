@@ -48,3 +48,14 @@ def test_a_name_that_is_none_is_a_mistake_of_use(detent: Detent, name: str):
 def test_the_framework_is_said(detent: Detent):
     result = detent("new", "shop")
     assert (result.exit_code, "--litestar or --fastapi" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_its_readme_installs_what_no_index_has_with_a_pip_that_knows_groups(detent: Detent, framework: str):
+    detent("new", "shop", f"--{framework}")
+    lines = Path("shop/README.md").read_text("utf-8").splitlines()
+    begin = lines.index('pip install --upgrade "pip>=25.1"')
+    assert lines[begin + 1 :][:2] == [
+        f"pip install -e CLONE/packages/core -e CLONE/packages/{framework}",
+        "pip install -e . --group dev",
+    ]

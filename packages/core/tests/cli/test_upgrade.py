@@ -51,6 +51,11 @@ async def handed():
 runtime = today()
 entered = []
 
+class Application:
+    async def __call__(self, scope, receive, send): ...
+
+served = Application()
+
 def transform(context, instance):
     if context.get("odd"):
         raise ValueError("\\x1b[2Jodd")
@@ -237,6 +242,8 @@ def test_a_runtime_may_be_an_object_or_what_a_function_returns_or_opens(detent: 
         (("claim", "--runtime", "nothing:here"), "nothing cannot be imported: ModuleNotFoundError"),
         (("claim", "--runtime", "claims:old"), "claims:old is a WorkflowDefinition and not a WorkflowRuntime"),
         (("claim", "--runtime", "claims:entered"), "claims:entered is a list and not a WorkflowRuntime"),
+        (("claim", "--runtime", "claims:served"), "`litestar --app claims:served workflows`"),
+        (("claim", "--runtime", "claims:served"), "`detent fastapi"),
         (
             ("claim", "--runtime", "claims:FakeClock"),
             "claims:FakeClock is the class FakeClock and not a WorkflowRuntime",

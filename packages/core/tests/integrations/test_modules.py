@@ -208,3 +208,8 @@ async def test_our_provider_comes_last_whichever_module_brings_it():
 def test_modules_need_a_store_as_definitions_do():
     assert "pass `store`" in str(RuntimeConfig(modules=[WorkflowModule("billing")]).fault)
     assert "pass `store`" in str(RuntimeConfig(discover="shop").fault)
+
+
+def test_two_modules_of_one_name_in_one_list_are_told_so():
+    refused = refusal(WorkflowModule("billing"), WorkflowModule("billing"))
+    assert refused.reason == "RuntimeConfig imports different modules of this name"

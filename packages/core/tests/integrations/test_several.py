@@ -16,6 +16,30 @@ def test_the_only_runtime_needs_no_name_and_a_name_is_exact():
             runtime_called(name, known)
 
 
+def test_a_name_that_no_runtime_has_is_told_the_names_once():
+    with pytest.raises(ValueError, match=r"'nope'; the application has billing, shipping$"):
+        runtime_called("nope", ["billing", "shipping"])
+    with pytest.raises(ValueError, match="did you mean 'billing'"):
+        runtime_called("biling", ["billing", "shipping"])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"store": "postgresql://shop:secret@db/shop"}, "`store` is a text: say store=SqliteStore"),
+        ({"flows": []}, "`flows` are a FlowBook"),
+        ({"triggers": object()}, "triggers=lambda workflows: TriggerService"),
+        ({"modules": ["billing"]}, "`modules` holds 'billing', which is no WorkflowModule"),
+    ],
+    ids=["store", "flows", "triggers", "modules"],
+)
+def test_what_is_of_the_wrong_kind_is_told_what_to_write(given, told):
+    fault = RuntimeConfig(**{"store": MemoryStore(), **given}).fault
+    assert fault is not None
+    assert told in fault
+    assert "secret" not in fault
+
+
 def test_two_that_share_nothing_do_not_clash():
     first, second = (RuntimeConfig(name=name, store=MemoryStore()) for name in ("billing", "shipping"))
     assert clash(first.claims(), second.claims()) is None

@@ -1,6 +1,6 @@
 """What an application says about its workflows; nothing is mounted and no loop runs unless it is said here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -21,7 +21,7 @@ class WorkflowRoutes(RestRoutes[Depends, Request, HTTPConnection]):
     """
 
     def __post_init__(self) -> None:
-        _check(self.fault)
+        _check(self.fault or _no_dependency(self.guards))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Webhooks(WebhookRoutes[Depends, Request]):
     """
 
     def __post_init__(self) -> None:
-        _check(self.fault)
+        _check(self.fault or _no_dependency(self.guards))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Tokens(TokenRoutes[Depends]):
     """The door for who holds a resume token: `POST {path}`. It is mounted only with `guards`, or with the policy `AllowAll()`."""
 
     def __post_init__(self) -> None:
-        _check(self.fault)
+        _check(self.fault or _no_dependency(self.guards))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Probes(ProbeRoutes[Depends]):
     """`GET {path}/live` and `GET {path}/ready`. They are mounted only with `guards`, or with the policy `AllowAll()`."""
 
     def __post_init__(self) -> None:
-        _check(self.fault)
+        _check(self.fault or _no_dependency(self.guards))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,8 @@ class WorkflowConfig(RuntimeConfig):
     """Liveness and readiness; `None` mounts none."""
 
     def __post_init__(self) -> None:
+        for option, kind in _MOUNTS.items():
+            _check(kind.unlike(option, getattr(self, option)))
         if self.webhooks is not None and self.triggers is None:
             raise ValueError(
                 "webhooks call triggers: say triggers=lambda workflows: TriggerService(workflows, book, triggers)"
@@ -88,6 +90,15 @@ class WorkflowConfig(RuntimeConfig):
         )
 
 
+_MOUNTS = {"routes": WorkflowRoutes, "webhooks": Webhooks, "tokens": Tokens, "probes": Probes}
+
+
 def _check(fault: str | None) -> None:
     if fault is not None:
         raise ValueError(fault)
+
+
+def _no_dependency(guards: Sequence[object]) -> str | None:
+    """What to write where a guard is a plain function, which FastAPI would stumble over later."""
+    odd = next((guard for guard in guards if not isinstance(guard, Depends)), None)
+    return None if odd is None else f"guards are dependencies: guards=[Depends({getattr(odd, '__name__', '...')})]"

@@ -84,10 +84,8 @@ class WorkflowConfig(RuntimeConfig):
     """The name under which handlers get the `FlowService`, where there are `flows`."""
 
     def __post_init__(self) -> None:
-        if self.controllers is not None and not isinstance(self.controllers, Controllers):
-            raise ImproperlyConfiguredException(
-                "`controllers` are described by Controllers(guards=[...]), or Controllers(policy=AllowAll())"
-            )
+        for option, kind in _MOUNTS.items():
+            _check(kind.unlike(option, getattr(self, option)))
         if self.webhooks is not None and self.triggers is None:
             raise ImproperlyConfiguredException(
                 "webhooks call triggers: say triggers=lambda workflows: TriggerService(workflows, book, triggers)"
@@ -108,6 +106,9 @@ class WorkflowConfig(RuntimeConfig):
         yield from claims_of(
             mount for mount in (self.controllers, self.webhooks, self.tokens, self.probes) if mount is not None
         )
+
+
+_MOUNTS = {"controllers": Controllers, "webhooks": Webhooks, "tokens": Tokens, "probes": Probes}
 
 
 def _check(fault: str | None) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from inspect import isawaitable
+from inspect import isawaitable, isfunction, signature
 from typing import Any, TypeVar
 
 import rich_click as click
@@ -78,8 +78,11 @@ async def runtime_at(source: str) -> AsyncIterator[WorkflowRuntime]:
 
 @asynccontextmanager
 async def _opened(source: str) -> AsyncIterator[WorkflowRuntime]:
+    named = attribute_at(source)
+    if _is_application(named):
+        raise click.ClickException(one_line(_of_an_application(source, type(named).__name__)))
     # A function is called in the loop that its runtime will run in.
-    found = called(attribute_at(source), source)
+    found = called(named, source)
     if isawaitable(found):
         found = await found
     if isinstance(found, WorkflowRuntime):
@@ -100,6 +103,19 @@ async def _running(runtime: WorkflowRuntime) -> AsyncIterator[WorkflowRuntime]:
     else:
         async with runtime:
             yield runtime
+
+
+def _is_application(found: Any) -> bool:
+    """Whether it is an ASGI application, as Litestar and FastAPI make."""
+    takes = getattr(type(found), "__call__", None)
+    return isfunction(takes) and ["scope", "receive", "send"] == list(signature(takes).parameters)[1:]
+
+
+def _of_an_application(source: str, kind: str) -> str:
+    return (
+        f"{source} is an application ({kind}) and not a WorkflowRuntime: Litestar's have these commands in "
+        f"`litestar --app {source} workflows`, FastAPI's in `detent fastapi --entrypoint {source}`"
+    )
 
 
 def _checked(found: Any, source: str) -> WorkflowRuntime:

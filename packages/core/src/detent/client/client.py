@@ -35,7 +35,8 @@ class WorkflowClient:
 
     Use it as an async context manager. Requests that got no answer, or a 502, 503 or 504, are sent again as `retry` says, as far
     as that cannot do anything twice. `headers` go with every request, such as who sends it. An `http` client of the caller's is
-    used as it is, and left open; its base URL is where the routes are. `timing` lets time pass, for tests.
+    used as it is, and left open; its base URL is where the routes are. `timing` lets time pass, for tests. Raises `InvalidValue`
+    for a URL without `http://` or `https://`.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class WorkflowClient:
         http: httpx.AsyncClient | None = None,
         timing: Timing | None = None,
     ) -> None:
+        if http is None and not base_url.startswith(("http://", "https://")):
+            raise InvalidValue("base_url", "begins with http:// or https://, such as https://shop.example/workflows")
         self._given = http
         self._base_url = base_url
         self._headers = dict(headers or {})

@@ -21,6 +21,10 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """Errors that come before anything of a request has left."""
 _LONGEST_WAIT = 30.0
 """Up to how many seconds a server's word is heeded on when to come again."""
+_NOT_THERE = (
+    "this is no answer of the routes: the client's URL is where they are mounted, such as https://shop.example/workflows, "
+    "and some are mounted only where the application asks for them"
+)
 _BY_ITSELF = "an attempt of this request before got no answer, and may be what moved the instance: read its history"
 
 
@@ -116,6 +120,8 @@ def _error(answer: httpx.Response, *, lost: bool) -> DetentError:
     error = error_in(answer.status_code, told) if told else AnswerRefused(answer.status_code, {})
     if lost and isinstance(error, VersionConflict | InstanceFinished):
         error.hint = _BY_ITSELF
+    if answer.status_code in (404, 405) and not _is_ours(answer):
+        error.hint = _NOT_THERE
     return error
 
 

@@ -100,7 +100,25 @@ class RuntimeConfig:
 
     @property
     def fault(self) -> str | None:
-        """What contradicts itself, or `None`."""
+        """What is of the wrong kind or contradicts itself, or `None`."""
+        return self._wrong_kind or self._contradiction
+
+    @property
+    def _wrong_kind(self) -> str | None:
+        if isinstance(self.store, str):
+            # Not quoted: it may be a URL with a password in it.
+            return '`store` is a text: say store=SqliteStore("shop.db"), or PgStore.from_url(...) for PostgreSQL'
+        if not isinstance(self.flows, FlowBook | None):
+            return "`flows` are a FlowBook(flows=[...], handlers=[...])"
+        if self.triggers is not None and not callable(self.triggers):
+            return "`triggers` makes the service: triggers=lambda workflows: TriggerService(workflows, book, triggers)"
+        odd = next((module for module in self.modules if not isinstance(module, WorkflowModule)), None)
+        if odd is not None:
+            return f"`modules` holds {odd!r}, which is no WorkflowModule; `discover` takes the names of packages"
+        return None
+
+    @property
+    def _contradiction(self) -> str | None:
         parts = (
             *(self.definitions, self.commands, self.guards, self.observers, self.subscribers, self.retention),
             *(self.modules, self.discover),

@@ -105,7 +105,8 @@ def _imported(modules: Iterable[WorkflowModule], by: str, known: _Known) -> Iter
     for module in modules:
         met = known.setdefault(module.name, (module, by))
         if met[0] is not module:
-            reason = f"{met[1]} and {by} import different modules of this name"
+            importers = f"{by} imports" if met[1] == by else f"{met[1]} and {by} import"
+            reason = f"{importers} different modules of this name"
             raise RegistrationInvalid(
                 module.name, reason, hint="rename one; where it is one and the same, import the same object"
             )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from detent.problems import did_you_mean
+from detent.problems import did_you_mean, near_misses
 from detent.service.http.policy import Mount
 
 
@@ -45,7 +45,8 @@ def runtime_called(name: str | None, known: Collection[str]) -> str:
         return next(iter(known))
     if name is None or name not in known:
         listed = ", ".join(sorted(known)) or "none"
-        hint = did_you_mean(name, known) if name else "say which"
+        # Of names that are not near it would list all, which stand there already.
+        hint = did_you_mean(name, near_misses(name, known)) if name else "say which"
         raise ValueError(
             f"{'several runtimes' if name is None else f'no runtime is called {name!r}'}; "
             f"the application has {listed}" + (f" ({hint})" if hint else "")

@@ -190,7 +190,7 @@ def test_a_store_that_is_not_there_is_said_in_a_sentence(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--database", "claims.db"), "the database is no URL"),
+        (("--database", "claims.db"), "or sqlite:///file.db"),
         (("--database", "sqlite:///other.db"), "there is no SQLite file 'other.db'"),
         (("--database", "mysql://root:secret@host/db"), "no installed package opens mysql:// databases"),
         (("--database", "postgresql://u:secret@127.0.0.1:1/x"), "the store is unavailable"),

@@ -58,6 +58,16 @@ class Mount(Generic[G]):
     """What they are called in errors."""
     but_open: ClassVar[str] = "to let everybody in"
     """What `AllowAll()` is good for here."""
+    decides: ClassVar[str] = "guards=[...]"
+    """How somebody says who may use them."""
+
+    @classmethod
+    def unlike(cls, option: str, given: object) -> str | None:
+        """What is wrong with what an option for such routes was given, or `None`; it may be left out."""
+        if given is None or isinstance(given, cls):
+            return None
+        kind = cls.__name__
+        return f"`{option}` are described by {kind}(guards=[...]), or {kind}(policy=AllowAll())"
 
     @property
     def closed(self) -> bool:
@@ -67,9 +77,14 @@ class Mount(Generic[G]):
     @property
     def fault(self) -> str | None:
         """What is wrong with the policy, or `None`."""
+        kind = type(self).__name__
+        if callable(self.guards):
+            return f"`guards` of the {self.called} are a list: {kind}(guards=[...])"
+        # Whatever else stood here would look like a decision, and open the routes to everybody.
+        if not isinstance(self.policy, AllowAll | None):
+            return f"the policy of the {self.called} is AllowAll() or nothing; what decides is {self.decides}"
         if self.closed != (self.policy is not None):
             return None
-        kind = type(self).__name__
         return (
             f"the {self.called} need a policy: {kind}(guards=[...]), "
             f"or {kind}(policy=AllowAll()) {self.but_open}, and not both"
@@ -115,6 +130,7 @@ class RestRoutes(Mount[G], Generic[G, R, C]):
     """Whose pages, such as `https://shop.example`, may open the websocket, beside those of the host itself."""
 
     called: ClassVar[str] = "workflow routes"
+    decides: ClassVar[str] = "guards=[...] or authorize=..."
 
     @property
     def closed(self) -> bool:
