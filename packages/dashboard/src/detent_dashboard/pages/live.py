@@ -49,5 +49,7 @@ async def _told(visit: Visit, found: WorkflowInstance, known: int) -> AsyncItera
                 return
             yield ": nothing new\n\n"
             with suppress(TimeoutError):
-                await asyncio.wait_for(hint.wait(), LOOKS_EVERY)
+                # Not `wait_for`, which loses a cancellation that comes together with the hint (Python 3.11).
+                async with asyncio.timeout(LOOKS_EVERY):
+                    await hint.wait()
             hint.clear()
