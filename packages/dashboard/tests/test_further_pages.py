@@ -95,6 +95,13 @@ async def test_an_open_page_hears_of_what_happens_next(browser: Dashboard, monke
     assert answer.text.endswith("id: 2\nevent: moved\ndata: 2\n\n")
 
 
+async def test_a_stream_ends_with_the_server(browser: Dashboard, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(live, "is_stopping", lambda: True)
+    made = await browser.runtime.create_instance("order")
+    answer = await browser.get(f"/instances/{made.id}/live", params={"since": 1})
+    assert answer.text == "retry: 3000\n\n"
+
+
 async def test_a_stream_ends_by_itself_where_nothing_happens(browser: Dashboard, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(live, "LOOKS_EVERY", 0.01)
     made = await browser.runtime.create_instance("order")
