@@ -90,6 +90,15 @@ async def test_what_keeps_a_trigger_from_firing_is_told(browser: Schedules):
     assert "no door for it" not in words(await browser.look("nightly"))
 
 
+async def test_a_trigger_that_cannot_be_read_here_hides_no_other(browser: Schedules):
+    hook = (await browser.triggers.get("hook")).id
+    kept = (await browser.runtime.get_instance(hook)).context["trigger"]
+    await browser.runtime.patch_context(hook, {"trigger": kept | {"input_schema": {"type": "unheard of"}}})
+    text = words(await browser.get("/schedules"))
+    assert "cannot be read by this process" in text
+    assert "nightly cron enabled" in text
+
+
 async def test_the_page_counts_what_was_started_turned_away_and_failed(browser: Schedules):
     await browser.triggers.fire("hook", {"id": 7})
     await browser.triggers.receive("hook", b'{"id": "x"}', {})

@@ -559,6 +559,7 @@ async def test_a_trigger_that_cannot_be_read_keeps_no_other_from_a_message(world
     await world.runtime.process_outbox()
     assert [one.metadata["trigger"] for one in await world.executions()] == ["sound"]
     assert ("broken", "unreadable") in {(one.path, one.code) for one in await world.service.problems()}
+    assert [one.name for one in await world.service.list()] == ["sound"]
     await world.service.register(EventTrigger(name="broken", flow="order", topics=["order.*"]))
     assert await world.service.problems() == []
 

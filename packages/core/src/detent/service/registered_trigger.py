@@ -10,6 +10,7 @@ from detent.problems import did_you_mean
 from detent.service.trigger_commands import trigger_in
 from detent.store.records import LIVE, Status, WorkflowInstance
 from detent.triggers.definition import DELETED, ENABLED, NEXT_AT, PAUSED
+from detent.triggers.errors import TriggerInvalid
 from detent.triggers.trigger import Trigger
 
 TriggerState: TypeAlias = Literal["enabled", "disabled", "paused", "deleted"]
@@ -54,6 +55,14 @@ class RegisteredTrigger:
             created_at=instance.created_at,
             created=instance.created,
         )
+
+
+def read_if_possible(instance: WorkflowInstance) -> RegisteredTrigger | None:
+    """The trigger that an instance is; `None` for one written where more is installed than here."""
+    try:
+        return RegisteredTrigger.of(instance)
+    except TriggerInvalid:
+        return None
 
 
 def state_of(instance: WorkflowInstance) -> TriggerState:

@@ -12,7 +12,7 @@ from detent.json_values import JsonValue, json_value
 from detent.problems import Problem
 from detent.runtime.arguments import check_instant, check_limit, check_sequence
 from detent.service.kept_triggers import KeptTriggers
-from detent.service.registered_trigger import RegisteredTrigger, check_state, state_of
+from detent.service.registered_trigger import RegisteredTrigger, check_state, read_if_possible, state_of
 from detent.service.saved_flows import SavedFlows
 from detent.service.service import WorkflowService
 from detent.service.trigger_book import TriggerBook
@@ -277,9 +277,11 @@ class TriggerService:
         self, *, kind: str | None = None, flow: str | None = None, state: str | None = None
     ) -> list[RegisteredTrigger]:
         """The triggers, by name: those that are `enabled`, `disabled` or `paused`, or of one `state`; those that are `deleted`
-        only where that is asked for. Raises `InvalidValue` for a state that there is not.
+        only where that is asked for. One that this process cannot read is left out; `problems` tells of it. Raises
+        `InvalidValue` for a state that there is not.
         """
         check_state(state)
-        found = [RegisteredTrigger.of(each) async for each in self._kept.each(kind=kind, ended=state == DELETED)]
+        kept = [read_if_possible(each) async for each in self._kept.each(kind=kind, ended=state == DELETED)]
+        found = [one for one in kept if one is not None]
         wanted = [one for one in found if state in (None, one.state) and flow in (None, one.trigger.flow)]
         return sorted(wanted, key=lambda one: (one.tenant, one.name))

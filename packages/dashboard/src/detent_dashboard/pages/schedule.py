@@ -67,7 +67,7 @@ async def _shown(
         typed=typed,
         one=one,
         waits_for=waits_for(one.trigger),
-        troubles=(await troubles(service, [one]))[one.name],
+        troubles=troubles(await service.problems(), [one])[one.name],
         statistics=(("In the last 24 h", day), ("Ever", ever)),
         log=log,
         older=visit.to("schedules", str(one.id), before=log[-1].sequence) if len(log) == LIMIT else None,

@@ -48,14 +48,16 @@ async def schedules(visit: Visit) -> Response:
         found = await service.list(kind=asked["kind"] or None, state=asked["state"] or None)
     except InvalidValue as error:
         problem, status = str(error), status_of(error)
-    shown = found[skip : skip + LIMIT]
+    shown, troubling = found[skip : skip + LIMIT], await service.problems()
     return visit.page(
         "schedules.html",
         status=status,
         problem=problem,
         asked=asked,
         rows=[await _at_a_glance(service, one) for one in shown],
-        troubles=await troubles(service, shown),
+        troubles=troubles(troubling, shown),
+        # These are not among the triggers: this process cannot tell what they are.
+        unreadable=[each for each in troubling if each.code == "unreadable"],
         kinds=KINDS,
         states=get_args(TriggerState),
         further=visit.to("schedules", **asked, skip=skip + LIMIT) if len(found) > skip + LIMIT else None,
@@ -81,7 +83,6 @@ async def _at_a_glance(service: TriggerService, one: RegisteredTrigger) -> Sched
     return Schedule(one, last[0] if last else None, await service.statistics(one.id))
 
 
-async def troubles(service: TriggerService, shown: Sequence[RegisteredTrigger]) -> Mapping[str, Sequence[Problem]]:
+def troubles(problems: Sequence[Problem], shown: Sequence[RegisteredTrigger]) -> Mapping[str, Sequence[Problem]]:
     """What keeps those that are shown from firing, by their names."""
-    problems = await service.problems()
     return {one.name: [each for each in problems if each.path == one.name] for one in shown}
