@@ -64,9 +64,7 @@ def _example() -> ModuleType:
     try:
         return importlib.import_module("examples.orders.show")
     except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"the demo needs {error.name}: install detent-litestar[demo]"
-        ) from error
+        raise click.ClickException(f"the demo needs {error.name}: install detent-litestar[demo]") from error
 
 
 def _show(example: ModuleType, database: str, host: str, port: int, mermaid: Path | None) -> None:

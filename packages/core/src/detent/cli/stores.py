@@ -36,7 +36,9 @@ def store_at(url: str, *, schema: str | None = None, prefix: str | None = None) 
     places = {name: said for name, said in (("schema", schema), ("prefix", prefix)) if said is not None}
     scheme, separator, rest = url.partition("://")
     if not separator:
-        raise click.ClickException("the database is no URL, such as postgresql://user:password@host/database or sqlite:///file.db")
+        raise click.ClickException(
+            "the database is no URL, such as postgresql://user:password@host/database or sqlite:///file.db"
+        )
     scheme = scheme.partition("+")[0]
     if scheme != "sqlite":
         offered: Store = _offered(_ALSO.get(scheme, scheme), url, places)
