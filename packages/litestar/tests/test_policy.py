@@ -29,7 +29,7 @@ def test_routes_without_a_policy_are_refused():
 def test_what_is_switched_on_by_true_is_told_how_it_is_described():
     for option, kind in (("controllers", "Controllers"), ("tokens", "Tokens"), ("probes", "Probes")):
         with pytest.raises(ImproperlyConfiguredException, match=rf"`{option}` are described by {kind}\(guards"):
-            WorkflowConfig(store=MemoryStore(), **{option: True})
+            WorkflowConfig(store=MemoryStore(), **{option: True})  # type: ignore[arg-type]  # the mistake
 
 
 def test_guards_and_an_open_door_contradict_each_other():

@@ -1,7 +1,8 @@
 """What an application says about its workflows; nothing is mounted and no loop runs unless it is said here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import Request
 from fastapi.params import Depends
@@ -9,7 +10,7 @@ from fastapi.requests import HTTPConnection
 
 from detent.integrations.hosting import RuntimeConfig
 from detent.integrations.several import Claim, claims_of
-from detent.service.http.policy import ProbeRoutes, RestRoutes, TokenRoutes, WebhookRoutes
+from detent.service.http.policy import Mount, ProbeRoutes, RestRoutes, TokenRoutes, WebhookRoutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,12 @@ class WorkflowConfig(RuntimeConfig):
         )
 
 
-_MOUNTS = {"routes": WorkflowRoutes, "webhooks": Webhooks, "tokens": Tokens, "probes": Probes}
+_MOUNTS: Mapping[str, type[Mount[Any]]] = {
+    "routes": WorkflowRoutes,
+    "webhooks": Webhooks,
+    "tokens": Tokens,
+    "probes": Probes,
+}
 
 
 def _check(fault: str | None) -> None:

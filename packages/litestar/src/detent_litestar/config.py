@@ -1,6 +1,6 @@
 """What an application says about its workflows; nothing is mounted and no loop runs unless it is said here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ from litestar.types import Guard, Middleware
 
 from detent.integrations.hosting import RuntimeConfig
 from detent.integrations.several import Claim, claims_of
-from detent.service.http.policy import ProbeRoutes, RestRoutes, TokenRoutes, WebhookRoutes
+from detent.service.http.policy import Mount, ProbeRoutes, RestRoutes, TokenRoutes, WebhookRoutes
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
@@ -108,7 +108,12 @@ class WorkflowConfig(RuntimeConfig):
         )
 
 
-_MOUNTS = {"controllers": Controllers, "webhooks": Webhooks, "tokens": Tokens, "probes": Probes}
+_MOUNTS: Mapping[str, type[Mount[Any]]] = {
+    "controllers": Controllers,
+    "webhooks": Webhooks,
+    "tokens": Tokens,
+    "probes": Probes,
+}
 
 
 def _check(fault: str | None) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from inspect import isawaitable, isfunction, signature
+from inspect import isawaitable, isclass, signature
 from typing import Any, TypeVar
 
 import rich_click as click
@@ -107,8 +107,12 @@ async def _running(runtime: WorkflowRuntime) -> AsyncIterator[WorkflowRuntime]:
 
 def _is_application(found: Any) -> bool:
     """Whether it is an ASGI application, as Litestar and FastAPI make."""
-    takes = getattr(type(found), "__call__", None)
-    return isfunction(takes) and ["scope", "receive", "send"] == list(signature(takes).parameters)[1:]
+    if not callable(found) or isclass(found):
+        return False
+    try:
+        return list(signature(found).parameters) == ["scope", "receive", "send"]
+    except ValueError:  # some that are written in C have none to tell
+        return False
 
 
 def _of_an_application(source: str, kind: str) -> str:

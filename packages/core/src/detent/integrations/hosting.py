@@ -48,6 +48,20 @@ DEFAULT_NAME = "workflows"
 """What a runtime is called that needs no name, because it is the only one."""
 
 
+def _wrong_kind(store: object, flows: object, triggers: object, modules: Sequence[object]) -> str | None:
+    if isinstance(store, str):
+        # Not quoted: it may be a URL with a password in it.
+        return '`store` is a text: say store=SqliteStore("shop.db"), or PgStore.from_url(...) for PostgreSQL'
+    if not isinstance(flows, FlowBook | None):
+        return "`flows` are a FlowBook(flows=[...], handlers=[...])"
+    if triggers is not None and not callable(triggers):
+        return "`triggers` makes the service: triggers=lambda workflows: TriggerService(workflows, book, triggers)"
+    odd = next((module for module in modules if not isinstance(module, WorkflowModule)), None)
+    if odd is not None:
+        return f"`modules` holds {odd!r}, which is no WorkflowModule; `discover` takes the names of packages"
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeConfig:
     """The workflows of an application, and what of Detent it wants to run in its process."""
@@ -101,21 +115,7 @@ class RuntimeConfig:
     @property
     def fault(self) -> str | None:
         """What is of the wrong kind or contradicts itself, or `None`."""
-        return self._wrong_kind or self._contradiction
-
-    @property
-    def _wrong_kind(self) -> str | None:
-        if isinstance(self.store, str):
-            # Not quoted: it may be a URL with a password in it.
-            return '`store` is a text: say store=SqliteStore("shop.db"), or PgStore.from_url(...) for PostgreSQL'
-        if not isinstance(self.flows, FlowBook | None):
-            return "`flows` are a FlowBook(flows=[...], handlers=[...])"
-        if self.triggers is not None and not callable(self.triggers):
-            return "`triggers` makes the service: triggers=lambda workflows: TriggerService(workflows, book, triggers)"
-        odd = next((module for module in self.modules if not isinstance(module, WorkflowModule)), None)
-        if odd is not None:
-            return f"`modules` holds {odd!r}, which is no WorkflowModule; `discover` takes the names of packages"
-        return None
+        return _wrong_kind(self.store, self.flows, self.triggers, self.modules) or self._contradiction
 
     @property
     def _contradiction(self) -> str | None:

@@ -78,10 +78,11 @@ class Mount(Generic[G]):
     def fault(self) -> str | None:
         """What is wrong with the policy, or `None`."""
         kind = type(self).__name__
+        policy: object = self.policy
         if callable(self.guards):
             return f"`guards` of the {self.called} are a list: {kind}(guards=[...])"
         # Whatever else stood here would look like a decision, and open the routes to everybody.
-        if not isinstance(self.policy, AllowAll | None):
+        if not isinstance(policy, AllowAll | None):
             return f"the policy of the {self.called} is AllowAll() or nothing; what decides is {self.decides}"
         if self.closed != (self.policy is not None):
             return None
