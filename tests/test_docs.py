@@ -14,6 +14,7 @@ Any other block needs `<!-- not run: REASON -->` above it, or is text that nobod
 
 import ast
 import asyncio
+import atexit
 import inspect
 import json
 import logging
@@ -22,9 +23,10 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
+from logging.handlers import QueueListener
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -116,14 +118,26 @@ def process_as_before(tmp_path: Path) -> Iterator[None]:
     """Pages may set up logging and import what they have written; here both end with the page."""
     loggers = [logging.getLogger(name) for name in (None, "litestar")]
     before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
-    path = sys.path[:]
+    path, made = sys.path[:], list[logging.Handler]()
     yield
     for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        made += [handler for handler in logger.handlers if handler not in handlers]
         logger.handlers[:] = handlers
         logger.setLevel(level)
         logger.propagate = propagate
+    _end_threads_of({id(handler): handler for handler in made}.values())
     sys.path[:] = path
     _forget_modules(tmp_path)
+
+
+def _end_threads_of(handlers: Iterable[logging.Handler]) -> None:
+    """Litestar's handlers write from threads of their own, which must not outlive what they write to."""
+    for handler in handlers:
+        listener = getattr(handler, "listener", None)
+        if isinstance(listener, QueueListener):
+            # It would be stopped at the end of the process, and cannot be stopped twice.
+            atexit.unregister(listener.stop)
+            listener.stop()
 
 
 def _forget_modules(folder: Path) -> None:

@@ -249,3 +249,9 @@ def test_a_single_module_may_be_named(written):
     written(jobs=CHARGE)
     assert places("jobs") == ["jobs.charge"]
     assert isinstance(next(discovered("jobs")), Part)
+
+
+def test_a_package_in_which_nothing_is_found_is_warned_of(written: Written, caplog: pytest.LogCaptureFixture):
+    written(**{"shop.a": "from detent import WorkflowDefinition"})
+    assert not gathered(discover="shop").definitions
+    assert "discover='shop' found nothing" in caplog.text

@@ -4,6 +4,7 @@ Of the web frameworks' packages this is what they have in common; none of it kno
 """
 
 import inspect
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,8 @@ from detent.service.triggers import TriggerService
 from detent.store.protocol import Store
 from detent.workers.config import WorkerConfig
 from detent.workers.worker import Worker
+
+logger = logging.getLogger("detent.integrations")
 
 Adopts: TypeAlias = Callable[[JsonObject], bool]
 """Says of a stored definition whether this process runs it."""
@@ -154,7 +157,10 @@ class RuntimeConfig:
         if not self.modules and not self.discover:
             return self
         own = WorkflowModule("", **{name: getattr(self, name) for name in BROUGHT}, imports=self.modules)
-        every = united([Part(type(self).__name__, own), *discovered(self.discover)])
+        found = list(discovered(self.discover))
+        if self.discover and not found:
+            logger.warning("discover=%r found nothing: names that are only imported are left out", self.discover)
+        every = united([Part(type(self).__name__, own), *found])
         brought = {name: getattr(every, name) for name in BROUGHT}
         if self.container is not None:
             # It was made with what they provide.
