@@ -68,10 +68,12 @@ async def test_what_a_request_makes_is_its_tenants_and_no_other_finds_it(door, b
         about_it = [asked for asked in every_operation(made.headers["location"]) if made.json()["id"] in asked[1]]
         for method, url in about_it:
             body: dict[str, dict[str, str]] = {"json": {}} if method == "POST" else {}
-            mine = await client.request(method, url, headers=ACME, **body)
             other = await client.request(method, url, headers=ZETA, **body)
-            assert mine.status_code == 200, url
             assert (other.status_code, other.json()["code"]) == (404, "instance_not_found"), url
+            # This client would wait for the end of a stream; `test_changes` reads one.
+            if not url.endswith("/changes"):
+                mine = await client.request(method, url, headers=ACME, **body)
+                assert mine.status_code == 200, url
 
 
 async def test_an_answer_kept_under_a_key_is_no_other_tenants(door, bound):
